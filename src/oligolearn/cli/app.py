@@ -4,24 +4,27 @@ import os
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 from rich.console import Console
 
 from oligolearn.cli.convert import convert
 from oligolearn.cli.inspect import inspect
+from oligolearn.cli.predict import embed, predict
+from oligolearn.cli.pretrain import pretrain
+from oligolearn.cli.report import report
 from oligolearn.cli.simulate import simulate
+from oligolearn.cli.study import study
+from oligolearn.cli.train import train
 
 app = typer.Typer(
     name="oligolearn",
     help="Deep learning on omics when labels are few.",
     epilog="Set OLIGOLEARN_DEBUG=1 to see where an error came from.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verb in (inspect, convert, simulate):
+for verb in (inspect, pretrain, train, predict, embed, study, report, convert, simulate):
     app.command()(verb)
 
 
@@ -30,14 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     A mistake is one line on stderr, never a traceback, unless OLIGOLEARN_DEBUG is set.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(args=arguments, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        sys.stdout.write(error.format_message() + "\n")
-        code = 2
-    except click.ClickException as error:
+        code = app(args=list(arguments) or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:
         code = _fail(error.format_message(), 2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         code = _fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
     except (ValueError, TypeError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
         _reraise_for_debugging()

@@ -1,0 +1,56 @@
+"""Deep learning on omics when labels are few."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from oligolearn import data, estimators, nn, pretext, report, saving, study, training, views
+    from oligolearn.data import read_expression, simulate_cohort
+    from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder, load_model, save_model
+    from oligolearn.study import label_efficiency
+
+__version__ = version("oligolearn")
+
+__all__ = [
+    "FineTunedClassifier",
+    "SelfSupervisedEncoder",
+    "__version__",
+    "data",
+    "estimators",
+    "label_efficiency",
+    "load_model",
+    "nn",
+    "pretext",
+    "read_expression",
+    "report",
+    "save_model",
+    "saving",
+    "simulate_cohort",
+    "study",
+    "training",
+    "views",
+]
+
+_HOMES = {
+    "FineTunedClassifier": "estimators",
+    "SelfSupervisedEncoder": "estimators",
+    "label_efficiency": "study",
+    "load_model": "estimators",
+    "read_expression": "data",
+    "save_model": "estimators",
+    "simulate_cohort": "data",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: the command line must not wait for torch to print its help."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _HOMES:
+        return getattr(import_module(f"oligolearn.{_HOMES[name]}"), name)
+    return import_module(f"oligolearn.{name}")
+
+
+def __dir__() -> list[str]:
+    return __all__

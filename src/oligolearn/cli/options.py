@@ -1,0 +1,38 @@
+"""Options that mean the same in every verb, declared once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path,
+    typer.Argument(help="Expression matrix: .h5ad, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."),
+]
+Samples = Annotated[
+    Path | None,
+    typer.Option(help="Sample sheet (CSV/TSV) joined by sample id: its columns can be used as label and group."),
+]
+Label = Annotated[str, typer.Option(help="Column that holds the label; empty cells are unlabelled samples.")]
+OptionalLabel = Annotated[str | None, typer.Option(help="Column that holds the label.")]
+GenesIn = Annotated[str, typer.Option(help="Where the genes are: auto, rows or columns.")]
+Duplicates = Annotated[str, typer.Option(help="Genes named twice: auto (counts summed, else averaged), sum, mean, refuse.")]
+Normalize = Annotated[str, typer.Option(help="What the values are: auto, counts (-> log2 CPM+1), linear (-> log2 x+1), log or none (left as they are).")]
+MaxMissing = Annotated[float, typer.Option(help="Largest share of missing values a gene may have; they become the training mean.")]
+MinClassSize = Annotated[
+    int | None, typer.Option(help="Classes with fewer samples count as unlabelled; smallest accepted size.")
+]
+Group = Annotated[str | None, typer.Option(help="Column whose rows stay on one side of a split, such as patient.")]
+TopGenes = Annotated[int | None, typer.Option(help="Keep the N genes with the largest training variance.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars: for logs.")]
+
+ModelOut = Annotated[Path, typer.Option(help="Folder for the model.")]
+Model = Annotated[Path, typer.Argument(help="Folder of a model.")]
+MinOverlap = Annotated[float, typer.Option(help="Smallest share of the model's genes that the data must have.")]
+Layers = Annotated[str, typer.Option(help="Units of the encoder's blocks, from input to output, comma-separated.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of training. Default: the method's own.")]
+BatchSize = Annotated[int | None, typer.Option(help="Samples in a batch. Default: the method's own.")]
+LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate. Default: the method's own.")]
+MaskShare = Annotated[float | None, typer.Option(help="Share of the genes hidden in each view.")]

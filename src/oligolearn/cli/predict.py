@@ -1,0 +1,57 @@
+"""`oligolearn predict` and `oligolearn embed`: a model applied to new samples."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oligolearn.cli.options import Data, Duplicates, GenesIn, MinOverlap, Model, Normalize, Samples
+from oligolearn.cli.printing import print_notes
+
+Predictions = Annotated[Path, typer.Option(help="CSV to write: sample, prediction, a probability for each class.")]
+Embedding = Annotated[Path, typer.Option(help="File to write: .h5ad with the embedding in X.")]
+
+
+def predict(
+    model: Model,
+    data: Data,
+    out: Predictions,
+    samples: Samples = None,
+    genes_in: GenesIn = "auto",
+    duplicates: Duplicates = "auto",
+    normalize: Normalize = "auto",
+    min_overlap: MinOverlap = 0.8,
+) -> None:
+    """Predict the class of each sample; genes are found by name."""
+    from oligolearn.data import read_expression
+    from oligolearn.estimators import load_model, predict_samples
+    from oligolearn.saving import write_text
+
+    saved = load_model(model)
+    adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
+    table, notes = predict_samples(saved, adata, normalize_as=normalize, min_overlap=min_overlap)
+    write_text(out, table.to_csv(lineterminator="\n"))
+    print_notes([*adata.uns["oligolearn"]["notes"], *notes])
+    print(f"Predictions: {out}")
+
+
+def embed(
+    model: Model,
+    data: Data,
+    out: Embedding,
+    samples: Samples = None,
+    genes_in: GenesIn = "auto",
+    duplicates: Duplicates = "auto",
+    normalize: Normalize = "auto",
+    min_overlap: MinOverlap = 0.8,
+) -> None:
+    """Write the encoder's embedding of each sample; genes are found by name."""
+    from oligolearn.data import read_expression, write_h5ad
+    from oligolearn.estimators import embed_samples, load_model
+
+    saved = load_model(model)
+    adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
+    embedding, notes = embed_samples(saved, adata, normalize_as=normalize, min_overlap=min_overlap)
+    write_h5ad(embedding, out)
+    print_notes([*adata.uns["oligolearn"]["notes"], *notes])
+    print(f"Embedding: {out}")

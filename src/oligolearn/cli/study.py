@@ -1,0 +1,123 @@
+"""`oligolearn study`: how accuracy grows with the number of labels, and whether pretraining helps."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oligolearn.cli.options import (
+    Data,
+    Duplicates,
+    Epochs,
+    GenesIn,
+    Group,
+    Label,
+    MaskShare,
+    MaxMissing,
+    MinClassSize,
+    Normalize,
+    Quiet,
+    Samples,
+    Seed,
+    TopGenes,
+)
+from oligolearn.cli.printing import chosen
+
+Methods = Annotated[
+    str | None, typer.Option(help="Comma-separated: logistic, pca-logistic, scratch, untrained, swav. Default: all.")
+]
+Fractions = Annotated[
+    str | None, typer.Option(help="Shares of the training labels, comma-separated: 0.01,0.1,1 or 1%,10%,100%.")
+]
+Points = Annotated[int, typer.Option(help="Without --fractions: this many, spread over a logarithmic scale.")]
+Repeats = Annotated[int, typer.Option(help="Number of random splits.")]
+SplitKind = Annotated[str, typer.Option(help="resampled: a new split in each repeat; fixed: one split, seeds vary.")]
+Workers = Annotated[int | None, typer.Option(help="Processes; changes the time it takes, never the results.")]
+Out = Annotated[Path, typer.Option(help="Folder for the study. The same command resumes it.")]
+PretrainEpochs = Annotated[int | None, typer.Option(help="Epochs of pretraining. Default: the method's own.")]
+Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: three per class.")]
+Threads = Annotated[int, typer.Option(help="Threads of each training; part of the study, it decides how sums round.")]
+
+
+def study(
+    data: Data,
+    label: Label,
+    out: Out,
+    methods: Methods = None,
+    fractions: Fractions = None,
+    points: Points = 10,
+    repeats: Repeats = 10,
+    group: Group = None,
+    split: SplitKind = "resampled",
+    samples: Samples = None,
+    genes_in: GenesIn = "auto",
+    duplicates: Duplicates = "auto",
+    normalize: Normalize = "auto",
+    max_missing: MaxMissing = 0.3,
+    top_genes: TopGenes = None,
+    min_class_size: MinClassSize = None,
+    pretrain_epochs: PretrainEpochs = None,
+    mask_share: MaskShare = None,
+    prototypes: Prototypes = None,
+    epochs: Epochs = None,
+    threads: Threads = 1,
+    seed: Seed = 0,
+    workers: Workers = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train every method on growing numbers of labels, test the differences, and write a report."""
+    from oligolearn.data import read_expression
+    from oligolearn.report import conclude
+    from oligolearn.study import METHODS, label_efficiency
+
+    adata = read_expression(
+        data,
+        samples=samples,
+        label=[name for name in (label, group) if name],
+        genes_in=genes_in,
+        duplicate_genes=duplicates,
+    )
+    result = label_efficiency(
+        adata,
+        label,
+        out=out,
+        workers=workers,
+        progress=not quiet,
+        command=shlex.join(["oligolearn", *sys.argv[1:]]),
+        methods=tuple(METHODS) if methods is None else _names(methods),
+        fractions=None if fractions is None else _shares(fractions),
+        points=points,
+        repeats=repeats,
+        group=group,
+        split=split,
+        seed=seed,
+        min_class_size=min_class_size,
+        normalize=normalize,
+        max_missing=max_missing,
+        top_genes=top_genes,
+        pretraining=chosen(
+            epochs=pretrain_epochs,
+            view_options=chosen(share=mask_share) or None,
+            objective_options=chosen(n_prototypes=prototypes) or None,
+        ),
+        training=chosen(epochs=epochs),
+        threads=threads,
+    )
+    for sentence in conclude(result.summary):
+        print(sentence)
+    print(f"Report: {result.folder / 'report.html'}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    """Ascending shares from text such as ``0.01,0.1`` or ``1%,10%``."""
+    try:
+        shares = [float(part[:-1]) / 100 if part.endswith("%") else float(part) for part in _names(text)]
+    except ValueError:
+        raise ValueError(f"--fractions takes numbers such as 0.01,0.1,1 or 1%,10%,100%; found {text!r}") from None
+    return tuple(sorted(set(shares)))

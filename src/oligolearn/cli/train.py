@@ -1,0 +1,105 @@
+"""`oligolearn train`: a classifier from labelled samples, from scratch or on a pretrained encoder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oligolearn.cli.options import (
+    BatchSize,
+    Data,
+    Device,
+    Duplicates,
+    Epochs,
+    GenesIn,
+    Group,
+    Label,
+    Layers,
+    LearningRate,
+    MaxMissing,
+    MinClassSize,
+    ModelOut,
+    Normalize,
+    Quiet,
+    Samples,
+    Seed,
+    TopGenes,
+)
+from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
+
+Pretrained = Annotated[Path | None, typer.Option(help="Folder of a model whose encoder to start from.")]
+Transfer = Annotated[int | None, typer.Option(help="Number of pretrained blocks to take over. Default: all.")]
+Freeze = Annotated[int, typer.Option(help="Number of blocks, from the input on, that do not learn.")]
+EarlyStopping = Annotated[bool, typer.Option("--early-stopping", help="Hold out labelled samples to decide when to stop.")]
+Folds = Annotated[int, typer.Option(help="Folds of the cross-validation that says how good the model is; 0 for none.")]
+
+
+def train(
+    data: Data,
+    label: Label,
+    out: ModelOut,
+    pretrained: Pretrained = None,
+    transfer_layers: Transfer = None,
+    freeze_layers: Freeze = 0,
+    group: Group = None,
+    samples: Samples = None,
+    genes_in: GenesIn = "auto",
+    duplicates: Duplicates = "auto",
+    normalize: Normalize = "auto",
+    max_missing: MaxMissing = 0.3,
+    top_genes: TopGenes = None,
+    min_class_size: MinClassSize = None,
+    layers: Layers = "512,256,128",
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    early_stopping: EarlyStopping = False,
+    folds: Folds = 5,
+    device: Device = "auto",
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train a classifier on the labelled samples of a file and keep it."""
+    from oligolearn.data import read_expression
+    from oligolearn.estimators import (
+        FineTunedClassifier,
+        LabelColumns,
+        Preparation,
+        load_model,
+        save_model,
+        train_classifier,
+    )
+
+    source = None if pretrained is None else load_model(pretrained)
+    adata = read_expression(
+        data,
+        samples=samples,
+        label=[name for name in (label, group) if name],
+        genes_in=genes_in,
+        duplicate_genes=duplicates,
+    )
+    print_notes(adata.uns["oligolearn"]["notes"])
+    with epoch_bar("training", shown=not quiet) as on_epoch:
+        model = FineTunedClassifier(
+            encoder_options={"hidden": numbers(layers)},
+            transfer_layers=transfer_layers,
+            frozen_layers=freeze_layers,
+            early_stopping=early_stopping,
+            random_state=seed,
+            device=device,
+            on_epoch=on_epoch,
+            **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+        )
+        trained = train_classifier(
+            adata,
+            LabelColumns(label, group, min_class_size),
+            model,
+            Preparation(normalize, max_missing, top_genes),
+            pretrained=source,
+            n_folds=folds,
+        )
+    save_model(trained.model, out, features=trained.features, facts=trained.facts)
+    print_notes(trained.notes)
+    metrics = dict(trained.facts["metrics"])
+    print(f"{metrics.pop('note')}: {', '.join(f'{name} {value:.3f}' for name, value in metrics.items())}".rstrip(": "))
+    print(f"Model: {out}")

@@ -1,0 +1,46 @@
+"""Files to arrays: expression matrices with what is known about their samples."""
+
+from oligolearn.data.alignment import Aligned, align_expression
+from oligolearn.data.expression import read_expression
+from oligolearn.data.genes import check_missing, merge_duplicate_genes
+from oligolearn.data.inspection import inspect_expression, sample_warnings
+from oligolearn.data.preparation import (
+    Labels,
+    Prepared,
+    check_class_sizes,
+    class_labels,
+    group_numbers,
+    prepare_expression,
+)
+from oligolearn.data.samples import label_of
+from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
+from oligolearn.data.simulate import simulate_cohort
+from oligolearn.data.splits import Split, label_counts, label_order, split_rows
+from oligolearn.data.units import Normalized, guess_units, normalize
+
+__all__ = [
+    "Aligned",
+    "ExpressionScaler",
+    "Labels",
+    "Normalized",
+    "Prepared",
+    "Split",
+    "align_expression",
+    "check_class_sizes",
+    "check_missing",
+    "class_labels",
+    "group_numbers",
+    "guess_units",
+    "inspect_expression",
+    "label_counts",
+    "label_of",
+    "label_order",
+    "merge_duplicate_genes",
+    "normalize",
+    "prepare_expression",
+    "read_expression",
+    "sample_warnings",
+    "simulate_cohort",
+    "split_rows",
+    "top_variance_genes",
+]

@@ -1,0 +1,119 @@
+"""Genes named twice, and genes with missing values."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from oligolearn.data.table import some
+from oligolearn.data.units import guess_units
+
+DuplicateGenes = Literal["auto", "sum", "mean", "refuse"]
+DUPLICATE_GENES = ("auto", "sum", "mean", "refuse")
+
+
+def merge_duplicate_genes(
+    X: npt.NDArray[np.float32], names: Sequence[str], how: str = "auto"
+) -> tuple[npt.NDArray[np.float32], list[int], str | None]:
+    """Make one column of all columns with the same gene name.
+
+    Parameters
+    ----------
+    X
+        `(n_samples, n_genes)`; changed in place where a gene is named twice.
+    names
+        Gene of each column.
+    how
+        "sum", "mean", "refuse", or "auto": counts are summed (reads of one gene add up), all else is averaged.
+        Missing values are left out of either, and a value missing in all columns stays missing.
+
+    Returns
+    -------
+    X
+        `(n_samples, n_distinct_genes)`, in order of first appearance.
+    kept
+        First column of each gene.
+    note
+        A sentence, or None if every name was unique.
+
+    Raises
+    ------
+    ValueError
+        A gene is named twice and `how` is "refuse".
+    """
+    if how not in DUPLICATE_GENES:
+        raise ValueError(f"duplicate_genes must be one of {', '.join(DUPLICATE_GENES)}, found {how!r}")
+    codes, distinct = pd.factorize(pd.Index(names))
+    if len(distinct) == len(names):
+        return X, list(range(len(names))), None
+    repeated = np.flatnonzero(np.bincount(codes) > 1)
+    genes = [str(distinct[int(code)]) for code in repeated]
+    if how == "refuse":
+        raise ValueError(
+            f"{len(genes)} gene(s) are named more than once ({some(genes)}); rename them, or choose sum or mean "
+            "(--duplicates)"
+        )
+    if how == "auto":
+        how = "sum" if guess_units(X)[0] == "counts" else "mean"
+    columns_of = pd.Series(np.arange(len(codes))).groupby(codes).indices
+    for code in repeated:
+        columns = columns_of[code]
+        X[:, columns[0]] = _combined(X[:, columns], how)
+    kept = np.unique(codes, return_index=True)[1]
+    verb = "summed" if how == "sum" else "averaged"
+    note = (
+        f"{len(genes)} gene(s) named more than once were {verb} ({some(genes)}): "
+        f"{len(names):,} columns became {len(kept):,}."
+    )
+    return X[:, kept], [int(i) for i in kept], note
+
+
+def _combined(values: npt.NDArray[np.float32], how: str) -> npt.NDArray[np.float64]:
+    present = ~np.isnan(values)
+    total = np.where(present, values, 0).sum(axis=1, dtype=np.float64)
+    n_present = present.sum(axis=1)
+    if how == "mean":
+        total /= np.maximum(n_present, 1)
+    return np.where(n_present > 0, total, np.nan)
+
+
+def check_missing(X: npt.NDArray[np.floating], gene_names: Sequence[str], max_missing: float) -> str | None:
+    """Refuse genes with too many missing values; say what will become of the others.
+
+    Parameters
+    ----------
+    X
+        `(n_samples, n_genes)`.
+    gene_names
+        Name of each column.
+    max_missing
+        Largest share of samples in which a gene's value may be missing, 0 to 1.
+
+    Returns
+    -------
+    A sentence, or None if nothing is missing.
+
+    Raises
+    ------
+    ValueError
+        A gene misses more; the worst are named.
+    """
+    if not 0 <= max_missing <= 1:
+        raise ValueError(f"max_missing is a share between 0 and 1, found {max_missing}")
+    share = np.isnan(X).mean(axis=0)
+    if not share.any():
+        return None
+    worst = np.argsort(-share, kind="stable")
+    listed = ", ".join(f"{gene_names[i]} {share[i]:.1%}" for i in worst[:3])
+    n_over = int((share > max_missing).sum())
+    if n_over:
+        raise ValueError(
+            f"{n_over} of {len(share):,} genes miss more than {max_missing:.0%} of their values (worst: {listed}); "
+            f"remove these genes or allow it with max_missing={np.ceil(share.max() * 100) / 100:.2f} (--max-missing)"
+        )
+    return (
+        f"{int((share > 0).sum()):,} of {len(share):,} genes have missing values, {float(share.mean()):.2%} of all "
+        f"(worst: {listed}); they are filled with the mean of the training samples."
+    )

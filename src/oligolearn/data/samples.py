@@ -1,0 +1,168 @@
+"""What is known about samples: the sheet that describes them, and their labels."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from oligolearn.data.cells import split_line
+from oligolearn.data.table import some, text_column
+from oligolearn.data.textfile import TextFile, decode, existing_file
+
+
+def read_sample_sheet(path: Path) -> pd.DataFrame:
+    """Read a sample sheet: CSV, TSV or TXT (gzipped or not) or Parquet, a row per sample, all cells as text or None.
+
+    Raises
+    ------
+    ValueError
+        Ragged rows (which line), no rows, a column name used twice.
+    FileNotFoundError
+        No such file.
+    """
+    if path.suffix == ".parquet":
+        existing_file(path)
+        try:
+            sheet = pq.read_table(path).to_pandas().reset_index()
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{path.name} is not a Parquet file that can be read ({str(error)[:120]})") from error
+        return pd.DataFrame(sheet.astype(object).map(lambda cell: None if pd.isna(cell) else str(cell)))
+    with TextFile(path) as text:
+        header = text.text_line() or ""
+        counts = {separator: header.count(separator) for separator in ("\t", ",", ";")}
+        separator = max(counts, key=lambda key: counts[key]).encode()
+        names = [name.strip() for name in split_line(header, separator)]
+        rows = []
+        for first, lines in text.batches():
+            for number, line in enumerate(lines, first):
+                if line.strip(separator + b" "):
+                    rows.append(split_line(decode(line, path, number), separator))
+                    if len(rows[-1]) != len(names):
+                        raise ValueError(
+                            f"{path.name}, line {number}: {len(rows[-1])} fields where the header has {len(names)}"
+                        )
+    if not rows:
+        raise ValueError(f"{path.name} describes no samples: expected a header and a row per sample")
+    repeated = [name for i, name in enumerate(names) if name in names[:i]]
+    if repeated:
+        raise ValueError(f"{path.name}: column {some(repeated)} appears twice in the header; rename one")
+    return pd.DataFrame(rows, columns=names, dtype=object)
+
+
+def id_column(sheet: pd.DataFrame, ids: Iterable[str]) -> tuple[str, int]:
+    """Return the column of a sheet that holds most of the ids, and how many of them."""
+    wanted = set(ids)
+    matches = {str(name): len(wanted & set(column.dropna().str.strip())) for name, column in sheet.items()}
+    best = max(matches, key=lambda name: matches[name])
+    return best, matches[best]
+
+
+def join_sheet(obs: pd.DataFrame, sheet: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Add the columns of a sample sheet to the samples with the same id.
+
+    Parameters
+    ----------
+    obs
+        Samples; the index holds their ids. Those without a row in the sheet keep missing cells.
+    sheet
+        As from `read_sample_sheet`; the column that holds most of the ids is the one to join by.
+    name
+        Of the sheet, for sentences.
+
+    Returns
+    -------
+    obs
+        With the columns of the sheet but the ids.
+    notes
+        How many matched, and what was replaced.
+
+    Raises
+    ------
+    ValueError
+        No id matches (two of each side are shown), or an id has two rows that differ.
+    """
+    column, n_matched = id_column(sheet, obs.index)
+    if n_matched == 0:
+        raise ValueError(_no_match(obs.index, sheet, name))
+    sheet = sheet.assign(**{column: sheet[column].str.strip()})
+    sheet = sheet[sheet[column].isin(obs.index)].drop_duplicates()
+    repeated = sheet.loc[sheet[column].duplicated(), column].unique().tolist()
+    if repeated:
+        raise ValueError(f"{name}: {len(repeated)} sample(s) have rows that differ ({some(repeated)}); keep one each")
+    rows = sheet.set_index(column).reindex(obs.index)
+    notes = [
+        f"The sample sheet {name} describes {n_matched:,} of {len(obs):,} samples (joined by {column!r})"
+        + (f"; the other {len(obs) - n_matched:,} have no label." if n_matched < len(obs) else ".")
+    ]
+    joined = obs.copy()
+    replaced = [str(other) for other in rows.columns if other in joined.columns]
+    if replaced:
+        notes.append(f"Columns of the sample sheet replace those of the file: {some(replaced)}.")
+    for other in rows.columns:
+        joined[str(other)] = text_column(rows[other]).set_axis(obs.index)
+    return joined, notes
+
+
+def _no_match(ids: "pd.Index[str]", sheet: pd.DataFrame, name: str) -> str:
+    first = sheet.columns[0]
+    message = (
+        f"{name}: no sample id of the expression file occurs in the sheet; the file has {some(list(ids[:2]))}, "
+        f"the sheet's column {first!r} has {some(sheet[first].dropna().tolist()[:2])}; make the ids equal"
+    )
+    simple = {_simplified(sample) for sample in ids}
+    for column, cells in sheet.items():
+        if simple & {_simplified(cell) for cell in cells.dropna()}:
+            return f"{message} (column {column!r} would match if '.', '-', '_', a leading X and case were alike)"
+    return message
+
+
+def _simplified(sample: str) -> str:
+    return sample.strip().lower().removeprefix("x").replace(".", "-").replace("_", "-")
+
+
+def label_of(adata: ad.AnnData, label: str) -> "pd.Series[str]":
+    """Return a label as text, NaN where it is missing.
+
+    Parameters
+    ----------
+    adata
+        Samples in rows.
+    label
+        Column of ``obs``.
+
+    Returns
+    -------
+    Series of object dtype, indexed by sample; whole numbers read "0", "1", not "0.0".
+
+    Raises
+    ------
+    ValueError
+        There is no such column (those there are listed), or it holds no value.
+    """
+    if label not in adata.obs.columns:
+        known = ", ".join(str(column) for column in adata.obs.columns) or "none"
+        raise ValueError(
+            f"there is no column {label!r} to use as label; the columns are: {known} "
+            "(a sample sheet can add others: --samples)"
+        )
+    column = adata.obs[label]
+    if column.isna().all():
+        raise ValueError(f"column {label!r} is empty in all {len(column):,} samples; choose another label")
+    if pd.api.types.is_float_dtype(column.dtype) and bool((column.dropna() % 1 == 0).all()):
+        column = column.astype("Int64")
+    text: pd.Series[str] = column.astype(object).map(lambda cell: np.nan if pd.isna(cell) else str(cell))
+    return text.astype(object)
+
+
+def check_sample_ids(ids: Sequence[str], name: str) -> None:
+    """Refuse sample ids that occur twice."""
+    repeated = pd.Index(ids)[pd.Index(ids).duplicated()].unique().tolist()
+    if repeated:
+        raise ValueError(
+            f"{name}: {len(repeated)} sample id(s) occur more than once ({some(repeated)}); each sample needs its own "
+            "(if these are genes, say --genes-in)"
+        )

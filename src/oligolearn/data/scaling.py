@@ -1,0 +1,105 @@
+"""Standardisation of genes with the statistics of the training rows."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+CLIP = 10.0
+_BLOCK_ROWS = 256
+
+
+class ExpressionScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Centre and reduce each gene, replace what is missing by the mean, clip outliers.
+
+    All statistics come from the rows given to `fit`. A gene that is constant there (or missing throughout) says
+    nothing: it becomes zero.
+
+    Parameters
+    ----------
+    clip
+        Largest absolute value of a standardised gene; None to leave outliers.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_genes,)
+        Mean and standard deviation over the training rows, missing values left out. `scale_` is 0 for constant genes.
+
+    Examples
+    --------
+    >>> ExpressionScaler().fit_transform([[1.0, 7.0], [3.0, 7.0], [np.nan, 7.0]])
+    array([[-1.,  0.],
+           [ 1.,  0.],
+           [ 0.,  0.]], dtype=float32)
+    """
+
+    def __init__(self, clip: float | None = CLIP) -> None:
+        self.clip = clip
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Learn mean and standard deviation of each gene from `X`, ``(n_samples, n_genes)``, NaN where missing."""
+        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan")
+        n = np.zeros(values.shape[1])
+        total = np.zeros(values.shape[1])
+        for block in _row_blocks(values):
+            n += (~np.isnan(block)).sum(axis=0)
+            total += np.nansum(block, axis=0, dtype=np.float64)
+        mean = total / np.maximum(n, 1)
+        squares = np.zeros(values.shape[1])
+        for block in _row_blocks(values):
+            squares += np.nansum(np.square(block - mean), axis=0)
+        deviation = np.sqrt(squares / np.maximum(n, 1))
+        deviation[deviation <= 1e-6 * np.abs(mean)] = 0.0  # constant but for rounding
+        self.mean_ = mean
+        self.scale_ = deviation
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Standardise `X`, ``(n_samples, n_genes)``; the result is a new float32 matrix."""
+        check_is_fitted(self)
+        values = validate_data(
+            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False
+        )
+        inverse = np.divide(1.0, self.scale_, out=np.zeros_like(self.scale_), where=self.scale_ > 0)
+        result = np.empty(values.shape, dtype=np.float32)
+        for block, out in zip(_row_blocks(values), _row_blocks(result), strict=True):
+            standardised = (block - self.mean_) * inverse
+            if self.clip is not None:
+                np.clip(standardised, -self.clip, self.clip, out=standardised)
+            out[:] = np.nan_to_num(standardised, copy=False, nan=0.0)
+        return result
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able statistics, exact to the last digit."""
+        check_is_fitted(self)
+        return {"mean": self.mean_.tolist(), "deviation": self.scale_.tolist(), "clip": self.clip}
+
+    @classmethod
+    def from_dict(cls, statistics: Mapping[str, Any]) -> Self:
+        """Rebuild a fitted scaler from what `to_dict` gave."""
+        scaler = cls(statistics["clip"])
+        scaler.mean_ = np.asarray(statistics["mean"], dtype=np.float64)
+        scaler.scale_ = np.asarray(statistics["deviation"], dtype=np.float64)
+        scaler.n_features_in_ = len(scaler.mean_)
+        return scaler
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _row_blocks(values: NDArray[np.floating]) -> list[NDArray[np.floating]]:
+    return [values[i : i + _BLOCK_ROWS] for i in range(0, len(values), _BLOCK_ROWS)]
+
+
+def top_variance_genes(X: NDArray[np.floating], n_top: int) -> NDArray[np.intp]:
+    """Numbers, in order, of the `n_top` genes with the largest variance over the rows of `X`; ties by position."""
+    if n_top < 2:
+        raise ValueError(f"top_genes must be at least 2, found {n_top}")
+    variance = np.nan_to_num(np.nanvar(X, axis=0, dtype=np.float64))
+    return np.sort(np.argsort(-variance, kind="stable")[:n_top])

@@ -1,0 +1,185 @@
+"""What expression values are, and putting them on a log scale. No step of it looks across samples."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from oligolearn.data.table import some
+
+UNITS = ("counts", "linear", "log", "centred")
+MODES = ("auto", *UNITS, "none")
+# No log2 scale in use reaches this: 16-bit scanners end at 16, log2(RSEM + 1) below 30.
+LARGEST_LOG = 50.0
+SMALLEST_TRANSCRIPTOME = 2000
+CELLS_AT_ONCE = 1 << 22
+
+
+class Normalized(NamedTuple):
+    """Expression on the scale that models see.
+
+    Attributes
+    ----------
+    X
+        `(n_samples, n_genes)`.
+    units
+        The `mode` that does the same to new samples: "counts", "linear", "log", "centred" or "none".
+    sentence
+        What was done and why.
+    """
+
+    X: npt.NDArray[np.float32]
+    units: str
+    sentence: str
+
+
+class _Values(NamedTuple):
+    smallest: float
+    largest: float
+    whole: bool
+    share_negative: float
+
+
+def guess_units(X: npt.NDArray[np.floating]) -> tuple[str, str]:
+    """Guess what the values are, and say by what.
+
+    Parameters
+    ----------
+    X
+        `(n_samples, n_genes)`; NaN is ignored.
+
+    Returns
+    -------
+    units
+        "counts": whole, none negative. "linear": beyond any log scale (TPM, intensities; also background-subtracted
+        ones, which can be negative). "log". "centred": log ratios and z-scores, with many negative values.
+    sentence
+        The evidence.
+
+    Raises
+    ------
+    ValueError
+        There is no value at all.
+
+    Examples
+    --------
+    >>> guess_units(np.array([[0.0, 310.0], [7.0, 25.0]]))
+    ('counts', 'counts: whole numbers from 0 to 310')
+    """
+    values = _survey(X)
+    span = f"from {values.smallest:.4g} to {values.largest:.4g}"
+    if values.share_negative == 0:
+        if values.whole and values.largest > 1:
+            return "counts", f"counts: whole numbers {span}"
+        if values.largest > LARGEST_LOG:
+            return "linear", f"linear intensities or abundances: {span}, beyond any log scale"
+        return "log", f"log scale: {span}"
+    if max(values.largest, -values.smallest) > LARGEST_LOG:
+        return (
+            "linear",
+            f"linear intensities less background: {span}, {values.share_negative:.1%} negative",
+        )
+    # Corrections leave a log scale a few values just below zero; centring makes many.
+    if values.share_negative < 0.01 and -values.smallest < 0.1 * values.largest:
+        return "log", f"log scale: {span}, of which {values.share_negative:.2%} negative"
+    return "centred", f"centred values (log ratios or z-scores): {span}, {values.share_negative:.0%} negative"
+
+
+def normalize(
+    X: npt.NDArray[np.floating],
+    mode: str = "auto",
+    *,
+    sample_names: Sequence[str] | None = None,
+    inplace: bool = False,
+) -> Normalized:
+    """Put expression values on a log scale, each sample by itself.
+
+    Parameters
+    ----------
+    X
+        `(n_samples, n_genes)`; NaN stays NaN.
+    mode
+        "counts": log2(CPM + 1). "linear": log2(x + 1). "log", "centred", "none": as they are. "auto": as guessed;
+        linear values with negatives among them, which have no logarithm, are left as they are.
+    sample_names
+        For error messages.
+    inplace
+        Overwrite X, which must then be float32.
+
+    Raises
+    ------
+    ValueError
+        Negative values where a logarithm was asked for; a sample without any count.
+    """
+    if mode not in MODES:
+        raise ValueError(f"normalize must be one of {', '.join(MODES)}, found {mode!r}")
+    said = "as asked"
+    units = mode
+    if mode == "auto":
+        units, said = guess_units(X)
+        if units == "linear" and float(np.nanmin(X)) < 0:
+            return Normalized(
+                _float32(X, inplace), "none", f"Values are left as they are: negatives have no log ({said})."
+            )
+    if units in {"counts", "linear"}:
+        names = sample_names if sample_names is not None else [f"row {i + 1}" for i in range(len(X))]
+        out = _logged(X, units, names, inplace=inplace)
+        formula = "log2(CPM + 1), each sample divided by its own total" if units == "counts" else "log2(x + 1)"
+        # A panel's total is the sum of what was chosen to be measured, not how deep the sample was sequenced.
+        caution = units == "counts" and X.shape[1] < SMALLEST_TRANSCRIPTOME
+        warning = f" The total of only {X.shape[1]:,} genes is a poor measure of library size." if caution else ""
+        return Normalized(out, units, f"Values were transformed to {formula} ({said}).{warning}")
+    return Normalized(_float32(X, inplace), units, f"Values are left as they are ({said}).")
+
+
+def _logged(X: npt.NDArray[np.floating], units: str, names: Sequence[str], *, inplace: bool) -> npt.NDArray[np.float32]:
+    _refuse_negative(X, units, names)
+    out = X if inplace and X.dtype == np.float32 else np.empty(X.shape, np.float32)
+    for rows in _blocks(X):
+        block = X[rows].astype(np.float64)
+        if units == "counts":
+            total = np.nansum(block, axis=1, keepdims=True)
+            empty = np.flatnonzero(total[:, 0] == 0)
+            if len(empty):
+                listed = some([names[rows.start + int(i)] for i in empty])
+                raise ValueError(f"{len(empty)} sample(s) have no counts at all ({listed}); remove them")
+            block *= 1e6 / total
+        out[rows] = np.log2(1 + block)
+    return out
+
+
+def _refuse_negative(X: npt.NDArray[np.floating], units: str, names: Sequence[str]) -> None:
+    for rows in _blocks(X):
+        negative = np.argwhere(X[rows] < 0)
+        if len(negative):
+            row, column = (int(i) for i in negative[0])
+            what = "counts cannot be" if units == "counts" else "values without a logarithm are"
+            raise ValueError(
+                f"{what} negative: sample {names[rows.start + row]!r} has {X[rows.start + row, column]:.4g} in column "
+                f"{column + 1}; use --normalize log for values on a log scale, or none"
+            )
+
+
+def _float32(X: npt.NDArray[np.floating], inplace: bool) -> npt.NDArray[np.float32]:  # noqa: FBT001
+    return X.astype(np.float32, copy=not inplace)
+
+
+def _survey(X: npt.NDArray[np.floating]) -> _Values:
+    smallest, largest, whole, n_negative, n_present = np.inf, -np.inf, True, 0, 0
+    for rows in _blocks(X):
+        block = X[rows][~np.isnan(X[rows])]
+        if block.size == 0:
+            continue
+        smallest, largest = min(smallest, float(block.min())), max(largest, float(block.max()))
+        whole = whole and bool((block == np.rint(block)).all())
+        n_negative += int((block < 0).sum())
+        n_present += block.size
+    if n_present == 0:
+        raise ValueError("there is no value: all are missing")
+    return _Values(smallest, largest, whole, n_negative / n_present)
+
+
+def _blocks(X: npt.NDArray[np.floating]) -> Iterator[slice]:
+    step = max(1, CELLS_AT_ONCE // max(1, X.shape[1]))
+    return (slice(start, min(start + step, len(X))) for start in range(0, len(X), step))

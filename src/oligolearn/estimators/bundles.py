@@ -1,0 +1,88 @@
+"""Estimators to bundles and back."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import sklearn
+import torch
+
+from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
+from oligolearn.saving import Bundle, load_bundle, save_bundle
+
+Model = SelfSupervisedEncoder | FineTunedClassifier
+_KINDS: dict[str, type[Model]] = {"encoder": SelfSupervisedEncoder, "classifier": FineTunedClassifier}
+
+
+class SavedModel(NamedTuple):
+    """A model read from a bundle.
+
+    Attributes
+    ----------
+    model
+        The fitted estimator, ready to transform or predict.
+    description
+        What `model.json` says: features in order, units, classes, versions, training data, metrics.
+    """
+
+    model: Model
+    description: dict[str, Any]
+
+
+def save_model(
+    model: Model, path: str | os.PathLike[str], *, features: Sequence[str], facts: Mapping[str, Any] | None = None
+) -> None:
+    """Write a fitted estimator to the folder `path`: `weights.safetensors` and `model.json`.
+
+    Parameters
+    ----------
+    model
+        Fitted `SelfSupervisedEncoder` or `FineTunedClassifier`.
+    path
+        Folder of the bundle; replaced if it holds one.
+    features
+        Gene names in the order of the columns of `X`.
+    facts
+        JSON-able facts to keep beside the model: units, normalisation, training data, metrics.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many names as features, or the encoder is not one known by name.
+    """
+    if len(features) != model.n_features_in_:
+        raise ValueError(f"the model has {model.n_features_in_} features, found {len(features)} names")
+    bundle = model.to_bundle()
+    description = {**bundle.description, "features": list(features), **(facts or {}), "versions": versions()}
+    save_bundle(path, Bundle(description, bundle.weights))
+
+
+def load_model(path: str | os.PathLike[str]) -> SavedModel:
+    """Read a fitted estimator from a bundle; no code of the bundle is run.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If `path` is no bundle, is damaged, or holds a kind of model that this version does not know.
+    """
+    bundle = load_bundle(path)
+    kind = bundle.description.get("kind")
+    if kind not in _KINDS:
+        raise ValueError(f"{path} holds a model of kind {kind!r}; this version reads {', '.join(_KINDS)}")
+    try:
+        return SavedModel(_KINDS[kind].from_bundle(bundle), bundle.description)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"the model in {path} is damaged: {error}") from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result."""
+    return {
+        "oligolearn": version("oligolearn"),
+        "torch": torch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "python": platform.python_version(),
+    }

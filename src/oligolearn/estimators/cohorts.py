@@ -1,0 +1,263 @@
+"""Whole jobs on a cohort: pretrain, train, predict and embed samples read from a file."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedGroupKFold
+
+from oligolearn.data import (
+    Aligned,
+    Prepared,
+    align_expression,
+    class_labels,
+    group_numbers,
+    prepare_expression,
+    top_variance_genes,
+)
+from oligolearn.estimators.bundles import SavedModel
+from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.metrics import score_predictions
+from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a matrix becomes what is learned from: see `oligolearn.data.prepare_expression`.
+
+    Attributes
+    ----------
+    normalize
+        What the values are, or ``"auto"``.
+    max_missing
+        Largest share of missing values a gene may have.
+    top_genes
+        Keep as many genes, those that vary most; None for all.
+    """
+
+    normalize: str = "auto"
+    max_missing: float = 0.3
+    top_genes: int | None = None
+
+    def apply(self, adata: ad.AnnData) -> Prepared:
+        """Prepare all samples of `adata`, which are all training samples."""
+        prepared = prepare_expression(adata, normalize_as=self.normalize, max_missing=self.max_missing)
+        if self.top_genes is None or self.top_genes >= len(prepared.genes):
+            return prepared
+        kept = top_variance_genes(prepared.X, self.top_genes)
+        note = f"The {len(kept):,} genes that vary most were kept."
+        genes = [prepared.genes[i] for i in kept]
+        return prepared._replace(X=prepared.X[:, kept], genes=genes, notes=[*prepared.notes, note])
+
+
+class Trained(NamedTuple):
+    """A fitted estimator with what has to be saved beside it.
+
+    Attributes
+    ----------
+    model
+        The estimator.
+    features
+        Genes, in order.
+    facts
+        JSON-able: units, training data, metrics.
+    notes
+        What was done, in sentences.
+    """
+
+    model: SelfSupervisedEncoder | FineTunedClassifier
+    features: list[str]
+    facts: dict[str, Any]
+    notes: list[str]
+
+
+def pretrain_encoder(adata: ad.AnnData, model: SelfSupervisedEncoder, preparation: Preparation) -> Trained:
+    """Pretrain on all samples of a cohort.
+
+    Parameters
+    ----------
+    adata
+        As `oligolearn.data.read_expression` gives it.
+    model
+        Settings.
+    preparation
+        Of the matrix.
+    """
+    prepared = preparation.apply(adata)
+    fitted = clone(model).fit(prepared.X)
+    return Trained(fitted, prepared.genes, _facts(adata, prepared.X, prepared.units), prepared.notes)
+
+
+class LabelColumns(NamedTuple):
+    """Columns of `obs` that training needs.
+
+    Attributes
+    ----------
+    label
+        The classes.
+    group
+        Whose rows stay together in cross-validation, such as patients; None for every row by itself.
+    min_class_size
+        Classes with fewer samples count as unlabelled; None accepts all.
+    """
+
+    label: str
+    group: str | None = None
+    min_class_size: int | None = None
+
+
+def train_classifier(
+    adata: ad.AnnData,
+    columns: LabelColumns,
+    model: FineTunedClassifier,
+    preparation: Preparation,
+    *,
+    pretrained: SavedModel | None = None,
+    n_folds: int = 5,
+) -> Trained:
+    """Train on all labelled samples of a cohort, after a cross-validation that says how good such a model is.
+
+    Parameters
+    ----------
+    adata
+        As `oligolearn.data.read_expression` gives it.
+    columns
+        Names of label and group.
+    model
+        Settings; its `pretrained` is set here.
+    preparation
+        Of the matrix; with `pretrained`, that model's genes and units decide.
+    pretrained
+        Encoder to start from.
+    n_folds
+        Of the cross-validation, 0 for none. Its scores, pooled over folds, are kept as the model's metrics.
+
+    Raises
+    ------
+    ValueError
+        If the label or the genes do not suit.
+    """
+    labels = class_labels(adata, columns.label, min_class_size=columns.min_class_size)
+    if pretrained is None:
+        X, features, units, notes = preparation.apply(adata)
+    else:
+        features, units = pretrained.description["features"], pretrained.description["units"]
+        X, notes = align_expression(adata, features, units=units, normalize_as=preparation.normalize)
+    y = np.where(labels.codes >= 0, labels.codes, np.nan)
+    model = _copy(model, None if pretrained is None else pretrained.model)
+    groups = None if columns.group is None else group_numbers(adata, columns.group)[0]
+    metrics = _cross_validate(model, X, y, groups, n_folds)
+    fitted = model.fit(X, y)
+    fitted.classes_ = np.array(labels.classes)
+    facts = {**_facts(adata, X, units), "label": columns.label, "metrics": metrics}
+    if pretrained is not None:
+        facts["pretraining"] = pretrained.description.get("pretraining")
+        facts["pretraining_data"] = pretrained.description.get("training_data")
+        if facts["pretraining_data"] == facts["training_data"]:
+            notes = [
+                *notes,
+                "The encoder was pretrained on these same samples, without labels: the cross-validated scores may be a "
+                "little too good.",
+            ]
+    return Trained(fitted, list(features), facts, [*labels.notes, *notes])
+
+
+def _copy(model: FineTunedClassifier, pretrained: Any) -> FineTunedClassifier:
+    """Same settings, not fitted, with the fitted encoder that scikit-learn's `clone` would forget."""
+    return FineTunedClassifier(**{**model.get_params(deep=False), "pretrained": pretrained})
+
+
+def _cross_validate(
+    model: FineTunedClassifier,
+    X: NDArray[np.float32],
+    y: NDArray[np.floating],
+    groups: NDArray[np.integer] | None,
+    n_folds: int,
+) -> dict[str, Any]:
+    """Scores of predictions for labelled rows that the predicting model has not seen."""
+    rows = np.flatnonzero(~np.isnan(y))
+    codes = y[rows].astype(np.int64)
+    owners = rows if groups is None else groups[rows]
+    smallest = min(len(np.unique(owners[codes == code])) for code in np.unique(codes))
+    if n_folds < 2 or smallest < 2:
+        why = "it was not asked for" if n_folds < 2 else "a class has fewer than two samples or groups"
+        return {"note": f"not cross-validated: {why}"}
+    folds = StratifiedGroupKFold(min(n_folds, smallest), shuffle=True, random_state=0)
+    probabilities = np.zeros((len(rows), int(codes.max()) + 1))
+    for train, test in folds.split(rows, codes, owners):
+        shown = y.copy()
+        shown[rows[test]] = np.nan
+        seen = np.ones(len(y), dtype=bool)
+        seen[np.isin(np.arange(len(y)) if groups is None else groups, owners[test])] = False
+        fitted = _copy(model, model.pretrained).fit(X[seen], shown[seen])
+        probabilities[np.ix_(test, fitted.classes_.astype(int))] = fitted.predict_proba(X[rows[test]])
+    return {
+        "note": f"{folds.get_n_splits()}-fold cross-validation of {len(rows)} labelled samples",
+        **score_predictions(codes, probabilities),
+    }
+
+
+def predict_samples(saved: SavedModel, adata: ad.AnnData, **alignment: Any) -> tuple[pd.DataFrame, list[str]]:
+    """Class and probabilities of new samples.
+
+    Parameters
+    ----------
+    saved
+        A classifier from `load_model`.
+    adata
+        As `oligolearn.data.read_expression` gives it.
+    **alignment
+        `normalize_as` and `min_overlap` of `oligolearn.data.align_expression`.
+
+    Returns
+    -------
+    table, notes
+        Indexed by sample: ``prediction``, and ``probability_CLASS`` for each class. What was done, in sentences.
+
+    Raises
+    ------
+    ValueError
+        If the model is no classifier, or the samples do not suit it.
+    """
+    if not isinstance(saved.model, FineTunedClassifier):
+        raise ValueError("this model is an encoder without classes: `embed` uses it, and `train --pretrained` builds on it")
+    aligned = _aligned(saved, adata, alignment)
+    probabilities = saved.model.predict_proba(aligned.X)
+    table = pd.DataFrame(
+        probabilities,
+        index=pd.Index(adata.obs_names.astype(str), name="sample"),
+        columns=[f"probability_{name}" for name in saved.model.classes_],
+    )
+    table.insert(0, "prediction", saved.model.classes_[probabilities.argmax(axis=1)])
+    return table, aligned.notes
+
+
+def embed_samples(saved: SavedModel, adata: ad.AnnData, **alignment: Any) -> tuple[ad.AnnData, list[str]]:
+    """Embedding of new samples by the encoder of a model: ``X`` is ``(n_samples, out_dim)``, `obs` that of `adata`.
+
+    Parameters, notes and errors are those of `predict_samples`.
+    """
+    aligned = _aligned(saved, adata, alignment)
+    model = saved.model
+    X = model.embed(aligned.X) if isinstance(model, FineTunedClassifier) else model.transform(aligned.X)
+    names = pd.DataFrame(index=[f"dimension_{i + 1}" for i in range(X.shape[1])])
+    return ad.AnnData(X, obs=adata.obs.copy(), var=names), aligned.notes
+
+
+def _aligned(saved: SavedModel, adata: ad.AnnData, alignment: Mapping[str, Any]) -> Aligned:
+    return align_expression(adata, saved.description["features"], units=saved.description["units"], **alignment)
+
+
+def _facts(adata: ad.AnnData, X: NDArray[np.float32], units: str) -> dict[str, Any]:
+    read = adata.uns.get("oligolearn", {})
+    fingerprint = hashlib.sha256(np.ascontiguousarray(X).tobytes()).hexdigest()[:16]
+    return {
+        "units": units,
+        "training_data": {"file": str(read.get("file", "")), "n_samples": len(X), "fingerprint": fingerprint},
+    }

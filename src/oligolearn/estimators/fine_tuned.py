@@ -1,0 +1,338 @@
+"""Training a classifier from few labels, from scratch or on top of a pretrained encoder."""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oligolearn.data.scaling import ExpressionScaler
+from oligolearn.estimators.building import OnEpoch, describe_encoder, resolve, resolve_device, seeded
+from oligolearn.estimators.labels import UNLABELLED, encode_labels
+from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
+from oligolearn.nn import ENCODERS, ClassificationLoss, Classifier, transfer
+from oligolearn.saving import Bundle, load_bundle
+from oligolearn.training import Schedule, apply_in_batches, fit, n_batches
+
+FROM_SCRATCH_RATE = 1e-3
+FINE_TUNING_RATE = 3e-4
+Pretrained = SelfSupervisedEncoder | FrozenEstimator | str | os.PathLike[str] | None
+
+
+class FineTunedClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier of expression profiles for few labels and many unlabelled rows.
+
+    Parameters
+    ----------
+    pretrained
+        Where the encoder's weights come from: None (random), a `SelfSupervisedEncoder` (a fitted one is used as it is,
+        one that is not fitted is pretrained on all rows given to `fit`, labelled or not), or the folder of a saved
+        one. scikit-learn's `clone` forgets what was fitted, so cross-validation pretrains on each fold's training
+        rows; wrap it in `sklearn.frozen.FrozenEstimator` to keep it.
+    encoder, encoder_options
+        Name in `oligolearn.nn.ENCODERS` or a factory, and its settings; ignored when `pretrained` brings its own.
+    transfer_layers
+        Number of pretrained blocks to take over, from the input on; None for all.
+    frozen_layers
+        Number of blocks, from the input on, that do not learn; None for all.
+    probe_first
+        Start the output layer of a wholly transferred (or wholly frozen) encoder from a logistic regression on its embedding, which
+        keeps fine-tuning from distorting what was pretrained (Kumar 2022, arXiv:2202.10054).
+    epochs, batch_size, learning_rate, weight_decay, dropout
+        Of the training. `learning_rate` None: 1e-3 from scratch, 3e-4 on top of a pretrained encoder.
+    min_steps
+        Fewest optimizer steps: few labels get more epochs.
+    class_weight
+        None, ``"balanced"`` for weights inverse to the class frequencies, or a dict from class to weight.
+    early_stopping
+        Hold out `validation_fraction` of the *labelled* rows (no others: a user has no more) and keep the epoch with
+        the smallest loss on them. Stops after `patience` epochs without a better one.
+    unlabelled
+        A value of `y` that means "no label", besides NaN and None: pass -1 for scikit-learn's semi-supervised
+        convention.
+    random_state, device, on_epoch
+        As in `SelfSupervisedEncoder`.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        Labels found in `y`, sorted.
+    scaler_ : ExpressionScaler
+        That of the pretrained encoder, else fitted on all rows given to `fit`.
+    module_ : Classifier
+        The network.
+    history_ : History
+        Loss of each epoch.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(80, 10)) + 3 * np.repeat([0, 1], 40)[:, None]
+    >>> y = np.repeat([0.0, 1.0], 40)
+    >>> y[rng.permutation(80)[:60]] = np.nan
+    >>> bool(FineTunedClassifier(random_state=0, device="cpu").fit(X, y).predict(X[:3]).tolist() == [0, 0, 0])
+    True
+    """
+
+    def __init__(
+        self,
+        pretrained: Pretrained = None,
+        encoder: str | Callable[..., nn.Module] = "mlp",
+        *,
+        encoder_options: Mapping[str, Any] | None = None,
+        transfer_layers: int | None = None,
+        frozen_layers: int | None = 0,
+        probe_first: bool = True,
+        epochs: int = 30,
+        batch_size: int = 64,
+        learning_rate: float | None = None,
+        weight_decay: float = 0.0,
+        dropout: float = 0.0,
+        min_steps: int = 200,
+        class_weight: str | Mapping[Any, float] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.15,
+        patience: int = 10,
+        unlabelled: int | str | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        on_epoch: OnEpoch | None = None,
+    ) -> None:
+        self.pretrained = pretrained
+        self.encoder = encoder
+        self.encoder_options = encoder_options
+        self.transfer_layers = transfer_layers
+        self.frozen_layers = frozen_layers
+        self.probe_first = probe_first
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.dropout = dropout
+        self.min_steps = min_steps
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.unlabelled = unlabelled
+        self.random_state = random_state
+        self.device = device
+        self.on_epoch = on_epoch
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Train on the labelled rows of `X`; unlabelled ones serve scaling and pretraining.
+
+        Parameters
+        ----------
+        X
+            Log expression or the like, ``(n_samples, n_genes)``, NaN where missing.
+        y
+            Labels ``(n_samples,)``; NaN or None where unlabelled.
+        groups
+            Patients, ``(n_samples,)``: with `early_stopping` the rows of one stay on one side.
+
+        Raises
+        ------
+        ValueError
+            If `y` has fewer than two classes, or a setting is out of its range.
+        """
+        if y is None:
+            raise ValueError("FineTunedClassifier requires y to be passed, but the target y is None")
+        values = validate_data(
+            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
+        )
+        self.classes_, codes = encode_labels(y, self.unlabelled)
+        if len(codes) != len(values):
+            raise ValueError(f"X and y must have as many rows, found {len(values)} and {len(codes)}")
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        device = resolve_device(self.device)
+        source = self._pretrained_on(values, seed)
+        self.scaler_ = ExpressionScaler().fit(values) if source is None else source.scaler_
+        labelled = np.flatnonzero(codes != UNLABELLED)
+        x = torch.from_numpy(self.scaler_.transform(values[labelled])).to(device)
+        target = torch.from_numpy(codes[labelled]).to(device)
+        train, held_out = self._hold_out(codes[labelled], None if groups is None else np.asarray(groups)[labelled], seed)
+        with seeded(seed, device):
+            self.module_ = self._build(values.shape[1], source).to(device)
+            if self.probe_first and self._embeds_already():
+                self._probe(x, codes[labelled])
+            self._train(x, target, train, held_out, seed)
+        return self
+
+    def to_bundle(self) -> Bundle:
+        """Describe the fitted classifier for saving."""
+        check_is_fitted(self)
+        description = {
+            "kind": "classifier",
+            "classes": self.classes_.tolist(),
+            "architecture": self.architecture_,
+            "scaling": self.scaler_.to_dict(),
+            "training": {
+                "transfer_layers": self.transfer_layers if self.pretrained is not None else 0,
+                "frozen_layers": self.module_.frozen_blocks,
+                "epochs": len(self.history_.losses),
+                "batch_size": self.batch_size,
+                "learning_rate": self.learning_rate,
+                "weight_decay": self.weight_decay,
+                "dropout": self.dropout,
+                "losses": self.history_.losses,
+            },
+        }
+        return Bundle(description, dict(self.module_.state_dict()))
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> Self:
+        """Rebuild a fitted classifier from what `to_bundle` described."""
+        source = SelfSupervisedEncoder.from_bundle(bundle)
+        model = cls(encoder=source.encoder, encoder_options=source.encoder_options)
+        model.classes_ = np.array(bundle.description["classes"])
+        model.scaler_ = source.scaler_
+        model.n_features_in_ = source.n_features_in_
+        model.architecture_ = bundle.description["architecture"]
+        model.module_ = Classifier(source.encoder_, len(model.classes_))
+        model.module_.load_state_dict(bundle.weights)
+        model.module_.eval()
+        return model
+
+    def _pretrained_on(self, values: NDArray[np.floating], seed: int) -> SelfSupervisedEncoder | None:
+        """Fitted encoder that this classifier starts from."""
+        source = self.pretrained
+        if source is None:
+            return None
+        if isinstance(source, FrozenEstimator):
+            source = source.estimator
+        if isinstance(source, str | os.PathLike):
+            source = SelfSupervisedEncoder.from_bundle(load_bundle(source))
+        if not hasattr(source, "encoder_"):
+            source = clone(source).set_params(random_state=seed).fit(values)
+        if source.n_features_in_ != values.shape[1]:
+            raise ValueError(
+                f"the pretrained encoder expects {source.n_features_in_} genes, X has {values.shape[1]}; align the "
+                "genes by name first"
+            )
+        return source
+
+    def _build(self, n_features: int, source: SelfSupervisedEncoder | None) -> Classifier:
+        origin = self if source is None else source
+        encoder = resolve("encoder", origin.encoder, ENCODERS)(n_features, **(origin.encoder_options or {}))
+        self.architecture_ = describe_encoder(origin.encoder, origin.encoder_options)
+        n_blocks = len(encoder.blocks)
+        transferred = 0
+        if source is not None:
+            transferred = n_blocks if self.transfer_layers is None else self.transfer_layers
+            transfer(source.encoder_, encoder, transferred)
+        return Classifier(
+            encoder,
+            len(self.classes_),
+            dropout=self.dropout,
+            frozen_blocks=n_blocks if self.frozen_layers is None else self.frozen_layers,
+            pretrained_blocks=transferred,
+        )
+
+    def _embeds_already(self) -> bool:
+        """Whether the encoder is worth reading before it is trained: all of it is pretrained, or none of it learns."""
+        return len(self.module_.encoder.blocks) in (self.module_.pretrained_blocks, self.module_.frozen_blocks)
+
+    def _probe(self, x: Tensor, codes: NDArray[np.int64]) -> None:
+        """Set the output layer to a logistic regression on the embedding."""
+        embedding = apply_in_batches(self.module_.encoder, x).double().numpy()
+        spread = embedding.std(axis=0).mean() or 1.0
+        probe = LogisticRegression(max_iter=1000).fit(
+            embedding / spread, codes, sample_weight=compute_sample_weight(self.class_weight, self.classes_[codes])
+        )
+        weight, bias = probe.coef_ / spread, probe.intercept_
+        if len(self.classes_) == 2:  # one row for the second class against the first
+            weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        with torch.no_grad():
+            self.module_.head.weight.copy_(torch.from_numpy(weight))
+            self.module_.head.bias.copy_(torch.from_numpy(bias))
+
+    def _train(self, x: Tensor, y: Tensor, train: Tensor, held_out: Tensor, seed: int) -> None:
+        per_epoch = n_batches(len(train), self.batch_size)
+        rate = self.learning_rate
+        if rate is None:
+            rate = FROM_SCRATCH_RATE if self.module_.pretrained_blocks == 0 else FINE_TUNING_RATE
+        schedule = Schedule(
+            max(self.epochs * per_epoch, self.min_steps),
+            self.batch_size,
+            rate,
+            self.weight_decay,
+            patience=self.patience,
+        )
+        loss = ClassificationLoss(self.module_, self._class_weights(y[train].cpu().numpy())).to(x.device)
+
+        @torch.no_grad()
+        def score() -> float:
+            return -float(F.cross_entropy(self.module_(x[held_out]), y[held_out]))
+
+        self.history_ = fit(
+            loss,
+            lambda numbers: (x[train[numbers]], y[train[numbers]]),
+            len(train),
+            schedule,
+            generator=torch.Generator().manual_seed(seed),
+            score=score if len(held_out) else None,
+            on_epoch=self.on_epoch,
+        )
+
+    def _class_weights(self, codes: NDArray[np.int64]) -> Tensor | None:
+        if self.class_weight is None:
+            return None
+        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
+        return torch.from_numpy(weights).float()
+
+    def _hold_out(
+        self, codes: NDArray[np.int64], groups: NDArray[Any] | None, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Rows that train and rows that decide when to stop."""
+        rows = np.arange(len(codes))
+        if not self.early_stopping:
+            return torch.from_numpy(rows), torch.from_numpy(rows[:0])
+        n_parts = round(1 / self.validation_fraction)
+        if min(np.bincount(codes)) < 2 or len(codes) < 2 * n_parts:
+            raise ValueError(
+                f"early_stopping holds out one labelled row in {n_parts} and needs at least two rows of each class, "
+                f"found {len(codes)} labelled rows, {min(np.bincount(codes))} in the smallest class; pass "
+                "early_stopping=False"
+            )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The least populated class")
+            folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
+            train, held_out = next(folds.split(rows, codes, rows if groups is None else groups))
+        return torch.from_numpy(train), torch.from_numpy(held_out)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Probability of each class, ``(n_samples, n_classes)``, in the order of `classes_`."""
+        check_is_fitted(self)
+        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
+        x = torch.from_numpy(self.scaler_.transform(values))
+        probabilities = apply_in_batches(nn.Sequential(self.module_, nn.Softmax(dim=1)), x).double().numpy()
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Most probable class of each row, ``(n_samples,)``."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def embed(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Output of the fine-tuned encoder, ``(n_samples, out_dim)``."""
+        check_is_fitted(self)
+        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
+        return apply_in_batches(self.module_.encoder, torch.from_numpy(self.scaler_.transform(values))).numpy()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags

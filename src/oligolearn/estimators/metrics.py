@@ -1,0 +1,91 @@
+"""How good a set of predicted probabilities is."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    roc_auc_score,
+)
+from sklearn.metrics import confusion_matrix as count_confusions
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "ece")
+N_BINS = 15
+_SMALLEST = 1e-15
+
+
+class Calibration(NamedTuple):
+    """Predictions binned by their confidence, the largest probability of each: equal-width bins from 0 to 1.
+
+    Attributes
+    ----------
+    count, confidence, accuracy
+        Of each bin, ``(n_bins,)``: number of samples, sum of their confidences, number of correct ones.
+    """
+
+    count: list[int]
+    confidence: list[float]
+    accuracy: list[int]
+
+
+def score_predictions(y: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, float]:
+    """All of `METRICS`.
+
+    Parameters
+    ----------
+    y
+        True class numbers, ``(n,)``; every class occurs.
+    probabilities
+        ``(n, n_classes)``, rows summing to 1.
+
+    Returns
+    -------
+    dict
+        ``auroc`` is one class against the rest, averaged over classes; ``macro_f1`` and ``balanced_accuracy`` average
+        over classes as well; ``log_loss`` is in nats, with probabilities of at least 1e-15; ``ece`` is the expected
+        calibration error over 15 bins of the predicted class (Guo 2017).
+    """
+    n_classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
+    labels = np.arange(n_classes)
+    clipped = np.clip(probabilities, _SMALLEST, None)
+    confusion = count_confusions(y, predicted, labels=labels)
+    return {
+        "accuracy": float(accuracy_score(y, predicted)),
+        "balanced_accuracy": float(np.mean(np.diag(confusion) / confusion.sum(axis=1))),
+        "macro_f1": float(f1_score(y, predicted, labels=labels, average="macro", zero_division=0.0)),
+        "auroc": float(np.mean([roc_auc_score(y == label, probabilities[:, label]) for label in labels])),
+        "mcc": float(matthews_corrcoef(y, predicted)),
+        "log_loss": float(log_loss(y, clipped / clipped.sum(axis=1, keepdims=True), labels=labels)),
+        "ece": expected_calibration_error(calibrate(y, probabilities)),
+    }
+
+
+def calibrate(y: NDArray[np.integer], probabilities: NDArray[np.floating], n_bins: int = N_BINS) -> Calibration:
+    """Bin predictions by confidence; bins can be added up over runs."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == y
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    return Calibration(
+        np.bincount(bins, minlength=n_bins).tolist(),
+        np.bincount(bins, weights=confidence, minlength=n_bins).tolist(),
+        np.bincount(bins, weights=correct, minlength=n_bins).astype(int).tolist(),
+    )
+
+
+def expected_calibration_error(calibration: Calibration) -> float:
+    """Mean distance of confidence and accuracy over the bins, weighted by their samples."""
+    gaps = np.abs(np.asarray(calibration.confidence) - np.asarray(calibration.accuracy))
+    return float(gaps.sum() / np.sum(calibration.count))
+
+
+def confusion(y: NDArray[np.integer], probabilities: NDArray[np.floating]) -> list[list[int]]:
+    """Number of samples of each true class (rows) predicted as each class (columns)."""
+    matrix: list[list[Any]] = count_confusions(
+        y, probabilities.argmax(axis=1), labels=np.arange(probabilities.shape[1])
+    ).tolist()
+    return matrix

@@ -1,0 +1,207 @@
+"""Pretraining without labels, as a scikit-learn transformer."""
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from oligolearn.data.scaling import ExpressionScaler
+from oligolearn.estimators.building import OnEpoch, describe_encoder, part_of, resolve, resolve_device, seeded
+from oligolearn.nn import ENCODERS
+from oligolearn.pretext import OBJECTIVES, diagnose_collapse, suggest_options
+from oligolearn.saving import Bundle
+from oligolearn.training import History, Schedule, apply_in_batches, fit, n_batches
+from oligolearn.views import VIEWS
+
+
+class CollapseWarning(UserWarning):
+    """Pretraining produced an embedding that does not tell samples apart."""
+
+
+class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Encoder of expression profiles, pretrained without labels.
+
+    Parameters
+    ----------
+    objective
+        Name in `oligolearn.pretext.OBJECTIVES`, or a factory ``(encoder, **options) -> nn.Module``.
+    encoder
+        Name in `oligolearn.nn.ENCODERS`, or a factory ``n_features -> nn.Module`` with `out_dim` and `blocks`.
+    view
+        Name in `oligolearn.views.VIEWS`, or a function ``(x, generator=...) -> x``. Two views of each row are drawn.
+    objective_options, encoder_options, view_options
+        Settings of the three, by name. What an objective is not told is derived from the data: `options_` says what
+        was chosen.
+    epochs, batch_size, learning_rate, weight_decay
+        Of the training; the learning rate warms up, then falls along a cosine.
+    min_steps
+        Fewest optimizer steps: small cohorts get more epochs.
+    random_state
+        Seed of the initial weights, the order of rows and the views.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    on_epoch
+        Called after each epoch with ``(epochs done, all epochs, mean loss)``.
+
+    Attributes
+    ----------
+    scaler_ : ExpressionScaler
+        Fitted on the rows given to `fit`, like everything else here.
+    encoder_ : nn.Module
+        In evaluation mode.
+    options_ : dict
+        Settings of the objective, derived ones included.
+    history_ : History
+        Loss of each epoch.
+    diagnosis_ : list of str
+        What points at collapse, in words, with the fix; empty when nothing does.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 20))
+    >>> encoder = SelfSupervisedEncoder(encoder_options={"hidden": (16, 8)}, epochs=2, min_steps=4, random_state=0)
+    >>> encoder.fit_transform(X).shape
+    (60, 8)
+    """
+
+    def __init__(
+        self,
+        objective: str | Callable[..., nn.Module] = "swav",
+        encoder: str | Callable[..., nn.Module] = "mlp",
+        *,
+        view: str | Callable[..., Tensor] = "masking",
+        objective_options: Mapping[str, Any] | None = None,
+        encoder_options: Mapping[str, Any] | None = None,
+        view_options: Mapping[str, Any] | None = None,
+        epochs: int = 150,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        min_steps: int = 200,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        on_epoch: OnEpoch | None = None,
+    ) -> None:
+        self.objective = objective
+        self.encoder = encoder
+        self.view = view
+        self.objective_options = objective_options
+        self.encoder_options = encoder_options
+        self.view_options = view_options
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.min_steps = min_steps
+        self.random_state = random_state
+        self.device = device
+        self.on_epoch = on_epoch
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Pretrain on `X`, ``(n_samples, n_genes)``, log expression or the like, NaN where missing; `y` is ignored.
+
+        Raises
+        ------
+        ValueError
+            If a setting is unknown or the loss diverges.
+        """
+        values = validate_data(
+            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
+        )
+        self.scaler_ = ExpressionScaler().fit(values)
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        device = resolve_device(self.device)
+        rows = torch.from_numpy(self.scaler_.transform(values)).to(device)
+        with seeded(seed, device):
+            objective = self._build(len(rows), rows.shape[1]).to(device)
+            self.history_ = self._train(objective, rows, seed)
+        self.encoder_ = objective.encoder
+        self._n_features_out = int(self.encoder_.out_dim)
+        embedding = apply_in_batches(self.encoder_, rows[:2048])
+        self.diagnosis_ = diagnose_collapse(objective, self.history_.losses[-1], embedding)
+        for sentence in self.diagnosis_:
+            warnings.warn(sentence, CollapseWarning, stacklevel=2)
+        return self
+
+    def _build(self, n_rows: int, n_features: int) -> nn.Module:
+        encoder = resolve("encoder", self.encoder, ENCODERS)(n_features, **(self.encoder_options or {}))
+        suggested = suggest_options(self.objective, n_rows, min(self.batch_size, n_rows), self._n_steps(n_rows)[1])
+        self.options_ = {**suggested, **(self.objective_options or {})}
+        return resolve("objective", self.objective, OBJECTIVES)(encoder, **self.options_)
+
+    def _n_steps(self, n_rows: int) -> tuple[int, int]:
+        """Number of optimizer steps and of epochs."""
+        per_epoch = n_batches(n_rows, self.batch_size)
+        steps = max(self.epochs * per_epoch, self.min_steps)
+        return steps, math.ceil(steps / per_epoch)
+
+    def _train(self, objective: nn.Module, rows: Tensor, seed: int) -> History:
+        view = partial(resolve("view", self.view, VIEWS), **(self.view_options or {}))
+        draws = torch.Generator(rows.device).manual_seed(seed)
+        schedule = Schedule(self._n_steps(len(rows))[0], self.batch_size, self.learning_rate, self.weight_decay)
+
+        def two_views(numbers: Tensor) -> tuple[Tensor, Tensor]:
+            batch = rows[numbers.to(rows.device)]
+            return view(batch, generator=draws), view(batch, generator=draws)
+
+        order = torch.Generator().manual_seed(seed)
+        return fit(objective, two_views, len(rows), schedule, generator=order, on_epoch=self.on_epoch)
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Embed `X`, ``(n_samples, n_genes)``, as ``(n_samples, out_dim)``; the same whatever the batch."""
+        check_is_fitted(self)
+        values = validate_data(
+            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False
+        )
+        embedding = apply_in_batches(self.encoder_, torch.from_numpy(self.scaler_.transform(values)))
+        return embedding.numpy()
+
+    def to_bundle(self) -> Bundle:
+        """Describe the fitted encoder for saving."""
+        check_is_fitted(self)
+        description = {
+            "kind": "encoder",
+            "architecture": describe_encoder(self.encoder, self.encoder_options),
+            "scaling": self.scaler_.to_dict(),
+            "pretraining": {
+                "objective": self.objective if isinstance(self.objective, str) else repr(self.objective),
+                "objective_options": self.options_,
+                "view": self.view if isinstance(self.view, str) else repr(self.view),
+                "view_options": dict(self.view_options or {}),
+                "epochs": len(self.history_.losses),
+                "batch_size": self.batch_size,
+                "learning_rate": self.learning_rate,
+                "weight_decay": self.weight_decay,
+                "losses": self.history_.losses,
+                "diagnosis": self.diagnosis_,
+            },
+        }
+        return Bundle(description, {f"encoder.{name}": value for name, value in self.encoder_.state_dict().items()})
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> Self:
+        """Rebuild a fitted encoder from what `to_bundle` or `FineTunedClassifier.to_bundle` described."""
+        architecture = bundle.description["architecture"]
+        model = cls(encoder=architecture["name"], encoder_options=architecture["options"])
+        model.scaler_ = ExpressionScaler.from_dict(bundle.description["scaling"])
+        model.n_features_in_ = model.scaler_.n_features_in_
+        model.encoder_ = resolve("encoder", model.encoder, ENCODERS)(model.n_features_in_, **model.encoder_options)
+        model.encoder_.load_state_dict(part_of(bundle.weights, "encoder."))
+        model.encoder_.eval()
+        model._n_features_out = int(model.encoder_.out_dim)
+        return model
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,13 @@
+"""Networks in plain torch. An encoder maps ``(batch, n_features)`` to ``(batch, out_dim)`` through its `blocks`."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from oligolearn.nn.classifier import ClassificationLoss, Classifier, transfer
+from oligolearn.nn.heads import ProjectionHead
+from oligolearn.nn.mlp import MLP
+
+ENCODERS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP}
+
+__all__ = ["ENCODERS", "MLP", "ClassificationLoss", "Classifier", "ProjectionHead", "transfer"]

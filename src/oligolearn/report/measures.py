@@ -1,0 +1,84 @@
+"""The scores of a run: how each is called, explained and written."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from oligolearn.report.wording import decimal, percent
+
+
+class Measure(NamedTuple):
+    """One score of a run."""
+
+    title: str
+    meaning: str
+    write: Callable[[Any], str]
+    higher_is_better: bool = True
+
+
+MEASURES = {
+    "accuracy": Measure("Accuracy", "Share of held-out samples given their right class.", percent),
+    "balanced_accuracy": Measure(
+        "Balanced accuracy",
+        "Mean over the classes of the share found in each: every class counts alike, however rare it is.",
+        percent,
+    ),
+    "macro_f1": Measure(
+        "Macro F1",
+        "Mean over the classes of F1, which is high only where a class is both found and not claimed too often; 0 to "
+        "1.",
+        decimal,
+    ),
+    "auroc": Measure(
+        "AUROC",
+        "Area under the ROC curve: how often a sample of a class is ranked above a sample of another; 1 is perfect, "
+        "0.5 is a coin toss.",
+        decimal,
+    ),
+    "mcc": Measure(
+        "MCC",
+        "Matthews correlation coefficient between true and predicted class: 1 is perfect, 0 is guessing.",
+        decimal,
+    ),
+    "log_loss": Measure(
+        "Log loss",
+        "Penalty for probability put on wrong classes; confident mistakes cost most. 0 is perfect.",
+        decimal,
+        higher_is_better=False,
+    ),
+    "ece": Measure(
+        "ECE",
+        "Expected calibration error: mean gap between the confidence a method states and how often it is right.",
+        percent,
+        higher_is_better=False,
+    ),
+    "seconds": Measure(
+        "Seconds",
+        "Wall time of one run, as recorded.",
+        lambda value: decimal(value, 1),
+        higher_is_better=False,
+    ),
+}
+
+GLOSSARY = {
+    "Label": "The class of a sample, as somebody had to determine it: by pathology, by a trial, by follow-up. "
+    "The scarce thing here.",
+    "Pretraining": "Learning from all training samples without their labels, before the few labels are used.",
+    "Training, validation and test samples": "A method learns from the first, decides when to stop on the second, "
+    "and is judged once on the third, which it has never seen. Held-out samples are test samples.",
+    "Repeat": "The whole comparison done again with another random draw of split, labels and starting weights. "
+    "All methods of a repeat see the same draw, so they are compared in pairs.",
+    "95% interval": "A range made so that it covers the true mean in 95 of 100 such studies. Wide means unsure.",
+    "Point": "Percentage point: from 82% to 90% is 8 points.",
+    "p": "How often a difference at least this large would be seen if there were none. Below 0.05 is usually "
+    "called significant.",
+    "Student's t": "The classical paired test. Repeats share samples, which makes it optimistic.",
+    "Nadeau-Bengio corrected t": "The paired test widened for the samples that repeats share. The p values in "
+    "the conclusion rest on it.",
+    "Holm": "Correction for looking at several numbers of labels: the chance of even one false alarm stays below 5%.",
+    "Labels saved": "How many more labels the baseline needs for the same accuracy.",
+    "Recall": "Of the samples that truly are of a class, the share recognised as such (also called sensitivity).",
+    "Confusion matrix": "A row per true class, a column per predicted class: right answers lie on the diagonal.",
+    "Calibration": "Whether a stated confidence of 80% is right 80 times in 100.",
+    "PCA, t-SNE": "Two ways to draw samples of many dimensions on paper. PCA keeps large distances; "
+    "t-SNE keeps neighbours, and its distances between clusters and their sizes mean little.",
+}

@@ -1,0 +1,135 @@
+"""Look-ups in a study's summary; what the rest of the report knows of its layout."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from oligolearn.report.wording import known
+
+Summary = Mapping[str, Any]
+
+SCHEMA = 1
+# The comparators of every study; whatever is not here is what the study is about.
+BASELINES = ("logistic", "pca-logistic", "scratch", "untrained")
+SIMPLE = ("logistic", "pca-logistic")
+
+_SECTIONS = ("data", "design", "curves")
+# What XML and HTML cannot carry: control characters, lone surrogates, non-characters.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+class Point(NamedTuple):
+    """Mean score of one method at one number of labels, with its 95% interval."""
+
+    n_labels: int
+    fraction: float
+    n_runs: int
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+def checked(summary: Summary) -> dict[str, Any]:
+    """Return a copy that is safe to print: no control characters, None for what is not finite.
+
+    Raises
+    ------
+    ValueError
+        When the summary has another schema or lacks a section that every report needs.
+    """
+    if not isinstance(summary, Mapping) or summary.get("schema") != SCHEMA:
+        found = summary.get("schema") if isinstance(summary, Mapping) else type(summary).__name__
+        raise ValueError(
+            f"expected a study summary of schema {SCHEMA}, found {found!r}; "
+            "run `oligolearn report DIR` with the version of oligolearn that wrote the study"
+        )
+    missing = [name for name in _SECTIONS if not summary.get(name)]
+    if missing:
+        raise ValueError(f"the study summary has no {', '.join(missing)}; run the study again to finish it")
+    return {str(key): _printable(value) for key, value in summary.items()}
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNPRINTABLE.sub("\ufffd", value)
+    if isinstance(value, float):
+        return known(value)
+    if isinstance(value, Mapping):
+        return {_printable(str(key)): _printable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(item) for item in value]
+    return value
+
+
+def titles(summary: Summary) -> dict[str, str]:
+    """Name -> title of every method, in the order of the study."""
+    named = {entry["name"]: entry.get("title") or entry["name"] for entry in summary["design"].get("methods") or []}
+    for entry in summary["curves"]:
+        named.setdefault(entry["method"], entry["method"])
+    return named
+
+
+def title(summary: Summary, method: str) -> str:
+    """Title of a method, its name when it has none."""
+    return titles(summary).get(method, method)
+
+
+def label_numbers(summary: Summary) -> list[int]:
+    """Every number of labels that was tried, ascending."""
+    return sorted({entry["n_labels"] for entry in summary["curves"]})
+
+
+def curve(summary: Summary, method: str, metric: str) -> list[Point]:
+    """Points of a method, by number of labels."""
+    points = []
+    for entry in summary["curves"]:
+        if entry["method"] == method:
+            score = (entry.get("metrics") or {}).get(metric) or {}
+            mean, low, high = (known(score.get(key)) for key in ("mean", "low", "high"))
+            points.append(Point(entry["n_labels"], entry["fraction"], entry.get("n_runs") or 0, mean, low, high))
+    return sorted(points)
+
+
+def comparisons(summary: Summary, method: str, baseline: str, metric: str = "accuracy") -> list[dict[str, Any]]:
+    """Paired differences of two methods, by number of labels."""
+    rows = summary.get("comparisons") or []
+    wanted = (method, baseline, metric)
+    chosen = [row for row in rows if (row["method"], row["baseline"], row.get("metric", "accuracy")) == wanted]
+    return sorted(chosen, key=lambda row: row["n_labels"])
+
+
+def pairs(summary: Summary, metric: str = "accuracy") -> list[tuple[str, str]]:
+    """Every (method, baseline) that was compared, in the order of the summary."""
+    rows = summary.get("comparisons") or []
+    return list(dict.fromkeys((row["method"], row["baseline"]) for row in rows if row.get("metric") == metric))
+
+
+def recalls(matrix: list[list[int]]) -> list[float | None]:
+    """Recall of each class from a confusion matrix (rows true); None where a class has no sample."""
+    return [row[i] / total if (total := sum(row)) else None for i, row in enumerate(matrix)]
+
+
+def ranking(summary: Summary, n_labels: int, metric: str = "accuracy") -> list[tuple[float, str]]:
+    """(mean, method) at a number of labels, highest first; methods without a mean left out."""
+    scores = [
+        (point.mean, name)
+        for name in titles(summary)
+        for point in curve(summary, name, metric)
+        if point.n_labels == n_labels and point.mean is not None
+    ]
+    return sorted(scores, key=lambda score: -score[0])
+
+
+def nothing_learned(summary: Summary) -> bool:
+    """Whether the study found every method at chance, so that no difference between methods means anything."""
+    return (summary.get("learned") or {}).get("any") is False
+
+
+def main_pairs(summary: Summary) -> list[tuple[str, str]]:
+    """The comparisons the study is about: its methods against training from scratch first, then against the rest.
+
+    A study of baselines alone is about whatever it compared.
+    """
+    compared = pairs(summary)
+    of_interest = [pair for pair in compared if pair[0] not in BASELINES] or compared
+    return sorted(of_interest, key=lambda pair: pair[1] != "scratch")

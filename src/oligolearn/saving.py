@@ -1,0 +1,108 @@
+"""Model bundles: a folder with `weights.safetensors` and `model.json`. Never pickle; loading runs no code."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+FORMAT = "oligolearn-bundle"
+FORMAT_VERSION = 1
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "model.json"
+
+
+class Bundle(NamedTuple):
+    """A model as it lies on disk.
+
+    Attributes
+    ----------
+    description
+        JSON-able: kind of model, features in order, scaling, units, classes, architecture, versions, metrics.
+    weights
+        Tensors by name.
+    """
+
+    description: dict[str, Any]
+    weights: dict[str, Tensor]
+
+
+def save_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
+    """Write a bundle to the folder `path`, whole or not at all; an earlier bundle there is replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` is something other than a bundle or an empty folder.
+    """
+    target = Path(path)
+    if target.exists() and not (is_bundle(target) or (target.is_dir() and not any(target.iterdir()))):
+        raise FileExistsError(f"{target} exists and is not a model; choose another --out or remove it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.weights.items()}
+        save_file(contiguous, folder / WEIGHTS)
+        head = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        write_json(folder / DESCRIPTION, {**head, **bundle.description})
+        folder.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(folder, target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def load_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read a bundle.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no bundle at `path`.
+    ValueError
+        If a file of it is damaged or of a later format.
+    """
+    folder = Path(path)
+    if not is_bundle(folder):
+        raise FileNotFoundError(f"{folder} is not a model: expected a folder with {DESCRIPTION} and {WEIGHTS}")
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        weights = load_file(folder / WEIGHTS)
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        raise ValueError(f"the model in {folder} is damaged: {error}") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ValueError(f"{folder / DESCRIPTION} does not describe an oligolearn model")
+    if description["format_version"] > FORMAT_VERSION:
+        raise ValueError(f"{folder} was written by a later version of oligolearn; upgrade to read it")
+    return Bundle(description, weights)
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether `path` is a folder that holds both files of a bundle."""
+    return (path / DESCRIPTION).is_file() and (path / WEIGHTS).is_file()
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON (no NaN) to a temporary file beside `path` and rename it."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to a temporary file beside `path`, to the disk, and rename it."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,20 @@
+"""Studies: methods x label fractions x repeats, carried out, kept, tested and reported."""
+
+from oligolearn.study.design import Design
+from oligolearn.study.efficiency import LabelEfficiency, label_efficiency, rebuild
+from oligolearn.study.methods import METHODS
+from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves, paired_t_test
+
+__all__ = [
+    "METHODS",
+    "Design",
+    "LabelEfficiency",
+    "compare",
+    "holm",
+    "label_efficiency",
+    "labels_saved",
+    "learned",
+    "learning_curves",
+    "paired_t_test",
+    "rebuild",
+]

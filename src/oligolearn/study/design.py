@@ -1,0 +1,170 @@
+"""What a study compares, on which draws of the data."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oligolearn.data import Split, label_counts, label_order, split_rows
+from oligolearn.study.methods import METHODS
+
+SPLITS = ("resampled", "fixed")
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything that decides the numbers of a study; kept with it, and compared when it is resumed.
+
+    Attributes
+    ----------
+    label, group
+        Columns of `obs`: what is predicted, and whose rows stay on one side (None: every row for itself).
+    methods
+        Names in `METHODS`.
+    fractions
+        Shares of the training labels shown, ascending.
+    repeats
+        Number of draws.
+    split
+        ``"resampled"`` draws a new split and new label subsets in each repeat; ``"fixed"`` draws them once, so that
+        repeats differ in their training seeds alone (Laurent 2022).
+    seed
+        Of every draw.
+    min_class_size
+        Classes with fewer samples count as unlabelled; None refuses a data set with classes too small to split.
+    normalize, max_missing, top_genes
+        Preparation of the matrix.
+    pretraining, training
+        Settings of `SelfSupervisedEncoder` and `FineTunedClassifier` that differ from the study's.
+    threads
+        Of each training: part of the design because it decides how sums are rounded.
+    """
+
+    label: str
+    group: str | None = None
+    methods: tuple[str, ...] = tuple(METHODS)
+    fractions: tuple[float, ...] = ()
+    repeats: int = 10
+    split: str = "resampled"
+    seed: int = 0
+    min_class_size: int | None = None
+    normalize: str = "auto"
+    max_missing: float = 0.3
+    top_genes: int | None = None
+    pretraining: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.methods if name not in METHODS]
+        if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
+            raise ValueError(
+                f"methods must be different names among {', '.join(METHODS)}; found {', '.join(self.methods) or 'none'}"
+            )
+        if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
+            raise ValueError(
+                f"fractions must lie above 0 and up to 1 (0.01 is 1 % of the labels), found {list(self.fractions)}"
+            )
+        if list(self.fractions) != sorted(set(self.fractions)):
+            raise ValueError(f"fractions must ascend, each once, found {list(self.fractions)}")
+        if self.repeats < 1:
+            raise ValueError(f"repeats must be at least 1, found {self.repeats}")
+        if self.split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, found {self.split!r}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, found {self.seed}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able settings."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+class Run(NamedTuple):
+    """One training and test: its place in the study."""
+
+    repeat: int
+    fraction: float
+    n_labels: int
+    method: str
+
+
+class Draw(NamedTuple):
+    """The rows of one repeat.
+
+    Attributes
+    ----------
+    split
+        Training, validation, test and pretraining rows.
+    order
+        Training rows in the order in which their labels are shown.
+    seed
+        Of the trainings of this repeat.
+    """
+
+    split: Split
+    order: NDArray[np.intp]
+    seed: int
+
+
+def draw_repeat(design: Design, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> Draw:
+    """Draw the split and the order of labels of one repeat; the same numbers whenever it is called.
+
+    Parameters
+    ----------
+    design
+        Its seed and kind of split count.
+    y
+        Class numbers, -1 where unlabelled.
+    groups
+        Group numbers, or None.
+    repeat
+        Counted from 0.
+    """
+    rng = np.random.default_rng([design.seed, repeat if design.split == "resampled" else 0])
+    split = split_rows(y, groups=groups, rng=rng)
+    order = split.train[label_order(y[split.train], rng)]
+    return Draw(split, order, training_seed(design.seed, repeat))
+
+
+def training_seed(*path: int) -> int:
+    """Seed derived from the study's seed and a place in the study."""
+    return int(np.random.SeedSequence(path).generate_state(1)[0] % 2**31)
+
+
+def plan_runs(design: Design, n_train: Sequence[int], n_classes: int) -> list[Run]:
+    """All runs of a study, repeat by repeat.
+
+    Parameters
+    ----------
+    design
+        What is compared.
+    n_train
+        Number of training rows of each repeat: splits that keep groups together differ by a few rows.
+    n_classes
+        Fractions are raised so that every class keeps a label.
+    """
+    return [
+        Run(repeat, fraction, n_labels, method)
+        for repeat, n_rows in enumerate(n_train)
+        for fraction, n_labels in zip(
+            design.fractions, label_counts(design.fractions, n_rows, n_classes), strict=True
+        )
+        for method in design.methods
+    ]
+
+
+def spread_fractions(n_points: int, n_train: int, n_classes: int) -> tuple[float, ...]:
+    """`n_points` fractions from the fewest labels (1 %, or three per class if more) to all, evenly on a log scale.
+
+    Examples
+    --------
+    >>> spread_fractions(3, 10_000, 2)
+    (0.01, 0.1, 1.0)
+    """
+    if n_points < 1:
+        raise ValueError(f"points must be at least 1, found {n_points}")
+    lowest = min(1.0, max(0.01, n_classes / n_train))
+    points = np.geomspace(lowest, 1.0, n_points) if n_points > 1 else np.ones(1)
+    return tuple(sorted({float(f"{point:.3g}") for point in points}))

@@ -1,0 +1,147 @@
+"""How accuracy grows with the number of labels, with and without pretraining."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from oligolearn.data import read_expression
+from oligolearn.report import fragment, write_figures, write_report
+from oligolearn.saving import write_json
+from oligolearn.study.execute import Cohort, embed_cohort, execute
+from oligolearn.study.methods import METHODS
+from oligolearn.study.planning import DesignSettings, Study, plan_study
+from oligolearn.study.progress import progress_bar
+from oligolearn.study.store import Store
+from oligolearn.study.summary import summarize
+
+
+@dataclass(frozen=True)
+class LabelEfficiency:
+    """A finished study; in Jupyter it shows its conclusion, figures and tables.
+
+    Attributes
+    ----------
+    results
+        A row for each run that succeeded.
+    summary
+        The numbers behind the report: curves, comparisons, labels saved.
+    folder
+        Where `results.csv`, `summary.json`, `figures/` and `report.html` lie.
+    """
+
+    results: pd.DataFrame
+    summary: dict[str, Any]
+    folder: Path
+
+    def _repr_html_(self) -> str:
+        return fragment(self.summary)
+
+
+def label_efficiency(
+    data: str | os.PathLike[str] | ad.AnnData,
+    label: str,
+    *,
+    out: str | os.PathLike[str],
+    workers: int | None = None,
+    progress: bool = True,
+    command: str = "",
+    **settings: Unpack[DesignSettings],
+) -> LabelEfficiency:
+    """Compare methods at growing numbers of labels on one cohort.
+
+    Each repeat splits the labelled samples 70/15/15 into training, validation and test, shows every method the labels
+    of the same nested subsets of the training samples, and tests it on the same test samples. Pretraining sees all
+    training samples, and unlabelled ones, without labels. Validation samples are set aside for choosing settings; a
+    study does not touch them. Every finished run is kept at once: the same call goes on where an interrupted one
+    stopped.
+
+    Parameters
+    ----------
+    data
+        File, or samples as `read_expression` gives them.
+    label
+        Column of `obs` with the classes; empty where a sample is unlabelled.
+    out
+        Folder for the study: new, empty, or that of the same study.
+    workers
+        Processes; None for one per processor. They change the time it takes and nothing else.
+    progress
+        Show a bar with the time left, in a terminal or in Jupyter.
+    command
+        What reproduces the study, for the report.
+    **settings
+        As in `Design`; `points` instead of `fractions` spreads that many over a logarithmic scale.
+
+    Returns
+    -------
+    LabelEfficiency
+
+    Raises
+    ------
+    ValueError
+        If the data or the settings cannot be used, or `out` holds another study; the message says how to mend it.
+
+    Examples
+    --------
+    >>> from oligolearn.study import label_efficiency
+    >>> study = label_efficiency("cohort.h5ad", "subtype", out="study", repeats=5)  # doctest: +SKIP
+    >>> study.results.groupby(["n_labels", "method"]).accuracy.mean()  # doctest: +SKIP
+    """
+    adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=label)
+    study = plan_study(adata, label, settings, command=command)
+    store = Store(out)
+    store.open(study.asked, study.about)
+    _carry_out(study, store, workers=workers or os.cpu_count() or 1, progress=progress)
+    return rebuild(out)
+
+
+def rebuild(folder: str | os.PathLike[str]) -> LabelEfficiency:
+    """Make tables, figures and report anew from the runs that a study's folder holds.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no study.
+    ValueError
+        If no run of it succeeded.
+    """
+    store = Store(folder)
+    summary = summarize(store)
+    store.write_results()
+    write_json(store.folder / "summary.json", summary)
+    write_figures(summary, store.folder / "figures")
+    write_report(summary, store.folder / "report.html")
+    return LabelEfficiency(store.results(), summary, store.folder)
+
+
+def _carry_out(study: Study, store: Store, *, workers: int, progress: bool) -> None:
+    """Do the runs that are not done; the work folder goes when all are."""
+    wants_maps = not store.embeddings()
+    if not wants_maps and store.finished() >= set(study.runs):
+        return
+    cohort = Cohort(store.keep_matrix(study.X), study.labels.codes, study.groups)
+    with progress_bar(shown=progress) as tell:
+        execute(study.design, cohort, study.runs, store, workers=workers, on_progress=tell)
+    if wants_maps:
+        maps = embed_cohort(study.design, cohort, store, workers=workers)
+        store.keep_embeddings([_labelled(one, study) for one in maps])
+    store.clear_work()
+
+
+def _labelled(one: dict[str, Any], study: Study) -> dict[str, Any]:
+    """Add to a map of samples what the report says of it."""
+    rows = np.array(one.pop("rows"))
+    codes = study.labels.codes[rows]
+    title = "As measured" if one["name"] == "input" else f"As the encoder of {METHODS[one['name']].title} sees them"
+    return {
+        **one,
+        "title": title,
+        "note": "repeat 1",
+        "sample": [study.samples[row] for row in rows],
+        "label": [study.labels.classes[code] if code >= 0 else None for code in codes],
+    }

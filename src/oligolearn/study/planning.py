@@ -1,0 +1,188 @@
+"""From a cohort and settings to a study that is planned, checked and described, before anything is trained."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypedDict
+
+import anndata as ad
+import numpy as np
+from numpy.typing import NDArray
+
+from oligolearn.data import (
+    Labels,
+    Prepared,
+    check_class_sizes,
+    class_labels,
+    group_numbers,
+    prepare_expression,
+    sample_warnings,
+)
+from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder, versions
+from oligolearn.study.design import Design, Draw, Run, draw_repeat, plan_runs, spread_fractions
+from oligolearn.study.methods import METHODS, PROTOTYPES_PER_CLASS
+
+DEFAULT_POINTS = 10
+
+
+class DesignSettings(TypedDict, total=False):
+    """Settings of a `Design`, by name; `points` spreads that many fractions over a logarithmic scale."""
+
+    methods: Sequence[str]
+    fractions: Sequence[float] | None
+    points: int
+    repeats: int
+    group: str | None
+    split: str
+    seed: int
+    min_class_size: int | None
+    normalize: str
+    max_missing: float
+    top_genes: int | None
+    pretraining: dict[str, Any]
+    training: dict[str, Any]
+    threads: int
+
+
+class Study(NamedTuple):
+    """A study that is planned and not yet carried out.
+
+    Attributes
+    ----------
+    design
+        What is compared.
+    X
+        ``(n_samples, n_genes)``, float32.
+    samples
+        Their names.
+    labels, groups
+        Class numbers, and group numbers or None.
+    runs
+        All trainings.
+    asked
+        What decides the results, JSON-able.
+    about
+        What the report says of data and design, JSON-able.
+    """
+
+    design: Design
+    X: NDArray[np.float32]
+    samples: list[str]
+    labels: Labels
+    groups: NDArray[np.int64] | None
+    runs: list[Run]
+    asked: dict[str, Any]
+    about: dict[str, Any]
+
+
+def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, command: str = "") -> Study:
+    """Check data and settings and draw all splits.
+
+    Parameters
+    ----------
+    adata
+        As `read_expression` gives it.
+    label
+        Column of `obs`.
+    settings
+        Of the design.
+    command
+        What reproduces the study, for the report.
+
+    Raises
+    ------
+    ValueError
+        If the data or the settings cannot be used.
+    """
+    labels = class_labels(adata, label, min_class_size=settings.get("min_class_size"))
+    if settings.get("min_class_size") is None:
+        check_class_sizes(label, labels)
+    group = settings.get("group")
+    groups, grouping = (None, None) if group is None else group_numbers(adata, group)
+    prepared = prepare_expression(
+        adata, normalize_as=settings.get("normalize", "auto"), max_missing=settings.get("max_missing", 0.3)
+    )
+    design = _design(label, labels, settings)
+    draws = [draw_repeat(design, labels.codes, groups, repeat) for repeat in range(design.repeats)]
+    runs = plan_runs(design, [len(draw.split.train) for draw in draws], len(labels.classes))
+    read = adata.uns.get("oligolearn", {})
+    file = str(read.get("file", "data in memory"))
+    notes = [*map(str, read.get("notes", [])), *labels.notes, *([grouping] if grouping else []), *prepared.notes]
+    if design.top_genes is not None:
+        notes.append(f"In each repeat, the {design.top_genes:,} genes that vary most in the training rows were kept.")
+    asked = {**design.as_dict(), "data": _fingerprint(prepared, labels, groups)}
+    about = {
+        "title": f"Label efficiency of {label} in {file}",
+        "command": command,
+        "versions": versions(),
+        "settings": _settings(design, len(labels.classes)),
+        "data": {**_describe_data(prepared, labels, design, notes), "file": file, "fingerprint": asked["data"]},
+        "warnings": sample_warnings(adata.obs, label, group),
+        **_describe_draws(draws, runs, labels),
+    }
+    return Study(design, prepared.X, list(map(str, adata.obs_names)), labels, groups, runs, asked, about)
+
+
+def _design(label: str, labels: Labels, settings: DesignSettings) -> Design:
+    chosen: dict[str, Any] = {name: value for name, value in settings.items() if name not in ("points", "fractions")}
+    chosen["methods"] = tuple(settings.get("methods", METHODS))
+    fractions = settings.get("fractions")
+    if fractions is None:
+        n_train = round(0.7 * int((labels.codes >= 0).sum()))
+        fractions = spread_fractions(settings.get("points", DEFAULT_POINTS), n_train, len(labels.classes))
+    return Design(label=label, fractions=tuple(map(float, fractions)), **chosen)
+
+
+def _fingerprint(prepared: Prepared, labels: Labels, groups: NDArray[np.int64] | None) -> str:
+    """Digest of everything in the data that decides the results."""
+    digest = hashlib.sha256(np.ascontiguousarray(prepared.X).tobytes())
+    digest.update("\n".join([*labels.classes, "", *prepared.genes]).encode())
+    digest.update(labels.codes.tobytes())
+    if groups is not None:
+        digest.update(groups.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _settings(design: Design, n_classes: int) -> dict[str, Any]:
+    """Settings of the trainings, as the estimators have them."""
+    network = FineTunedClassifier(**design.training).get_params(deep=False)
+    kept = ("encoder", "epochs", "min_steps", "batch_size", "learning_rate", "weight_decay", "dropout", "transfer_layers")
+    shown = {f"network: {name}": network[name] for name in (*kept, "frozen_layers", "probe_first")}
+    if any(METHODS[name].objective for name in design.methods):
+        encoder = SelfSupervisedEncoder(**design.pretraining).get_params(deep=False)
+        kept = ("view", "view_options", "epochs", "min_steps", "batch_size", "learning_rate", "weight_decay")
+        shown |= {f"pretraining: {name}": encoder[name] for name in kept}
+        options = {"n_prototypes": PROTOTYPES_PER_CLASS * n_classes, **(encoder["objective_options"] or {})}
+        shown |= {f"pretraining: {name}": value for name, value in options.items()}
+    return {**shown, "threads per training": design.threads}
+
+
+def _describe_data(prepared: Prepared, labels: Labels, design: Design, notes: list[str]) -> dict[str, Any]:
+    sizes = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.classes))
+    return {
+        "n_samples": len(prepared.X),
+        "n_genes": len(prepared.genes),
+        "n_unlabelled": int((labels.codes < 0).sum()),
+        "label": design.label,
+        "group": design.group,
+        "units": prepared.units,
+        "classes": [{"name": name, "n": int(n)} for name, n in zip(labels.classes, sizes, strict=True)],
+        "notes": notes,
+    }
+
+
+def _describe_draws(draws: Sequence[Draw], runs: Sequence[Run], labels: Labels) -> dict[str, Any]:
+    """Sizes of the parts, which vary a little where groups stay together: their means."""
+    parts = ("train", "validation", "test", "pretrain")
+    sizes = {f"n_{part}": round(float(np.mean([len(getattr(draw.split, part)) for draw in draws]))) for part in parts}
+    tests = [np.bincount(labels.codes[draw.split.test], minlength=len(labels.classes)) for draw in draws]
+    fractions = []
+    for fraction in sorted({run.fraction for run in runs}):
+        n_labels = [run.n_labels for run in runs if run.fraction == fraction]
+        raised = min(n_labels) > round(fraction * sizes["n_train"]) and min(n_labels) == len(labels.classes)
+        note = f"raised from {fraction:.3g} of the labels so that every class keeps one" if raised else None
+        fractions.append({"fraction": fraction, "n_labels": round(float(np.mean(n_labels))), "note": note})
+    return {
+        "sizes": sizes,
+        "test_class_counts": np.maximum(1, np.mean(tests, axis=0)).tolist(),
+        "fractions": fractions,
+    }

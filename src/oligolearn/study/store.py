@@ -1,0 +1,159 @@
+"""The folder of a study: what was asked, and every run as soon as it is finished."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oligolearn.saving import write_json, write_text
+from oligolearn.study.design import Run
+from oligolearn.estimators.metrics import METRICS
+
+COLUMNS = ("repeat", "fraction", "n_labels", "method", *METRICS, "seconds", "seed")
+
+
+class Store:
+    """A folder with `study.json` (what was asked), `runs.jsonl` (a line per finished run) and `work/`.
+
+    A run is written to the disk before the next one is taken up. The last line may be torn when the machine stops in
+    the middle of it: it is then left out, and that run is done again.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.work = self.folder / "work"
+        self._asked = self.folder / "study.json"
+        self._runs = self.folder / "runs.jsonl"
+        self._embeddings = self.folder / "embeddings.json"
+
+    def open(self, asked: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        """Start the study `asked`, or go on with it where it is the one that the folder holds.
+
+        Parameters
+        ----------
+        asked
+            What decides the results: design and data. Compared when a study is resumed.
+        about
+            Anything else worth keeping, such as the description of the data.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds another study; says what differs.
+        FileExistsError
+            If the folder holds something else.
+        """
+        asked = json.loads(json.dumps(asked))
+        if self._asked.exists():
+            self._check_same(asked)
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise FileExistsError(f"{self.folder} exists and is not a study; choose another --out or empty it")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._asked.exists():
+            write_json(self._asked, {"asked": asked, "about": about})
+        self._cut_torn_line()
+
+    def _check_same(self, asked: Mapping[str, Any]) -> None:
+        there = self.describe()["asked"]
+        differences = [
+            f"{name} is {there.get(name)!r} there and {asked.get(name)!r} here"
+            for name in sorted({*there, *asked})
+            if there.get(name) != asked.get(name)
+        ]
+        if differences:
+            raise ValueError(
+                f"{self.folder} holds another study: {'; '.join(differences)}; repeat its command to go on with it, or "
+                "choose another --out"
+            )
+
+    def _cut_torn_line(self) -> None:
+        if self._runs.exists():
+            text = self._runs.read_bytes()
+            whole = text[: text.rfind(b"\n") + 1]
+            if len(whole) < len(text):
+                with self._runs.open("r+b") as file:
+                    file.truncate(len(whole))
+
+    def describe(self) -> dict[str, Any]:
+        """What `open` was given when the study started: ``{"asked": ..., "about": ...}``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no study.
+        """
+        if not self._asked.exists():
+            raise FileNotFoundError(f"{self.folder} holds no study: expected {self._asked.name} in it")
+        description: dict[str, Any] = json.loads(self._asked.read_text(encoding="utf-8"))
+        return description
+
+    def add(self, run: Run, outcome: Mapping[str, Any]) -> None:
+        """Write a finished run to the disk."""
+        line = json.dumps({**run._asdict(), **outcome}, allow_nan=False)
+        with self._runs.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Finished runs, in the order of the plan and not of their ends."""
+        if not self._runs.exists():
+            return []
+        lines = self._runs.read_text(encoding="utf-8").split("\n")[:-1]
+        found = {_place(run): run for run in map(json.loads, lines)}
+        order = {name: i for i, name in enumerate(self.describe()["asked"]["methods"])}
+        return sorted(found.values(), key=lambda run: (run["repeat"], run["fraction"], order[run["method"]]))
+
+    def finished(self) -> set[Run]:
+        """Places of the finished runs."""
+        return {_place(run) for run in self.runs()}
+
+    def results(self) -> pd.DataFrame:
+        """Table of the runs that succeeded, with the columns of `results.csv`."""
+        return pd.DataFrame([run for run in self.runs() if "error" not in run], columns=list(COLUMNS))
+
+    def write_results(self) -> Path:
+        """Write `results.csv`: a row for each run."""
+        path = self.folder / "results.csv"
+        write_text(path, self.results().to_csv(index=False, lineterminator="\n"))
+        return path
+
+    def embeddings(self) -> list[dict[str, Any]]:
+        """Maps of the samples that `keep_embeddings` was given."""
+        if not self._embeddings.exists():
+            return []
+        maps: list[dict[str, Any]] = json.loads(self._embeddings.read_text(encoding="utf-8"))["embeddings"]
+        return maps
+
+    def keep_embeddings(self, maps: list[dict[str, Any]]) -> None:
+        """Write maps of the samples to the disk."""
+        write_json(self._embeddings, {"embeddings": maps})
+
+    def keep_matrix(self, X: NDArray[np.float32]) -> Path:
+        """Lay the matrix where worker processes map it into their memory."""
+        path = self.work / "matrix.npy"
+        if not path.exists():
+            self.work.mkdir(exist_ok=True)
+            temporary = path.with_suffix(".part.npy")
+            np.save(temporary, X)
+            os.replace(temporary, path)
+        return path
+
+    def clear_work(self) -> None:
+        """Remove what only unfinished runs need."""
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+def _place(run: Mapping[str, Any]) -> Run:
+    return Run(run["repeat"], run["fraction"], run["n_labels"], run["method"])
