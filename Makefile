@@ -21,7 +21,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: demo/cohort.h5ad ## simulate a cohort, study it, say where the report is (about 4 minutes; goes on where it stopped)
+demo: demo/cohort.h5ad ## simulate a cohort, study it, say where the report is (at most 4 minutes; goes on where it stopped)
 	$(VENV)/bin/oligolearn study demo/cohort.h5ad $(DEMO_STUDY) --out demo/study
 	@echo "Report: $$PWD/demo/study/report.html"
 

@@ -73,9 +73,8 @@ def main() -> None:
         return
     missed = False
     matrix = N_SAMPLES * N_GENES * 4 / 2**20
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; float32 matrix {matrix:.0f} MB"
-    )
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(f"the matrix takes {matrix:.0f} MB as float32")
     print(f"{'file':24} {'ours s':>8} {'pyarrow s':>10} {'ratio':>6} {'ours MB':>8} {'pyarrow MB':>11} {'file MB':>8}")
     with tempfile.TemporaryDirectory() as folder:
         write_tables(Path(folder))

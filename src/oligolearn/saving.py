@@ -52,12 +52,24 @@ def save_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
         write_json(folder / DESCRIPTION, {**head, **bundle.description})
         folder.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(folder, target)
+        _put_in_place(folder, target)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    """Rename `folder` to `target`. What was there goes last, and comes back if that fails."""
+    before = folder.with_name(f"{folder.name}-before")
+    if target.exists():
+        os.replace(target, before)
+    try:
+        os.replace(folder, target)
+    except BaseException:
+        if before.exists():
+            os.replace(before, target)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -80,6 +92,8 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
         raise ValueError(f"the model in {folder} is damaged: {error}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ValueError(f"{folder / DESCRIPTION} does not describe an oligolearn model")
+    if not isinstance(description.get("format_version"), int):
+        raise ValueError(f"{folder / DESCRIPTION} has no format_version, the number of the format it is written in")
     if description["format_version"] > FORMAT_VERSION:
         raise ValueError(f"{folder} was written by a later version of oligolearn; upgrade to read it")
     return Bundle(description, weights)

@@ -82,6 +82,8 @@ class DivergedError(ValueError):
 
 def n_batches(n_rows: int, batch_size: int) -> int:
     """Batches in an epoch: equal in size, none smaller than `batch_size` unless there are fewer rows."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, found {batch_size}")
     return max(1, n_rows // batch_size)
 
 
@@ -127,9 +129,7 @@ def fit(
         If the loss of an epoch is not finite.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
-    )
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     tell: Callable[[float], None] = getattr(module, "on_step", lambda _: None)
     per_epoch = n_batches(n_rows, schedule.batch_size)
     n_epochs = math.ceil(schedule.steps / per_epoch)
@@ -167,7 +167,7 @@ def fit(
 def _shuffled(n_rows: int, n_parts: int, generator: torch.Generator) -> list[Tensor]:
     size = n_rows // n_parts
     order = torch.randperm(n_rows, generator=generator)[: n_parts * size]
-    return list(order.split(size))
+    return list(torch.split(order, size))
 
 
 class _Best:
@@ -216,5 +216,5 @@ def apply_in_batches(module: nn.Module, x: Tensor, *, batch_size: int = 1024) ->
     """
     exact = copy.deepcopy(module).double().eval()
     device = next(exact.parameters()).device
-    parts = [exact(part.to(device, torch.float64)).float().cpu() for part in x.split(batch_size)]
+    parts = [exact(part.to(device, torch.float64)).float().cpu() for part in torch.split(x, batch_size)]
     return torch.cat(parts)

@@ -211,9 +211,10 @@ def components(cohort):
     return X, PCA(10, svd_solver="randomized", random_state=0).fit_transform(X)
 
 
+@pytest.mark.slow  # k-means on a busy machine
 def test_unlabelled_samples_reveal_the_classes():
     def agreement(**settings):
-        cohort = simulate_cohort(batches=NO_BATCH, **settings)
+        cohort = simulate_cohort(300, 1000, batches=NO_BATCH, **settings)
         clusters = KMeans(4, n_init=3, random_state=0).fit_predict(components(cohort)[1])
         return adjusted_rand_score(cohort.obs["label"], clusters)
 

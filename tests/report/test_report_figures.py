@@ -110,6 +110,7 @@ def test_settings_of_matplotlib_are_left_alone(pristine):
     assert dict(rcParams) == before
 
 
+@pytest.mark.slow
 def test_names_are_shown_literally(build, tmp_path):
     summary = build(classes=HOSTILE, n_embedded=30, methods={"scratch": r"MLP $\beta$", "swav": "SwAV"})
     written = {path.name: path for path in write_figures(summary, tmp_path)}
@@ -122,6 +123,7 @@ def test_names_are_shown_literally(build, tmp_path):
     assert literal("x" * 100) != "x" * 100
 
 
+@pytest.mark.slow
 def test_large_embeddings_become_a_picture(build, tmp_path):
     summary = build(n_embedded=6000, methods={"scratch": "MLP from scratch"})
     summary["embeddings"] = summary["embeddings"][:1]

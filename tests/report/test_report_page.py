@@ -43,7 +43,7 @@ def poisoned(value, attack, path=()):
 
 
 def hostile(build, attack):
-    summary = build(n_embedded=20, numbers=[22, 218])
+    summary = build(n_embedded=20, numbers=[22, 218], methods={"scratch": "MLP", "swav": "SwAV"})
     methods = [entry["name"] for entry in summary["design"]["methods"]]
     summary["failures"] = [{"method": "swav", "fraction": 0.01, "repeat": 1, "reason": "reason"}]
     summary["warnings"], summary["settings"] = ["warning"], {"setting": "value", "nested": ["value"]}
@@ -127,14 +127,14 @@ def test_numbers_in_the_tables_are_those_of_the_summary(html, pristine):
         assert f"{row['metrics']['log_loss']['mean']:.3f}" in text
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_every_string_is_escaped_and_shown(build, tmp_path, attack):
+@pytest.mark.slow
+def test_every_string_is_escaped_and_shown(build, tmp_path):
+    attack = " ".join(ATTACKS)
     summary = hostile(build, attack)
     for output in (write_report(summary, tmp_path / "report.html").read_text(), fragment(summary)):
         page = Page(output)
         assert not {"script", "img"} & set(page.tags)
         assert not [name for name, _ in page.attributes if name.startswith("on")]
-        assert "49" not in re.findall(r"\{\{ 7\*7 \}\}|(?<!\d)49(?!\d)</style>", output)
         assert attack in "".join(page.text)
 
 

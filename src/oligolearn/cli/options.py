@@ -16,9 +16,18 @@ Samples = Annotated[
 Label = Annotated[str, typer.Option(help="Column that holds the label; empty cells are unlabelled samples.")]
 OptionalLabel = Annotated[str | None, typer.Option(help="Column that holds the label.")]
 GenesIn = Annotated[str, typer.Option(help="Where the genes are: auto, rows or columns.")]
-Duplicates = Annotated[str, typer.Option(help="Genes named twice: auto (counts summed, else averaged), sum, mean, refuse.")]
-Normalize = Annotated[str, typer.Option(help="What the values are: auto, counts (-> log2 CPM+1), linear (-> log2 x+1), log or none (left as they are).")]
-MaxMissing = Annotated[float, typer.Option(help="Largest share of missing values a gene may have; they become the training mean.")]
+Duplicates = Annotated[
+    str, typer.Option(help="Genes named twice: auto (counts summed, else averaged), sum, mean, refuse.")
+]
+Normalize = Annotated[
+    str,
+    typer.Option(
+        help="What the values are: auto, counts (-> log2 CPM+1), linear (-> log2 x+1), log or none (left as they are)."
+    ),
+]
+MaxMissing = Annotated[
+    float, typer.Option(help="Largest share of missing values a gene may have; they become the training mean.")
+]
 MinClassSize = Annotated[
     int | None, typer.Option(help="Classes with fewer samples count as unlabelled; smallest accepted size.")
 ]

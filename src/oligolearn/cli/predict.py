@@ -46,9 +46,11 @@ def embed(
     min_overlap: MinOverlap = 0.8,
 ) -> None:
     """Write the encoder's embedding of each sample; genes are found by name."""
-    from oligolearn.data import read_expression, write_h5ad
+    from oligolearn.data import read_expression
+    from oligolearn.data.h5ad import check_target, write_h5ad
     from oligolearn.estimators import embed_samples, load_model
 
+    check_target(out)
     saved = load_model(model)
     adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
     embedding, notes = embed_samples(saved, adata, normalize_as=normalize, min_overlap=min_overlap)

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from oligolearn.study import LabelEfficiency
 
 
 def chosen(**options: Any) -> dict[str, Any]:
@@ -31,13 +34,28 @@ def print_notes(notes: Iterable[str]) -> None:
         print(note)
 
 
+def print_conclusion(result: "LabelEfficiency") -> None:
+    """Print what a study found and where its report is."""
+    from oligolearn.report import conclude
+
+    for sentence in conclude(result.summary):
+        print(sentence)
+    print(f"Report: {result.folder / 'report.html'}")
+
+
 @contextmanager
 def epoch_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int, float], None] | None]:
     """Yield a function of ``(epochs done, all epochs, mean loss)`` that moves a bar; None where it is not shown."""
     if not shown:
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=None)
 

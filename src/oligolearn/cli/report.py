@@ -10,10 +10,7 @@ Folder = Annotated[Path, typer.Argument(help="Folder of a study.")]
 
 def report(folder: Folder) -> None:
     """Rebuild the tables, figures and report of a study from the runs in its folder."""
-    from oligolearn.report import conclude
+    from oligolearn.cli.printing import print_conclusion
     from oligolearn.study import rebuild
 
-    result = rebuild(folder)
-    for sentence in conclude(result.summary):
-        print(sentence)
-    print(f"Report: {result.folder / 'report.html'}")
+    print_conclusion(rebuild(folder))

@@ -23,7 +23,7 @@ from oligolearn.cli.options import (
     Seed,
     TopGenes,
 )
-from oligolearn.cli.printing import chosen
+from oligolearn.cli.printing import chosen, print_conclusion
 
 Methods = Annotated[
     str | None, typer.Option(help="Comma-separated: logistic, pca-logistic, scratch, untrained, swav. Default: all.")
@@ -69,7 +69,6 @@ def study(
 ) -> None:
     """Train every method on growing numbers of labels, test the differences, and write a report."""
     from oligolearn.data import read_expression
-    from oligolearn.report import conclude
     from oligolearn.study import METHODS, label_efficiency
 
     adata = read_expression(
@@ -105,9 +104,7 @@ def study(
         training=chosen(epochs=epochs),
         threads=threads,
     )
-    for sentence in conclude(result.summary):
-        print(sentence)
-    print(f"Report: {result.folder / 'report.html'}")
+    print_conclusion(result)
 
 
 def _names(text: str) -> tuple[str, ...]:

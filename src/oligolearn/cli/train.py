@@ -30,7 +30,9 @@ from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
 Pretrained = Annotated[Path | None, typer.Option(help="Folder of a model whose encoder to start from.")]
 Transfer = Annotated[int | None, typer.Option(help="Number of pretrained blocks to take over. Default: all.")]
 Freeze = Annotated[int, typer.Option(help="Number of blocks, from the input on, that do not learn.")]
-EarlyStopping = Annotated[bool, typer.Option("--early-stopping", help="Hold out labelled samples to decide when to stop.")]
+EarlyStopping = Annotated[
+    bool, typer.Option("--early-stopping", help="Hold out labelled samples to decide when to stop.")
+]
 Folds = Annotated[int, typer.Option(help="Folds of the cross-validation that says how good the model is; 0 for none.")]
 
 

@@ -60,9 +60,7 @@ class ExpressionScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Standardise `X`, ``(n_samples, n_genes)``; the result is a new float32 matrix."""
         check_is_fitted(self)
-        values = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False
-        )
+        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
         inverse = np.divide(1.0, self.scale_, out=np.zeros_like(self.scale_), where=self.scale_ > 0)
         result = np.empty(values.shape, dtype=np.float32)
         for block, out in zip(_row_blocks(values), _row_blocks(result), strict=True):

@@ -84,6 +84,8 @@ def simulate_cohort(
     ------
     ValueError
         If a size or share is out of range, or a class would have no sample.
+    TypeError
+        If a number of things is not whole.
 
     Examples
     --------

@@ -72,9 +72,7 @@ def _stratified_parts(y: NDArray[np.integer], rng: np.random.Generator) -> NDArr
     return part
 
 
-def _grouped_parts(
-    y: NDArray[np.integer], groups: NDArray[np.integer], rng: np.random.Generator
-) -> NDArray[np.intp]:
+def _grouped_parts(y: NDArray[np.integer], groups: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.intp]:
     """Deal out whole groups, the largest first, each to the part that lacks its classes most."""
     group_names, group_of = np.unique(groups, return_inverse=True)
     classes, class_of = np.unique(y, return_inverse=True)

@@ -11,7 +11,9 @@ Made = TypeVar("Made")
 OnEpoch = Callable[[int, int, float], None]
 
 
-def resolve(what: str, named: str | Callable[..., Made], table: Mapping[str, Callable[..., Made]]) -> Callable[..., Made]:
+def resolve(
+    what: str, named: str | Callable[..., Made], table: Mapping[str, Callable[..., Made]]
+) -> Callable[..., Made]:
     """Look up a name in `table`; a class or factory is passed through.
 
     Raises
@@ -63,8 +65,7 @@ def describe_encoder(encoder: str | Callable[..., nn.Module], options: Mapping[s
     """
     if not isinstance(encoder, str):
         raise ValueError(
-            "only encoders known by name can be saved, since loading a model runs no code; found a factory "
-            f"{encoder!r}"
+            f"only encoders known by name can be saved, since loading a model runs no code; found a factory {encoder!r}"
         )
     return {"name": encoder, "options": dict(options or {})}
 

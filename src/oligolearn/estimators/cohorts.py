@@ -1,6 +1,7 @@
 """Whole jobs on a cohort: pretrain, train, predict and embed samples read from a file."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from oligolearn.data import (
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.metrics import score_predictions
-from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
+from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,11 @@ def pretrain_encoder(adata: ad.AnnData, model: SelfSupervisedEncoder, preparatio
         Of the matrix.
     """
     prepared = preparation.apply(adata)
-    fitted = clone(model).fit(prepared.X)
-    return Trained(fitted, prepared.genes, _facts(adata, prepared.X, prepared.units), prepared.notes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapseWarning)  # said in the notes
+        fitted = clone(model).fit(prepared.X)
+    notes = [*prepared.notes, *(f"Warning: {sentence}." for sentence in fitted.diagnosis_)]
+    return Trained(fitted, prepared.genes, _facts(adata, prepared.X, prepared.units), notes)
 
 
 class LabelColumns(NamedTuple):
@@ -190,7 +194,7 @@ def _cross_validate(
         return {"note": f"not cross-validated: {why}"}
     folds = StratifiedGroupKFold(min(n_folds, smallest), shuffle=True, random_state=0)
     probabilities = np.zeros((len(rows), int(codes.max()) + 1))
-    for train, test in folds.split(rows, codes, owners):
+    for _, test in folds.split(rows, codes, owners):
         shown = y.copy()
         shown[rows[test]] = np.nan
         seen = np.ones(len(y), dtype=bool)
@@ -226,7 +230,9 @@ def predict_samples(saved: SavedModel, adata: ad.AnnData, **alignment: Any) -> t
         If the model is no classifier, or the samples do not suit it.
     """
     if not isinstance(saved.model, FineTunedClassifier):
-        raise ValueError("this model is an encoder without classes: `embed` uses it, and `train --pretrained` builds on it")
+        raise ValueError(
+            "this model is an encoder without classes: `embed` uses it, and `train --pretrained` builds on it"
+        )
     aligned = _aligned(saved, adata, alignment)
     probabilities = saved.model.predict_proba(aligned.X)
     table = pd.DataFrame(

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -22,13 +22,13 @@ from oligolearn.data.scaling import ExpressionScaler
 from oligolearn.estimators.building import OnEpoch, describe_encoder, resolve, resolve_device, seeded
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
-from oligolearn.nn import ENCODERS, ClassificationLoss, Classifier, transfer
+from oligolearn.nn import ENCODERS, ClassificationLoss, Classifier, Encoder, transfer
 from oligolearn.saving import Bundle, load_bundle
 from oligolearn.training import Schedule, apply_in_batches, fit, n_batches
 
 FROM_SCRATCH_RATE = 1e-3
 FINE_TUNING_RATE = 3e-4
-Pretrained = SelfSupervisedEncoder | FrozenEstimator | str | os.PathLike[str] | None
+Pretrained: TypeAlias = SelfSupervisedEncoder | FrozenEstimator | str | os.PathLike[str] | None
 
 
 class FineTunedClassifier(ClassifierMixin, BaseEstimator):
@@ -48,8 +48,8 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
     frozen_layers
         Number of blocks, from the input on, that do not learn; None for all.
     probe_first
-        Start the output layer of a wholly transferred (or wholly frozen) encoder from a logistic regression on its embedding, which
-        keeps fine-tuning from distorting what was pretrained (Kumar 2022, arXiv:2202.10054).
+        Start the output layer of a wholly transferred (or wholly frozen) encoder from a logistic regression on its
+        embedding, which keeps fine-tuning from distorting what was pretrained (Kumar 2022, arXiv:2202.10054).
     epochs, batch_size, learning_rate, weight_decay, dropout
         Of the training. `learning_rate` None: 1e-3 from scratch, 3e-4 on top of a pretrained encoder.
     min_steps
@@ -89,7 +89,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         pretrained: Pretrained = None,
-        encoder: str | Callable[..., nn.Module] = "mlp",
+        encoder: str | Callable[..., Encoder] = "mlp",
         *,
         encoder_options: Mapping[str, Any] | None = None,
         transfer_layers: int | None = None,
@@ -163,7 +163,9 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         labelled = np.flatnonzero(codes != UNLABELLED)
         x = torch.from_numpy(self.scaler_.transform(values[labelled])).to(device)
         target = torch.from_numpy(codes[labelled]).to(device)
-        train, held_out = self._hold_out(codes[labelled], None if groups is None else np.asarray(groups)[labelled], seed)
+        train, held_out = self._hold_out(
+            codes[labelled], None if groups is None else np.asarray(groups)[labelled], seed
+        )
         with seeded(seed, device):
             self.module_ = self._build(values.shape[1], source).to(device)
             if self.probe_first and self._embeds_already():
@@ -177,7 +179,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         description = {
             "kind": "classifier",
             "classes": self.classes_.tolist(),
-            "architecture": self.architecture_,
+            "architecture": describe_encoder(*self._recipe),
             "scaling": self.scaler_.to_dict(),
             "training": {
                 "transfer_layers": self.transfer_layers if self.pretrained is not None else 0,
@@ -200,7 +202,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         model.classes_ = np.array(bundle.description["classes"])
         model.scaler_ = source.scaler_
         model.n_features_in_ = source.n_features_in_
-        model.architecture_ = bundle.description["architecture"]
+        model._recipe = (source.encoder, source.encoder_options)
         model.module_ = Classifier(source.encoder_, len(model.classes_))
         model.module_.load_state_dict(bundle.weights)
         model.module_.eval()
@@ -227,7 +229,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
     def _build(self, n_features: int, source: SelfSupervisedEncoder | None) -> Classifier:
         origin = self if source is None else source
         encoder = resolve("encoder", origin.encoder, ENCODERS)(n_features, **(origin.encoder_options or {}))
-        self.architecture_ = describe_encoder(origin.encoder, origin.encoder_options)
+        self._recipe = (origin.encoder, origin.encoder_options)
         n_blocks = len(encoder.blocks)
         transferred = 0
         if source is not None:
@@ -293,13 +295,13 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
         return torch.from_numpy(weights).float()
 
-    def _hold_out(
-        self, codes: NDArray[np.int64], groups: NDArray[Any] | None, seed: int
-    ) -> tuple[Tensor, Tensor]:
+    def _hold_out(self, codes: NDArray[np.int64], groups: NDArray[Any] | None, seed: int) -> tuple[Tensor, Tensor]:
         """Rows that train and rows that decide when to stop."""
         rows = np.arange(len(codes))
         if not self.early_stopping:
             return torch.from_numpy(rows), torch.from_numpy(rows[:0])
+        if not 0 < self.validation_fraction <= 0.5:
+            raise ValueError(f"validation_fraction must lie above 0 and up to 0.5, found {self.validation_fraction}")
         n_parts = round(1 / self.validation_fraction)
         if min(np.bincount(codes)) < 2 or len(codes) < 2 * n_parts:
             raise ValueError(

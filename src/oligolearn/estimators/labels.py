@@ -47,8 +47,14 @@ def encode_labels(y: ArrayLike, unlabelled: Any = None) -> tuple[NDArray[Any], N
         raise ValueError("Input y contains infinity; labels must be classes, NaN marks unlabelled rows")
     if len(known) == 0:
         raise ValueError(f"y has {len(values)} rows and no label; at least two classes are needed")
-    if known.dtype == object and all(isinstance(label, str) for label in known):
-        known = known.astype(str).astype(object)
+    if known.dtype == object:
+        texts = [isinstance(label, str) for label in known]
+        if all(texts):
+            known = known.astype(str).astype(object)
+        elif not any(texts):
+            known = np.asarray(known.tolist())  # numbers that stood beside None
+        else:
+            raise ValueError("y mixes text and numbers; labels must be all of one kind")
     check_classification_targets(known)
     classes, numbers = np.unique(known, return_inverse=True)
     if len(classes) < 2:
@@ -60,4 +66,4 @@ def encode_labels(y: ArrayLike, unlabelled: Any = None) -> tuple[NDArray[Any], N
 
 def _is_mixed(y: ArrayLike) -> bool:
     """Whether NumPy would turn labels and missing values into one type, such as the text 'nan'."""
-    return isinstance(y, list | tuple) and any(label is None for label in y)
+    return isinstance(y, list | tuple) and any(label is None or isinstance(label, float) for label in y)

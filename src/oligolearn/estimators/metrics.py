@@ -23,13 +23,13 @@ class Calibration(NamedTuple):
 
     Attributes
     ----------
-    count, confidence, accuracy
+    samples, confidence, correct
         Of each bin, ``(n_bins,)``: number of samples, sum of their confidences, number of correct ones.
     """
 
-    count: list[int]
+    samples: list[int]
     confidence: list[float]
-    accuracy: list[int]
+    correct: list[int]
 
 
 def score_predictions(y: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, float]:
@@ -79,8 +79,8 @@ def calibrate(y: NDArray[np.integer], probabilities: NDArray[np.floating], n_bin
 
 def expected_calibration_error(calibration: Calibration) -> float:
     """Mean distance of confidence and accuracy over the bins, weighted by their samples."""
-    gaps = np.abs(np.asarray(calibration.confidence) - np.asarray(calibration.accuracy))
-    return float(gaps.sum() / np.sum(calibration.count))
+    gaps = np.abs(np.asarray(calibration.confidence) - np.asarray(calibration.correct))
+    return float(gaps.sum() / np.sum(calibration.samples))
 
 
 def confusion(y: NDArray[np.integer], probabilities: NDArray[np.floating]) -> list[list[int]]:

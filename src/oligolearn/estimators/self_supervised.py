@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from oligolearn.data.scaling import ExpressionScaler
 from oligolearn.estimators.building import OnEpoch, describe_encoder, part_of, resolve, resolve_device, seeded
-from oligolearn.nn import ENCODERS
+from oligolearn.nn import ENCODERS, Encoder
 from oligolearn.pretext import OBJECTIVES, diagnose_collapse, suggest_options
 from oligolearn.saving import Bundle
 from oligolearn.training import History, Schedule, apply_in_batches, fit, n_batches
@@ -76,7 +76,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def __init__(
         self,
         objective: str | Callable[..., nn.Module] = "swav",
-        encoder: str | Callable[..., nn.Module] = "mlp",
+        encoder: str | Callable[..., Encoder] = "mlp",
         *,
         view: str | Callable[..., Tensor] = "masking",
         objective_options: Mapping[str, Any] | None = None,
@@ -124,8 +124,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         with seeded(seed, device):
             objective = self._build(len(rows), rows.shape[1]).to(device)
             self.history_ = self._train(objective, rows, seed)
-        self.encoder_ = objective.encoder
-        self._n_features_out = int(self.encoder_.out_dim)
+        self.encoder_ = cast(Encoder, objective.encoder)
+        self._n_features_out = self.encoder_.out_dim
         embedding = apply_in_batches(self.encoder_, rows[:2048])
         self.diagnosis_ = diagnose_collapse(objective, self.history_.losses[-1], embedding)
         for sentence in self.diagnosis_:
@@ -134,9 +134,15 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _build(self, n_rows: int, n_features: int) -> nn.Module:
         encoder = resolve("encoder", self.encoder, ENCODERS)(n_features, **(self.encoder_options or {}))
-        suggested = suggest_options(self.objective, n_rows, min(self.batch_size, n_rows), self._n_steps(n_rows)[1])
-        self.options_ = {**suggested, **(self.objective_options or {})}
-        return resolve("objective", self.objective, OBJECTIVES)(encoder, **self.options_)
+        objective = resolve("objective", self.objective, OBJECTIVES)
+        self.options_ = suggest_options(
+            objective,
+            self.objective_options or {},
+            n_rows=n_rows,
+            batch_size=n_rows // n_batches(n_rows, self.batch_size),
+            n_epochs=self._n_steps(n_rows)[1],
+        )
+        return objective(encoder, **self.options_)
 
     def _n_steps(self, n_rows: int) -> tuple[int, int]:
         """Number of optimizer steps and of epochs."""
@@ -159,9 +165,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Embed `X`, ``(n_samples, n_genes)``, as ``(n_samples, out_dim)``; the same whatever the batch."""
         check_is_fitted(self)
-        values = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False
-        )
+        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
         embedding = apply_in_batches(self.encoder_, torch.from_numpy(self.scaler_.transform(values)))
         return embedding.numpy()
 
@@ -191,13 +195,14 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def from_bundle(cls, bundle: Bundle) -> Self:
         """Rebuild a fitted encoder from what `to_bundle` or `FineTunedClassifier.to_bundle` described."""
         architecture = bundle.description["architecture"]
-        model = cls(encoder=architecture["name"], encoder_options=architecture["options"])
+        options = architecture["options"]
+        model = cls(encoder=architecture["name"], encoder_options=options)
         model.scaler_ = ExpressionScaler.from_dict(bundle.description["scaling"])
         model.n_features_in_ = model.scaler_.n_features_in_
-        model.encoder_ = resolve("encoder", model.encoder, ENCODERS)(model.n_features_in_, **model.encoder_options)
+        model.encoder_ = resolve("encoder", model.encoder, ENCODERS)(model.n_features_in_, **options)
         model.encoder_.load_state_dict(part_of(bundle.weights, "encoder."))
         model.encoder_.eval()
-        model._n_features_out = int(model.encoder_.out_dim)
+        model._n_features_out = model.encoder_.out_dim
         return model
 
     def __sklearn_tags__(self) -> Any:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from torch import nn
-
 from oligolearn.nn.classifier import ClassificationLoss, Classifier, transfer
+from oligolearn.nn.encoder import Encoder
 from oligolearn.nn.heads import ProjectionHead
 from oligolearn.nn.mlp import MLP
 
-ENCODERS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP}
+ENCODERS: dict[str, Callable[..., Encoder]] = {"mlp": MLP}
 
-__all__ = ["ENCODERS", "MLP", "ClassificationLoss", "Classifier", "ProjectionHead", "transfer"]
+__all__ = ["ENCODERS", "MLP", "ClassificationLoss", "Classifier", "Encoder", "ProjectionHead", "transfer"]

@@ -5,6 +5,8 @@ from typing import Self
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from oligolearn.nn.encoder import Encoder
+
 
 class Classifier(nn.Module):
     """Encoder, dropout, linear layer: ``(batch, n_features) -> (batch, n_classes)`` logits.
@@ -31,7 +33,7 @@ class Classifier(nn.Module):
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: Encoder,
         n_classes: int,
         *,
         dropout: float = 0.0,
@@ -46,7 +48,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(encoder.out_dim, n_classes)
         self.frozen_blocks = frozen_blocks
         self.pretrained_blocks = pretrained_blocks
-        encoder.blocks[:frozen_blocks].requires_grad_(False)
+        encoder.blocks[:frozen_blocks].requires_grad_(requires_grad=False)
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002  (torch's signature)
         """Set training mode, but for frozen blocks and pretrained batch norms."""
@@ -87,13 +89,13 @@ class ClassificationLoss(nn.Module):
         return F.cross_entropy(self.model(x), y, weight=self.class_weight)
 
 
-def transfer(source: nn.Module, target: nn.Module, n_blocks: int) -> None:
+def transfer(source: Encoder, target: Encoder, n_blocks: int) -> None:
     """Copy the weights of the first `n_blocks` blocks from one encoder to another of the same architecture."""
     _check_blocks("transferred", n_blocks, source)
     for mine, theirs in zip(target.blocks[:n_blocks], source.blocks[:n_blocks], strict=True):
         mine.load_state_dict(theirs.state_dict())
 
 
-def _check_blocks(what: str, n_blocks: int, encoder: nn.Module) -> None:
+def _check_blocks(what: str, n_blocks: int, encoder: Encoder) -> None:
     if not 0 <= n_blocks <= len(encoder.blocks):
         raise ValueError(f"the number of {what} layers must lie between 0 and {len(encoder.blocks)}, found {n_blocks}")

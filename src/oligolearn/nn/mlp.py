@@ -1,12 +1,14 @@
 """Multilayer perceptron over all genes of a sample."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
+from oligolearn.nn.encoder import Encoder
 
-class MLP(nn.Module):
+
+class MLP(Encoder):
     """Fully connected encoder: each block is linear, batch norm, ReLU, dropout.
 
     Shapes: ``(batch, n_features) -> (batch, out_dim)``.
@@ -25,6 +27,7 @@ class MLP(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> encoder = MLP(383)
     >>> encoder(torch.zeros(4, 383)).shape, encoder.out_dim, len(encoder.blocks)
     (torch.Size([4, 128]), 128, 3)
@@ -38,8 +41,7 @@ class MLP(nn.Module):
             raise ValueError(f"hidden must name at least one block of at least one unit, found {tuple(hidden)}")
         sizes = [n_features, *hidden]
         self.blocks = nn.ModuleList(
-            _block(n_in, n_out, dropout=dropout, batch_norm=batch_norm)
-            for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
+            _block(n_in, n_out, dropout=dropout, batch_norm=batch_norm) for n_in, n_out in pairwise(sizes)
         )
         self.out_dim = sizes[-1]
 

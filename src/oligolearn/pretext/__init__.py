@@ -1,6 +1,6 @@
 """Self-supervised objectives: ``forward(views)`` returns a scalar loss. They own their encoder and heads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
@@ -12,12 +12,13 @@ OBJECTIVES: dict[str, Callable[..., nn.Module]] = {"swav": SwAV}
 
 
 def suggest_options(
-    objective: str | Callable[..., nn.Module], n_rows: int, batch_size: int, n_epochs: int
+    objective: Callable[..., nn.Module], chosen: Mapping[str, Any], *, n_rows: int, batch_size: int, n_epochs: int
 ) -> dict[str, Any]:
-    """Settings of an objective that suit a cohort, from the objective's own `suggest_options` where it has one."""
-    factory = OBJECTIVES.get(objective) if isinstance(objective, str) else objective
-    suggest = getattr(factory, "suggest_options", None)
-    options: dict[str, Any] = suggest(n_rows, batch_size, n_epochs) if suggest else {}
+    """Settings of an objective: those chosen, completed by the objective's own `suggest_options` where it has one."""
+    suggest = getattr(objective, "suggest_options", None)
+    if suggest is None:
+        return dict(chosen)
+    options: dict[str, Any] = suggest(chosen, n_rows=n_rows, batch_size=batch_size, n_epochs=n_epochs)
     return options
 
 

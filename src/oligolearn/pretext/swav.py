@@ -1,14 +1,14 @@
 """SwAV: swapping assignments between views."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oligolearn.nn import ProjectionHead
+from oligolearn.nn import Encoder, ProjectionHead
 
 
 def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
@@ -34,14 +34,16 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
     Examples
     --------
     >>> sinkhorn(torch.tensor([[1.0, 0.9], [1.0, -1.0]])).round(decimals=2)
-    tensor([[0., 1.],
-            [1., 0.]])
+    tensor([[0.1400, 0.8600],
+            [1.0000, 0.0000]])
     """
     log_codes = scores.to(torch.promote_types(scores.dtype, torch.float32)) / epsilon
     for _ in range(iterations):
         log_codes = log_codes - torch.logsumexp(log_codes, dim=0, keepdim=True)
         log_codes = log_codes - torch.logsumexp(log_codes, dim=1, keepdim=True)
     return log_codes.exp()
+
+LONGEST_QUEUE = 3840  # the paper's
 
 
 class SwAV(nn.Module):
@@ -65,15 +67,15 @@ class SwAV(nn.Module):
     projection
         Hidden units and outputs of the projection head.
     queue_length
-        Earlier embeddings of each view that join the batch when its codes are computed, 0 for none. They are scored
-        with the current prototypes, and only once there are `queue_length` of them.
+        Earlier embeddings of each of two views that join the batch when its codes are computed, 0 for none. They are
+        scored with the current prototypes, and only once there are `queue_length` of them.
     frozen_share
         Share of the training, from its start, in which the prototypes do not learn (the paper: the first epoch).
 
     Raises
     ------
     ValueError
-        If a setting is out of its range.
+        If a setting is out of its range, or a queue meets other than two views.
 
     Notes
     -----
@@ -90,10 +92,11 @@ class SwAV(nn.Module):
     """
 
     queue: Tensor
+    queued: Tensor
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: Encoder,
         n_prototypes: int = 50,
         *,
         epsilon: float = 0.05,
@@ -116,13 +119,25 @@ class SwAV(nn.Module):
         self.frozen_share = frozen_share
         self.plateau = math.log(n_prototypes)
         self._frozen = frozen_share > 0
-        self._queued = 0
-        self.register_buffer("queue", torch.empty(0))
+        # of a fixed shape and changed in place, so that they survive saving and stack over replicas
+        self.register_buffer("queue", torch.zeros(2, queue_length, n_out))
+        self.register_buffer("queued", torch.zeros((), dtype=torch.long))
 
     @staticmethod
-    def suggest_options(n_rows: int, batch_size: int, n_epochs: int) -> dict[str, Any]:
-        """Settings for small cohorts: no more prototypes than rows in a batch, no queue, one frozen epoch."""
-        return {"n_prototypes": max(2, min(50, batch_size // 2, n_rows // 4)), "frozen_share": 1 / n_epochs}
+    def suggest_options(
+        chosen: Mapping[str, Any], *, n_rows: int, batch_size: int, n_epochs: int
+    ) -> dict[str, Any]:
+        """Complete the settings that a user has chosen by some that suit the cohort.
+
+        Half as many prototypes as rows in a batch, up to 50; a queue where there are more prototypes than rows in a
+        batch, so that codes can share rows equally among them; one frozen epoch.
+        """
+        n_prototypes = chosen.get("n_prototypes", max(2, min(50, batch_size // 2, n_rows // 4)))
+        queue_length = 0
+        if n_prototypes > batch_size:
+            queue_length = min(LONGEST_QUEUE, n_rows, batch_size * math.ceil(2 * n_prototypes / batch_size))
+        suggested = {"n_prototypes": n_prototypes, "queue_length": queue_length, "frozen_share": 1 / n_epochs}
+        return {**suggested, **chosen}
 
     def on_step(self, progress: float) -> None:
         """Hear which share of the training is done, from 0 to 1."""
@@ -131,6 +146,8 @@ class SwAV(nn.Module):
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Loss of predicting each view's codes from every other view."""
         n_views, n_rows = len(views), len(views[0])
+        if self.queue_length and n_views != 2:
+            raise ValueError(f"a queue serves two views, found {n_views}; pass two or set queue_length to 0")
         z = F.normalize(self.head(self.encoder(torch.cat(tuple(views)))), dim=1)
         prototypes = F.normalize(self.prototypes.weight, dim=1)
         if self._frozen:
@@ -144,18 +161,21 @@ class SwAV(nn.Module):
     @torch.no_grad()
     def _codes(self, z: Tensor, prototypes: Tensor) -> Tensor:
         """Codes of each view's rows, ``(n_views, batch, n_prototypes)``; the rows join the queue."""
+        codes = self._assign(z, prototypes)
+        if not self.queue_length:
+            return codes
         n_rows = z.shape[1]
-        pool = z
-        if self.queue_length:
-            if self._queued >= self.queue_length:
-                pool = torch.cat([z, self.queue], dim=1)
-            kept = z if self._queued == 0 else torch.cat([z, self.queue], dim=1)
-            self.queue = kept[:, : self.queue_length]
-            self._queued += n_rows
-        codes = [
-            sinkhorn(view @ prototypes.T, epsilon=self.epsilon, iterations=self.iterations)[:n_rows] for view in pool
-        ]
-        return torch.stack(codes)
+        pool = torch.cat([z, self.queue], dim=1)
+        full = self.queued >= self.queue_length
+        codes = torch.where(full, self._assign(pool, prototypes)[:, :n_rows], codes)
+        self.queue.copy_(pool[:, : self.queue_length])
+        self.queued.add_(n_rows)
+        return codes
+
+    def _assign(self, z: Tensor, prototypes: Tensor) -> Tensor:
+        return torch.stack(
+            [sinkhorn(view @ prototypes.T, epsilon=self.epsilon, iterations=self.iterations) for view in z]
+        )
 
 
 def _check_settings(n_prototypes: int, epsilon: float, temperature: float, iterations: int, queue_length: int) -> None:

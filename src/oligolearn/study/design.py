@@ -148,9 +148,7 @@ def plan_runs(design: Design, n_train: Sequence[int], n_classes: int) -> list[Ru
     return [
         Run(repeat, fraction, n_labels, method)
         for repeat, n_rows in enumerate(n_train)
-        for fraction, n_labels in zip(
-            design.fractions, label_counts(design.fractions, n_rows, n_classes), strict=True
-        )
+        for fraction, n_labels in zip(design.fractions, label_counts(design.fractions, n_rows, n_classes), strict=True)
         for method in design.methods
     ]
 

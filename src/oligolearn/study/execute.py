@@ -16,11 +16,11 @@ from threadpoolctl import threadpool_limits
 
 from oligolearn.data import ExpressionScaler, top_variance_genes
 from oligolearn.estimators import SelfSupervisedEncoder
+from oligolearn.estimators.metrics import calibrate, confusion, score_predictions
 from oligolearn.saving import Bundle, is_bundle, load_bundle, save_bundle
 from oligolearn.study.design import Design, Draw, Run, draw_repeat, training_seed
 from oligolearn.study.embedding import map_samples, sample_rows
 from oligolearn.study.methods import METHODS, Task, pretrain
-from oligolearn.estimators.metrics import calibrate, confusion, score_predictions
 from oligolearn.study.store import Store
 from oligolearn.training import DivergedError
 
@@ -102,9 +102,7 @@ def embed_cohort(design: Design, cohort: Cohort, store: Store, *, workers: int) 
     """Maps of the samples of the first repeat: as measured, and as each pretrained encoder sees them."""
     methods = [name for name in design.methods if METHODS[name].objective]
     encoders = [None, *(name for name in methods if is_bundle(_encoder_path(store, 0, name)))]
-    jobs = (
-        joblib.delayed(_embed)(design, cohort, name, name and _encoder_path(store, 0, name)) for name in encoders
-    )
+    jobs = (joblib.delayed(_embed)(design, cohort, name, name and _encoder_path(store, 0, name)) for name in encoders)
     return list(joblib.Parallel(n_jobs=workers)(jobs))
 
 
@@ -156,7 +154,8 @@ def _threads(number: int) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _matrix(path: Path) -> NDArray[np.float32]:
-    return np.load(path, mmap_mode="r")
+    matrix: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    return matrix
 
 
 def _drawn(design: Design, cohort: Cohort, repeat: int) -> tuple[NDArray[np.float32], Draw]:
@@ -184,9 +183,7 @@ def _pretrain(design: Design, cohort: Cohort, repeat: int, method: str) -> _Pret
     )
 
 
-def _carry_out(
-    design: Design, cohort: Cohort, run: Run, encoder: Path | None = None
-) -> tuple[Run, dict[str, Any]]:
+def _carry_out(design: Design, cohort: Cohort, run: Run, encoder: Path | None = None) -> tuple[Run, dict[str, Any]]:
     """Train and test; a training that diverges is an outcome as well."""
     with _threads(design.threads):
         X, draw = _drawn(design, cohort, run.repeat)

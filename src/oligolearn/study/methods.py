@@ -81,7 +81,8 @@ def _fit_logistic(task: Task) -> Predictor:
     scaler = ExpressionScaler().fit(task.pretrain)
     classifier = SubspaceLogisticRegression(random_state=task.seed)
     classifier.fit(scaler.transform(task.train), task.labels)
-    return make_pipeline(scaler, classifier)
+    fitted: Predictor = make_pipeline(scaler, classifier)
+    return fitted
 
 
 def _fit_pca_logistic(task: Task) -> Predictor:
@@ -90,7 +91,8 @@ def _fit_pca_logistic(task: Task) -> Predictor:
     pca = PCA(n_components, random_state=task.seed).fit(scaler.transform(task.pretrain))
     classifier = SubspaceLogisticRegression(random_state=task.seed)
     classifier.fit(pca.transform(scaler.transform(task.train)), task.labels)
-    return make_pipeline(scaler, pca, classifier)
+    fitted: Predictor = make_pipeline(scaler, pca, classifier)
+    return fitted
 
 
 def _fit_network(task: Task, **settings: Any) -> Predictor:
@@ -149,9 +151,10 @@ def pretrain(
     settings
         Settings of `SelfSupervisedEncoder` that differ from the study's.
     """
-    options = {"n_prototypes": PROTOTYPES_PER_CLASS * n_classes, **settings.get("objective_options", {})}
+    n_prototypes = max(2, min(PROTOTYPES_PER_CLASS * n_classes, len(X) // 2))
+    options = {"n_prototypes": n_prototypes, **(settings.get("objective_options") or {})}
     model = SelfSupervisedEncoder(
-        METHODS[method].objective, random_state=seed, **{**settings, "objective_options": options}
+        METHODS[method].objective or method, random_state=seed, **{**settings, "objective_options": options}
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the diagnosis is kept with the run

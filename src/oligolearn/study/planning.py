@@ -22,6 +22,19 @@ from oligolearn.study.design import Design, Draw, Run, draw_repeat, plan_runs, s
 from oligolearn.study.methods import METHODS, PROTOTYPES_PER_CLASS
 
 DEFAULT_POINTS = 10
+_PRETRAINING_SETTINGS = ("view", "view_options", "epochs", "min_steps", "batch_size", "learning_rate", "weight_decay")
+_NETWORK_SETTINGS = (
+    "encoder",
+    "transfer_layers",
+    "frozen_layers",
+    "probe_first",
+    "epochs",
+    "min_steps",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "dropout",
+)
 
 
 class DesignSettings(TypedDict, total=False):
@@ -145,14 +158,22 @@ def _fingerprint(prepared: Prepared, labels: Labels, groups: NDArray[np.int64] |
 def _settings(design: Design, n_classes: int) -> dict[str, Any]:
     """Settings of the trainings, as the estimators have them."""
     network = FineTunedClassifier(**design.training).get_params(deep=False)
-    kept = ("encoder", "epochs", "min_steps", "batch_size", "learning_rate", "weight_decay", "dropout", "transfer_layers")
+    kept = (
+        "encoder",
+        "epochs",
+        "min_steps",
+        "batch_size",
+        "learning_rate",
+        "weight_decay",
+        "dropout",
+        "transfer_layers",
+    )
     shown = {f"network: {name}": network[name] for name in (*kept, "frozen_layers", "probe_first")}
     if any(METHODS[name].objective for name in design.methods):
         encoder = SelfSupervisedEncoder(**design.pretraining).get_params(deep=False)
-        kept = ("view", "view_options", "epochs", "min_steps", "batch_size", "learning_rate", "weight_decay")
-        shown |= {f"pretraining: {name}": encoder[name] for name in kept}
-        options = {"n_prototypes": PROTOTYPES_PER_CLASS * n_classes, **(encoder["objective_options"] or {})}
-        shown |= {f"pretraining: {name}": value for name, value in options.items()}
+        shown |= {f"pretraining: {name}": encoder[name] for name in _PRETRAINING_SETTINGS}
+        shown["pretraining: prototypes"] = f"{PROTOTYPES_PER_CLASS} per class"
+        shown |= {f"pretraining: {name}": value for name, value in (encoder["objective_options"] or {}).items()}
     return {**shown, "threads per training": design.threads}
 
 

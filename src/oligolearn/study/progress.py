@@ -13,7 +13,13 @@ def progress_bar(*, shown: bool) -> Iterator[Callable[[float, float, str], None]
     if not shown:
         yield None
         return
-    columns = (BarColumn(), TaskProgressColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as bar:
         task = bar.add_task("starting", total=None)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oligolearn.estimators.metrics import METRICS
 from oligolearn.saving import write_json, write_text
 from oligolearn.study.design import Run
-from oligolearn.estimators.metrics import METRICS
 
 COLUMNS = ("repeat", "fraction", "n_labels", "method", *METRICS, "seconds", "seed")
 

@@ -12,6 +12,8 @@ from oligolearn.study.store import Store
 
 BASELINES = ("scratch", "logistic")  # what a pretrained network must beat: itself without, and the simple way
 
+COMPARED = ("accuracy", "balanced_accuracy")
+
 
 def summarize(store: Store) -> dict[str, Any]:
     """Everything that a report says, from the folder of a study alone; the same runs give the same summary.
@@ -34,8 +36,10 @@ def summarize(store: Store) -> dict[str, Any]:
     n_train, n_test = sizes["n_train"], sizes["n_test"]
     pairs = _pairs(asked["methods"], results)
     shown = _shown_fraction(results)
-    overlap = {"n_train": n_train, "n_test": n_test} if asked["split"] == "resampled" else dict.fromkeys(
-        ("n_train", "n_test")
+    overlap = (
+        {"n_train": n_train, "n_test": n_test}
+        if asked["split"] == "resampled"
+        else dict.fromkeys(("n_train", "n_test"))
     )
     return {
         "schema": 1,
@@ -53,7 +57,9 @@ def summarize(store: Store) -> dict[str, Any]:
         "command": about["command"],
         "versions": about["versions"],
         "curves": learning_curves(results),
-        "comparisons": [row for pair in pairs for row in compare(results, *pair, **overlap)],
+        "comparisons": [
+            row for metric in COMPARED for pair in pairs for row in compare(results, *pair, **overlap, metric=metric)
+        ],
         "labels_saved": [row for pair in pairs for row in labels_saved(results, *pair, seed=asked["seed"])],
         "learned": learned(
             results,
@@ -76,7 +82,7 @@ def summarize(store: Store) -> dict[str, Any]:
 
 
 def _pairs(methods: Sequence[str], results: pd.DataFrame) -> list[tuple[str, str]]:
-    """Comparisons of interest: each pretrained network with the baselines, then the network with logistic regression."""
+    """Comparisons of interest: each pretrained network with the baselines, and the network with logistic regression."""
     present = [name for name in methods if name in set(results["method"])]
     pretrained = [name for name in present if METHODS[name].objective]
     baselines = [name for name in BASELINES if name in present]
@@ -95,7 +101,7 @@ def _shown_fraction(results: pd.DataFrame) -> float:
     """Fraction whose predictions are shown in detail: the one where methods differ most, the smallest of equals."""
     means = results.groupby(["fraction", "method"])["accuracy"].mean().unstack()
     spread = means.max(axis=1) - means.min(axis=1)
-    return float(spread.round(6).idxmax())
+    return float(spread.index[int(spread.round(6).to_numpy().argmax())])
 
 
 def _of_fraction(runs: Sequence[Mapping[str, Any]], fraction: float) -> dict[str, list[Mapping[str, Any]]]:
@@ -129,7 +135,7 @@ def _calibration(runs: Sequence[Mapping[str, Any]], fraction: float) -> dict[str
 def _binned(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     """Mean confidence and share of correct predictions of each bin that is not empty, over all runs."""
     count, confidence, accuracy = (
-        np.sum([run["calibration"][name] for run in runs], axis=0) for name in ("count", "confidence", "accuracy")
+        np.sum([run["calibration"][name] for run in runs], axis=0) for name in ("samples", "confidence", "correct")
     )
     full = count > 0
     return {

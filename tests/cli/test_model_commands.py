@@ -1,0 +1,119 @@
+"""pretrain, train, predict and embed, as a user types them."""
+
+import json
+import subprocess
+import sys
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from oligolearn.cli import main
+
+FAST = ["--epochs", "2", "--quiet", "--device", "cpu"]
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    return end.value.code
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cohort")
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    X = np.round(rng.lognormal(3, 1, (90, 30)) * np.exp(rng.normal(size=(3, 30))[y]))
+    obs = pd.DataFrame({"kind": np.array(["a", "b", "c"])[y]}, index=[f"s{i}" for i in range(90)])
+    obs.loc[obs.index[60:], "kind"] = None
+    data = ad.AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=[f"gene{i}" for i in range(30)]))
+    data.write_h5ad(folder / "c.h5ad")
+    assert run("pretrain", folder / "c.h5ad", "--out", folder / "p", *FAST) == 0
+    assert run("train", folder / "c.h5ad", "--label", "kind", "--pretrained", folder / "p", "--out", folder / "m", *FAST) == 0
+    return folder
+
+
+def test_a_bundle_is_two_files_that_say_what_is_in_them(cohort):
+    for name in ("p", "m"):
+        assert sorted(path.name for path in (cohort / name).iterdir()) == ["model.json", "weights.safetensors"]
+    description = json.loads((cohort / "m" / "model.json").read_text())
+    assert description["classes"] == ["a", "b", "c"]
+    assert description["features"] == [f"gene{i}" for i in range(30)]
+    assert description["units"] == "counts"
+    assert len(description["scaling"]["mean"]) == 30
+    assert 0 <= description["metrics"]["accuracy"] <= 1
+    assert description["architecture"]["name"] == "mlp"
+    assert "torch" in description["versions"]
+
+
+def test_predictions_do_not_depend_on_gene_order_batch_or_process(cohort, tmp_path):
+    data = ad.read_h5ad(cohort / "c.h5ad")
+    data[::-1, ::-1].copy().write_h5ad(tmp_path / "reversed.h5ad")
+    data[:7].copy().write_h5ad(tmp_path / "few.h5ad")
+    assert run("predict", cohort / "m", cohort / "c.h5ad", "--out", tmp_path / "all.csv") == 0
+    assert run("predict", cohort / "m", tmp_path / "few.h5ad", "--out", tmp_path / "few.csv") == 0
+    command = "import sys; from oligolearn.cli import main; main()"
+    arguments = ["predict", cohort / "m", tmp_path / "reversed.h5ad", "--out", tmp_path / "reversed.csv"]
+    subprocess.run([sys.executable, "-c", command, *map(str, arguments)], check=True, capture_output=True)
+    tables = {name: pd.read_csv(tmp_path / f"{name}.csv", index_col=0) for name in ("all", "few", "reversed")}
+    pd.testing.assert_frame_equal(tables["all"], tables["reversed"].loc[tables["all"].index], check_exact=True)
+    pd.testing.assert_frame_equal(tables["all"].iloc[:7], tables["few"], check_exact=True)
+    probabilities = tables["all"][[f"probability_{name}" for name in "abc"]]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    assert (tables["all"]["prediction"] == probabilities.idxmax(axis=1).str[-1]).all()
+
+
+def test_embeddings_keep_the_samples_and_what_is_known_of_them(cohort, tmp_path):
+    assert run("embed", cohort / "p", cohort / "c.h5ad", "--out", tmp_path / "e.h5ad") == 0
+    embedding, data = ad.read_h5ad(tmp_path / "e.h5ad"), ad.read_h5ad(cohort / "c.h5ad")
+    assert embedding.shape == (90, 128)
+    assert embedding.obs_names.tolist() == data.obs_names.tolist()
+    assert embedding.obs["kind"].astype(object).where(embedding.obs["kind"].notna(), None).tolist() == [
+        *data.obs["kind"][:60],
+        *[None] * 30,
+    ]
+
+
+def test_missing_genes_are_reported_and_refused_below_the_overlap(cohort, tmp_path, capsys):
+    data = ad.read_h5ad(cohort / "c.h5ad")
+    data[:, 2:].copy().write_h5ad(tmp_path / "most.h5ad")
+    data[:, 20:].copy().write_h5ad(tmp_path / "third.h5ad")
+    assert run("predict", cohort / "m", tmp_path / "most.h5ad", "--out", tmp_path / "y.csv") == 0
+    assert "2 are missing" in capsys.readouterr().out
+    assert run("predict", cohort / "m", tmp_path / "third.h5ad", "--out", tmp_path / "z.csv") == 2
+    error = capsys.readouterr().err
+    assert "10 of the model's 30 genes" in error and error.count("\n") == 1
+    assert not (tmp_path / "z.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "{p}", "{c}", "--out", "{t}/y.csv"], "encoder without classes"),
+        (["predict", "{t}/nothing", "{c}", "--out", "{t}/y.csv"], "is not a model"),
+        (["train", "{c}", "--label", "kind", "--pretrained", "{p}", "--freeze-layers", "9", "--out", "{t}/m"], "between 0 and 3"),
+        (["train", "{c}", "--label", "kind", "--pretrained", "{p}", "--transfer-layers", "4", "--out", "{t}/m"], "found 4"),
+        (["train", "{c}", "--label", "sort", "--out", "{t}/m"], "kind"),
+        (["pretrain", "{c}", "--method", "swaav", "--out", "{t}/m"], "choose one of swav"),
+        (["pretrain", "{c}", "--layers", "512,x", "--out", "{t}/m"], "whole numbers"),
+        (["pretrain", "{c}", "--prototypes", "1", "--out", "{t}/m"], "n_prototypes"),
+        (["pretrain", "{c}", "--mask-share", "1.5", "--out", "{t}/m"], "between 0 and 1"),
+        (["pretrain", "{c}", "--device", "tpu9", "--out", "{t}/m"], "device"),
+        (["pretrain", "{c}", "--learning-rate", "0", "--out", "{t}/m"], "learning_rate"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line_and_leave_nothing(cohort, tmp_path, capsys, arguments, message):
+    places = {"p": cohort / "p", "c": cohort / "c.h5ad", "t": tmp_path}
+    assert run(*(argument.format(**places) for argument in arguments), *(FAST if arguments[0] != "predict" else [])) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_is_not_written_over_something_else(cohort, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert run("pretrain", cohort / "c.h5ad", "--out", tmp_path, *FAST) == 2
+    assert "not a model" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
