@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Before NumPy and torch are imported: networks this small only wait for each other on several threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

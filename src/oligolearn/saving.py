@@ -12,6 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from oligolearn.writing import write_text
+
 FORMAT = "oligolearn-bundle"
 FORMAT_VERSION = 1
 WEIGHTS = "weights.safetensors"
@@ -42,8 +44,7 @@ def save_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
         If `path` is something other than a bundle or an empty folder.
     """
     target = Path(path)
-    if target.exists() and not (is_bundle(target) or (target.is_dir() and not any(target.iterdir()))):
-        raise FileExistsError(f"{target} exists and is not a model; choose another --out or remove it")
+    check_bundle_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
@@ -70,6 +71,19 @@ def _put_in_place(folder: Path, target: Path) -> None:
             os.replace(before, target)
         raise
     shutil.rmtree(before, ignore_errors=True)
+
+
+def check_bundle_target(path: str | os.PathLike[str]) -> None:
+    """Refuse, before any work is done, to write a bundle over something else.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` is something other than a bundle or an empty folder.
+    """
+    target = Path(path)
+    if target.exists() and not (is_bundle(target) or (target.is_dir() and not any(target.iterdir()))):
+        raise FileExistsError(f"{target} exists and is not a model; choose another --out or remove it")
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -107,16 +121,3 @@ def is_bundle(path: Path) -> bool:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON (no NaN) to a temporary file beside `path` and rename it."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to a temporary file beside `path`, to the disk, and rename it."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

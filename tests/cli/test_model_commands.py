@@ -11,6 +11,7 @@ import pytest
 
 from oligolearn.cli import main
 
+TRAIN = ["train", "{c}", "--label", "kind", "--out", "{t}/m"]
 FAST = ["--epochs", "2", "--quiet", "--device", "cpu"]
 
 
@@ -31,7 +32,10 @@ def cohort(tmp_path_factory):
     data = ad.AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=[f"gene{i}" for i in range(30)]))
     data.write_h5ad(folder / "c.h5ad")
     assert run("pretrain", folder / "c.h5ad", "--out", folder / "p", *FAST) == 0
-    assert run("train", folder / "c.h5ad", "--label", "kind", "--pretrained", folder / "p", "--out", folder / "m", *FAST) == 0
+    assert (
+        run("train", folder / "c.h5ad", "--label", "kind", "--pretrained", folder / "p", "--out", folder / "m", *FAST)
+        == 0
+    )
     return folder
 
 
@@ -84,7 +88,8 @@ def test_missing_genes_are_reported_and_refused_below_the_overlap(cohort, tmp_pa
     assert "2 are missing" in capsys.readouterr().out
     assert run("predict", cohort / "m", tmp_path / "third.h5ad", "--out", tmp_path / "z.csv") == 2
     error = capsys.readouterr().err
-    assert "10 of the model's 30 genes" in error and error.count("\n") == 1
+    assert "10 of the model's 30 genes" in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "z.csv").exists()
 
 
@@ -93,8 +98,8 @@ def test_missing_genes_are_reported_and_refused_below_the_overlap(cohort, tmp_pa
     [
         (["predict", "{p}", "{c}", "--out", "{t}/y.csv"], "encoder without classes"),
         (["predict", "{t}/nothing", "{c}", "--out", "{t}/y.csv"], "is not a model"),
-        (["train", "{c}", "--label", "kind", "--pretrained", "{p}", "--freeze-layers", "9", "--out", "{t}/m"], "between 0 and 3"),
-        (["train", "{c}", "--label", "kind", "--pretrained", "{p}", "--transfer-layers", "4", "--out", "{t}/m"], "found 4"),
+        ([*TRAIN, "--pretrained", "{p}", "--freeze-layers", "9"], "between 0 and 3"),
+        ([*TRAIN, "--pretrained", "{p}", "--transfer-layers", "4"], "found 4"),
         (["train", "{c}", "--label", "sort", "--out", "{t}/m"], "kind"),
         (["pretrain", "{c}", "--method", "swaav", "--out", "{t}/m"], "choose one of swav"),
         (["pretrain", "{c}", "--layers", "512,x", "--out", "{t}/m"], "whole numbers"),
@@ -106,9 +111,12 @@ def test_missing_genes_are_reported_and_refused_below_the_overlap(cohort, tmp_pa
 )  # fmt: skip
 def test_mistakes_are_one_line_and_leave_nothing(cohort, tmp_path, capsys, arguments, message):
     places = {"p": cohort / "p", "c": cohort / "c.h5ad", "t": tmp_path}
-    assert run(*(argument.format(**places) for argument in arguments), *(FAST if arguments[0] != "predict" else [])) == 2
+    verb, *options = (argument.format(**places) for argument in arguments)
+    assert run(verb, *(FAST if verb != "predict" else []), *options) == 2
     error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1 and "Traceback" not in error
+    assert message in error
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
 
 

@@ -48,7 +48,8 @@ def test_every_class_keeps_a_label_and_all_methods_the_same_labels():
 
 def test_fractions_spread_evenly_on_a_log_scale():
     fractions = spread_fractions(10, 2186, 9)
-    assert fractions[0] == 0.01 and fractions[-1] == 1.0
+    assert fractions[0] == 0.01
+    assert fractions[-1] == 1.0
     steps = np.diff(np.log(fractions))
     assert steps.max() / steps.min() < 1.02
     assert spread_fractions(3, 50, 10)[0] == 0.2  # a label for each class

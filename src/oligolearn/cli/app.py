@@ -28,25 +28,42 @@ for verb in (inspect, pretrain, train, predict, embed, study, report, convert, s
     app.command()(verb)
 
 
+INTERRUPTED = 130
+_MISTAKES = (
+    ValueError,
+    TypeError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 a user's mistake, 1 the machine's fault, 130 interrupted.
 
     A mistake is one line on stderr, never a traceback, unless OLIGOLEARN_DEBUG is set.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
-        code = app(args=list(arguments) or ["--help"], standalone_mode=False)
+        code = app(args=list(arguments) or ["--help"], standalone_mode=False) or 0
     except typer.TyperException as error:
-        code = _fail(error.format_message(), 2)
+        return _fail(error.format_message(), 2)
     except (typer.Abort, KeyboardInterrupt):
-        code = _fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
-    except (ValueError, TypeError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        code = INTERRUPTED
+    except _MISTAKES as error:
         _reraise_for_debugging()
-        code = _fail(str(error), 2)
+        return _fail(str(error), 2)
     except OSError as error:
         _reraise_for_debugging()
-        code = _fail(f"{error.strerror or error} {error.filename or ''}", 1)
-    sys.exit(code or 0)
+        return _fail(f"{error.strerror or error} {error.filename or ''}", 1)
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code
+        return _fail("interrupted; what was finished is kept, and the same command goes on from there", code)
+    return int(code)
 
 
 def _reraise_for_debugging() -> None:

@@ -25,8 +25,9 @@ def predict(
     """Predict the class of each sample; genes are found by name."""
     from oligolearn.data import read_expression
     from oligolearn.estimators import load_model, predict_samples
-    from oligolearn.saving import write_text
+    from oligolearn.writing import check_folder, write_text
 
+    check_folder(out)
     saved = load_model(model)
     adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
     table, notes = predict_samples(saved, adata, normalize_as=normalize, min_overlap=min_overlap)

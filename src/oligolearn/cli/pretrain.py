@@ -51,7 +51,9 @@ def pretrain(
     """Pretrain an encoder on all samples of a file. Labels are not used."""
     from oligolearn.data import read_expression
     from oligolearn.estimators import Preparation, SelfSupervisedEncoder, pretrain_encoder, save_model
+    from oligolearn.saving import check_bundle_target
 
+    check_bundle_target(out)
     adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
     print_notes(adata.uns["oligolearn"]["notes"])
     with epoch_bar("pretraining", shown=not quiet) as on_epoch:

@@ -69,7 +69,6 @@ def study(
 ) -> None:
     """Train every method on growing numbers of labels, test the differences, and write a report."""
     from oligolearn.data import read_expression
-    from oligolearn.study import METHODS, label_efficiency
 
     adata = read_expression(
         data,
@@ -78,6 +77,8 @@ def study(
         genes_in=genes_in,
         duplicate_genes=duplicates,
     )
+    from oligolearn.study import METHODS, label_efficiency  # brings torch: a broken file is named before that
+
     result = label_efficiency(
         adata,
         label,

@@ -71,8 +71,10 @@ def train(
         save_model,
         train_classifier,
     )
+    from oligolearn.saving import check_bundle_target
 
     source = None if pretrained is None else load_model(pretrained)
+    check_bundle_target(out)
     adata = read_expression(
         data,
         samples=samples,

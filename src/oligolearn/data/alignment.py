@@ -49,11 +49,15 @@ def align_expression(
     Raises
     ------
     ValueError
-        If too few genes are there, or the values are on another scale.
+        If too few genes are there, one is named twice, or the values are on another scale.
     """
     if not 0 < min_overlap <= 1:
         raise ValueError(f"min_overlap must lie above 0 and up to 1, found {min_overlap}")
-    places = pd.Index(adata.var_names.astype(str)).get_indexer(pd.Index(features))
+    genes = pd.Index(adata.var_names.astype(str))
+    if not genes.is_unique:
+        twice = genes[genes.duplicated()].unique()
+        raise ValueError(f"{len(twice)} genes are named more than once: {some(twice)}; merge or rename them")
+    places = genes.get_indexer(pd.Index(features))
     found = places >= 0
     if found.mean() < min_overlap:
         absent = [name for name, there in zip(features, found, strict=True) if not there]

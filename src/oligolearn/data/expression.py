@@ -176,9 +176,7 @@ def _check_values(found: _Expression, path: Path) -> None:
     if n_genes < 2:
         raise ValueError(f"{path.name}: {n_genes} gene(s), {n_samples:,} samples; expected at least 2 genes{where}")
     if n_samples < 2:
-        raise ValueError(
-            f"{path.name}: {n_samples} sample(s), {n_genes:,} genes; expected at least 2 samples{where}"
-        )
+        raise ValueError(f"{path.name}: {n_samples} sample(s), {n_genes:,} genes; expected at least 2 samples{where}")
     all_missing = True
     step = max(1, CELLS_AT_ONCE // n_genes)
     for start in range(0, n_samples, step):

@@ -1,6 +1,5 @@
 """AnnData files to a dense matrix with clean sample columns."""
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import scipy.sparse as sp
 
 from oligolearn.data.table import some, text_column
 from oligolearn.data.textfile import existing_file
+from oligolearn.writing import check_folder, whole_file
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 CELLS_AT_ONCE = 1 << 22
@@ -101,8 +101,7 @@ def check_target(path: Path) -> None:
     """
     if path.suffix != ".h5ad":
         raise ValueError(f"{path.name}: expected a name ending in .h5ad for the file to write")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent} is not a folder: create it, or write somewhere else")
+    check_folder(path)
 
 
 def write_h5ad(adata: ad.AnnData, path: Path) -> None:
@@ -127,9 +126,5 @@ def write_h5ad(adata: ad.AnnData, path: Path) -> None:
         var=adata.var.rename(columns=lambda name: str(name).replace("/", "_")),
         uns=dict(adata.uns),
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        written.write_h5ad(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as temporary:
+        written.write_h5ad(temporary)

@@ -1,5 +1,6 @@
 """Parquet files to a table of float32."""
 
+import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def read_parquet(path: Path, labels: Collection[str] = ()) -> Table:
     try:
         with pq.ParquetFile(path) as file:
             return _read(file, path, labels)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path.name} is not a Parquet file that can be read ({str(error)[:120]})") from error
 
 

@@ -42,16 +42,8 @@ class ExpressionScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn mean and standard deviation of each gene from `X`, ``(n_samples, n_genes)``, NaN where missing."""
         values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan")
-        n = np.zeros(values.shape[1])
-        total = np.zeros(values.shape[1])
-        for block in _row_blocks(values):
-            n += (~np.isnan(block)).sum(axis=0)
-            total += np.nansum(block, axis=0, dtype=np.float64)
-        mean = total / np.maximum(n, 1)
-        squares = np.zeros(values.shape[1])
-        for block in _row_blocks(values):
-            squares += np.nansum(np.square(block - mean), axis=0)
-        deviation = np.sqrt(squares / np.maximum(n, 1))
+        mean, variance = _moments(values)
+        deviation = np.sqrt(variance)
         deviation[deviation <= 1e-6 * np.abs(mean)] = 0.0  # constant but for rounding
         self.mean_ = mean
         self.scale_ = deviation
@@ -91,6 +83,21 @@ class ExpressionScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
+def _moments(values: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and variance of each gene over the rows where it is not missing; 0 where it always is."""
+    n = np.zeros(values.shape[1])
+    total = np.zeros(values.shape[1])
+    for block in _row_blocks(values):
+        n += (~np.isnan(block)).sum(axis=0)
+        total += np.nansum(block, axis=0, dtype=np.float64)
+    n = np.maximum(n, 1)
+    mean = total / n
+    squares = np.zeros(values.shape[1])
+    for block in _row_blocks(values):
+        squares += np.nansum(np.square(block - mean), axis=0)
+    return mean, squares / n
+
+
 def _row_blocks(values: NDArray[np.floating]) -> list[NDArray[np.floating]]:
     return [values[i : i + _BLOCK_ROWS] for i in range(0, len(values), _BLOCK_ROWS)]
 
@@ -99,5 +106,5 @@ def top_variance_genes(X: NDArray[np.floating], n_top: int) -> NDArray[np.intp]:
     """Numbers, in order, of the `n_top` genes with the largest variance over the rows of `X`; ties by position."""
     if n_top < 2:
         raise ValueError(f"top_genes must be at least 2, found {n_top}")
-    variance = np.nan_to_num(np.nanvar(X, axis=0, dtype=np.float64))
+    variance = _moments(X)[1]
     return np.sort(np.argsort(-variance, kind="stable")[:n_top])

@@ -65,7 +65,7 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         classes, counts = np.unique(y, return_counts=True)
         if len(classes) < 2:
-            raise ValueError(f"y has one class only, {classes[0]!r}; at least two classes are needed")
+            raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; at least two classes are needed")
         rotation = None
         if values.shape[1] > values.shape[0]:
             left, size, rotation = svd(values, full_matrices=False)

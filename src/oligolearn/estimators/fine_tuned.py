@@ -26,7 +26,7 @@ from oligolearn.nn import ENCODERS, ClassificationLoss, Classifier, Encoder, tra
 from oligolearn.saving import Bundle, load_bundle
 from oligolearn.training import Schedule, apply_in_batches, fit, n_batches
 
-FROM_SCRATCH_RATE = 1e-3
+FROM_SCRATCH_RATE = 3e-3
 FINE_TUNING_RATE = 3e-4
 Pretrained: TypeAlias = SelfSupervisedEncoder | FrozenEstimator | str | os.PathLike[str] | None
 
@@ -51,7 +51,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         Start the output layer of a wholly transferred (or wholly frozen) encoder from a logistic regression on its
         embedding, which keeps fine-tuning from distorting what was pretrained (Kumar 2022, arXiv:2202.10054).
     epochs, batch_size, learning_rate, weight_decay, dropout
-        Of the training. `learning_rate` None: 1e-3 from scratch, 3e-4 on top of a pretrained encoder.
+        Of the training. `learning_rate` None: 3e-3 from scratch, 3e-4 on top of a pretrained encoder.
     min_steps
         Fewest optimizer steps: few labels get more epochs.
     class_weight

@@ -43,8 +43,6 @@ def encode_labels(y: ArrayLike, unlabelled: Any = None) -> tuple[NDArray[Any], N
     if unlabelled is not None:
         missing = missing | np.asarray(values == unlabelled)
     known = values[~missing]
-    if known.dtype.kind == "f" and np.isinf(known).any():
-        raise ValueError("Input y contains infinity; labels must be classes, NaN marks unlabelled rows")
     if len(known) == 0:
         raise ValueError(f"y has {len(values)} rows and no label; at least two classes are needed")
     if known.dtype == object:
@@ -55,10 +53,12 @@ def encode_labels(y: ArrayLike, unlabelled: Any = None) -> tuple[NDArray[Any], N
             known = np.asarray(known.tolist())  # numbers that stood beside None
         else:
             raise ValueError("y mixes text and numbers; labels must be all of one kind")
+    if known.dtype.kind == "f" and np.isinf(known).any():
+        raise ValueError("Input y contains infinity; labels must be classes, NaN marks unlabelled rows")
     check_classification_targets(known)
     classes, numbers = np.unique(known, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"y has one class only, {classes[0]!r}; at least two classes are needed")
+        raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; at least two classes are needed")
     codes = np.full(len(values), UNLABELLED, dtype=np.int64)
     codes[~missing] = numbers
     return classes, codes

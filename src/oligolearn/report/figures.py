@@ -27,8 +27,9 @@ from oligolearn.report.reading import (
 )
 from oligolearn.report.scatter import embedding_scatter
 from oligolearn.report.style import WIDE, styled
-from oligolearn.report.svg import rendered, write_atomically
+from oligolearn.report.svg import rendered
 from oligolearn.report.wording import count, joined, labels, percent, points
+from oligolearn.writing import whole_file
 
 SECTIONS = ("curves", "difference", "recall", "classes", "calibration", "embedding")
 
@@ -91,7 +92,8 @@ def write_figures(summary: Summary, folder: str | os.PathLike[str]) -> list[Path
     for name, figure in figures(summary).items():
         for kind in ("svg", "pdf"):
             written.append(folder / f"{name}.{kind}")
-            write_atomically(written[-1], rendered(figure, kind, salt=name))
+            with whole_file(written[-1]) as temporary:
+                temporary.write_bytes(rendered(figure, kind, salt=name))
         figure.clear()
     return written
 

@@ -17,8 +17,9 @@ from oligolearn.report.figures import SECTIONS, Plate, plates
 from oligolearn.report.measures import GLOSSARY, MEASURES
 from oligolearn.report.reading import Summary, checked, label_numbers, nothing_learned, ranking, titles
 from oligolearn.report.style import NARROW, WIDE, looks, styled
-from oligolearn.report.svg import inline, write_atomically
+from oligolearn.report.svg import inline
 from oligolearn.report.wording import count, labels, percent
+from oligolearn.writing import write_text
 
 _ABOUT = {
     "file": "File",
@@ -63,7 +64,7 @@ def write_report(summary: Summary, path: str | os.PathLike[str]) -> Path:
         When the summary has another schema or lacks its curves.
     """
     path = Path(path)
-    write_atomically(path, _render("report.html.j2", checked(summary), prefix="").encode())
+    write_text(path, _render("report.html.j2", checked(summary), prefix=""))
     return path
 
 

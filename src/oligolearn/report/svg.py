@@ -1,10 +1,8 @@
 """A matplotlib figure as files, and as SVG that can stand among others in one page."""
 
 import io
-import os
 import warnings
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -80,13 +78,3 @@ def _described(root: ET.Element, prefix: str, title: str, description: str) -> N
     root.set("role", "img")
     root.set("aria-labelledby", f"{prefix}-title")
     root.set("aria-describedby", f"{prefix}-desc")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -183,33 +183,39 @@ def _pretrain(design: Design, cohort: Cohort, repeat: int, method: str) -> _Pret
     )
 
 
+def _task(
+    design: Design, cohort: Cohort, run: Run, encoder: SelfSupervisedEncoder | None
+) -> tuple[Task, NDArray[np.float32], NDArray[np.integer]]:
+    """What the method of a run may see, and the test rows with their class numbers."""
+    X, draw = _drawn(design, cohort, run.repeat)
+    shown, test = draw.order[: run.n_labels], draw.split.test
+    seed = training_seed(draw.seed, run.n_labels)
+    task = Task(X[draw.split.pretrain], X[shown], cohort.y[shown], seed, design.training, encoder)
+    return task, X[test], cohort.y[test]
+
+
 def _carry_out(design: Design, cohort: Cohort, run: Run, encoder: Path | None = None) -> tuple[Run, dict[str, Any]]:
     """Train and test; a training that diverges is an outcome as well."""
+    bundle = None if encoder is None else load_bundle(encoder)
+    if bundle is not None and "error" in bundle.description:
+        return run, {"error": bundle.description["error"]}
     with _threads(design.threads):
-        X, draw = _drawn(design, cohort, run.repeat)
-        seed = training_seed(draw.seed, run.n_labels)
-        shown = draw.order[: run.n_labels]
-        bundle = None if encoder is None else load_bundle(encoder)
-        if bundle is not None and "error" in bundle.description:
-            return run, {"error": bundle.description["error"]}
-        source = None if bundle is None else SelfSupervisedEncoder.from_bundle(bundle)
-        task = Task(X[draw.split.pretrain], X[shown], cohort.y[shown], seed, design.training, source)
+        task, X, y = _task(design, cohort, run, None if bundle is None else SelfSupervisedEncoder.from_bundle(bundle))
         started = time.perf_counter()
         try:
             model = METHODS[run.method].fit(task)
         except DivergedError as error:
             return run, {"error": str(error)}
-        test = draw.split.test
-        probabilities = model.predict_proba(X[test])
+        probabilities = model.predict_proba(X)
         seconds = time.perf_counter() - started
-    return run, {
-        **score_predictions(cohort.y[test], probabilities),
-        "seconds": round(seconds, 3),
-        "seed": seed,
-        "confusion": confusion(cohort.y[test], probabilities),
-        "calibration": calibrate(cohort.y[test], probabilities)._asdict(),
-        "diagnosis": [] if bundle is None else bundle.description["pretraining"]["diagnosis"],
-    }
+        return run, {
+            **score_predictions(y, probabilities),
+            "seconds": round(seconds, 3),
+            "seed": task.seed,
+            "confusion": confusion(y, probabilities),
+            "calibration": calibrate(y, probabilities)._asdict(),
+            "diagnosis": [] if bundle is None else bundle.description["pretraining"]["diagnosis"],
+        }
 
 
 def _embed(design: Design, cohort: Cohort, method: str | None, encoder: Path | None) -> dict[str, Any]:

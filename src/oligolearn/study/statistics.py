@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "ece")
 
+RANGES = {"mcc": (-1.0, 1.0), "log_loss": (0.0, math.inf)}  # the other metrics are shares
+
 _CONFIDENCE = 0.95
 _ALPHA = 0.05
 _FEWEST_REPEATS_FOR_T = 5  # below, Student's t has so heavy tails that no effect survives Holm
@@ -47,7 +49,8 @@ def learning_curves(results: pd.DataFrame) -> list[dict[str, Any]]:
     list of dict
         `method, fraction, n_labels, n_runs, metrics`; `metrics[name]` has `mean`, `sd` and the 95% Student interval of
         the mean, `low` to `high`. With one repeat only the mean is known; without variance the interval is the mean.
-        The interval takes repeats as independent: it is for reading curves, `compare` is for comparing methods.
+        An interval ends where the metric does. It takes repeats as independent: it is for reading curves, `compare`
+        is for comparing methods.
     """
     table = checked(results)
     present = [name for name in METRICS if name in table.columns]
@@ -57,13 +60,15 @@ def learning_curves(results: pd.DataFrame) -> list[dict[str, Any]]:
             "fraction": fraction,
             "n_labels": round(float(runs["n_labels"].mean())),
             "n_runs": len(runs),
-            "metrics": {name: _mean_with_interval(finite(runs[name])) for name in present},
+            "metrics": {
+                name: _mean_with_interval(finite(runs[name]), RANGES.get(name, (0.0, 1.0))) for name in present
+            },
         }
         for method, fraction, runs in groups(table)
     ]
 
 
-def _mean_with_interval(values: Floats) -> dict[str, float | None]:
+def _mean_with_interval(values: Floats, bounds: tuple[float, float]) -> dict[str, float | None]:
     n = len(values)
     if n == 0:
         return {"mean": None, "sd": None, "low": None, "high": None}
@@ -75,7 +80,7 @@ def _mean_with_interval(values: Floats) -> dict[str, float | None]:
         return {"mean": value, "sd": 0.0, "low": value, "high": value}
     sd = float(values.std(ddof=1))
     half = _t_quantile(n) * sd / math.sqrt(n)
-    return {"mean": mean, "sd": sd, "low": mean - half, "high": mean + half}
+    return {"mean": mean, "sd": sd, "low": max(bounds[0], mean - half), "high": min(bounds[1], mean + half)}
 
 
 def paired_t_test(

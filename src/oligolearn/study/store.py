@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oligolearn.estimators.metrics import METRICS
-from oligolearn.saving import write_json, write_text
+from oligolearn.saving import write_json
 from oligolearn.study.design import Run
+from oligolearn.writing import whole_file, write_text
 
 COLUMNS = ("repeat", "fraction", "n_labels", "method", *METRICS, "seconds", "seed")
 
@@ -145,9 +146,8 @@ class Store:
         path = self.work / "matrix.npy"
         if not path.exists():
             self.work.mkdir(exist_ok=True)
-            temporary = path.with_suffix(".part.npy")
-            np.save(temporary, X)
-            os.replace(temporary, path)
+            with whole_file(path) as temporary:
+                np.save(temporary, X)
         return path
 
     def clear_work(self) -> None:

@@ -1,0 +1,197 @@
+"""What every self-supervised objective promises, over every encoder.
+
+A new objective or encoder is checked by being in `OBJECTIVES` or `ENCODERS`. An objective with settings that change
+how it works has them in `VARIANTS` as well.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+from oligolearn.nn import ENCODERS
+from oligolearn.pretext import OBJECTIVES, diagnose_collapse
+from oligolearn.training import Schedule, fit
+
+N_FEATURES = 24
+ENCODER_OPTIONS: dict[str, dict[str, Any]] = {"mlp": {"hidden": (12, 8)}}
+# A queue of whole batches of 8: of a batch kept in part, the order of rows decides which ones.
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "swav": {
+        "swav": {"n_prototypes": 6, "projection": (12, 8), "frozen_share": 0.0},
+        "swav with a queue": {"n_prototypes": 6, "projection": (12, 8), "frozen_share": 0.0, "queue_length": 16},
+    }
+}
+
+Make = Callable[..., nn.Module]
+Views = tuple[Tensor, Tensor]
+CASES = [
+    pytest.param((objective, options, encoder), id=f"{variant}-{encoder}")
+    for objective in OBJECTIVES
+    for variant, options in VARIANTS.get(objective, {objective: {}}).items()
+    for encoder in ENCODERS
+]
+
+
+@pytest.fixture(params=CASES)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Build the objective with initial weights of a seed."""
+    objective, options, encoder = request.param
+
+    def build(seed: int = 0) -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return OBJECTIVES[objective](ENCODERS[encoder](N_FEATURES, **ENCODER_OPTIONS.get(encoder, {})), **options)
+
+    return build
+
+
+@pytest.fixture(autouse=True)
+def _leave_the_global_generator_alone() -> Any:
+    with torch.random.fork_rng():
+        yield
+
+
+def two_views(n_rows: int = 8, seed: int = 0) -> Views:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n_rows, N_FEATURES, generator=generator)
+    first, second = (x + 0.5 * torch.randn(n_rows, N_FEATURES, generator=generator) for _ in range(2))
+    return first, second
+
+
+def losses_of(objective: nn.Module, seeds: range) -> list[Tensor]:
+    return [objective(two_views(seed=seed)).detach() for seed in seeds]
+
+
+def test_the_loss_is_a_finite_scalar_in_32_and_16_bits(make: Make) -> None:
+    full = make()(two_views())
+    assert full.shape == ()
+    assert full.dtype == torch.float32
+    assert full.isfinite()
+    objective = make()
+    with torch.autocast("cpu", torch.bfloat16):
+        for seed in range(4):
+            half = objective(two_views(seed=seed))
+            assert half.shape == ()
+            assert half.isfinite()
+            half.backward()
+    assert all(p.grad.isfinite().all() for p in objective.parameters() if p.grad is not None)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(make()(two_views()).float(), full, rtol=0.1, atol=0.05)
+
+
+def test_gradients_reach_every_weight(make: Make) -> None:
+    objective = make()
+    objective(two_views()).backward()
+    encoder = {name for name, _ in objective.encoder.named_parameters(prefix="encoder")}
+    names = {name for name, p in objective.named_parameters() if p.requires_grad}
+    assert encoder <= names
+    without = [
+        name for name, p in objective.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())
+    ]
+    assert without == []
+
+
+def test_the_order_of_rows_does_not_matter(make: Make) -> None:
+    order = torch.randperm(8, generator=torch.Generator().manual_seed(1))
+    plain, shuffled = make().double(), make().double()
+    for seed in range(3):
+        first, second = (view.double() for view in two_views(seed=seed))
+        torch.testing.assert_close(plain((first, second)), shuffled((first[order], second[order])))
+
+
+def test_rows_that_no_longer_belong_together_change_the_loss(make: Make) -> None:
+    first, second = two_views()
+    assert abs(make()((first, second)) - make()((first, second.roll(1, dims=0)))) > 1e-3
+
+
+def test_no_random_numbers_are_drawn(make: Make) -> None:
+    objective, same = make(), make()
+    before = torch.get_rng_state()
+    loss = objective(two_views())
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(1234)
+    assert torch.equal(same(two_views()), loss)
+
+
+def test_the_views_are_left_as_they_are(make: Make) -> None:
+    views = two_views()
+    make()(views).backward()
+    assert all(torch.equal(view, before) for view, before in zip(views, two_views(), strict=True))
+
+
+def test_state_survives_saving_in_the_middle_of_training(make: Make) -> None:
+    objective = make(0)
+    losses_of(objective, range(5))
+    other = make(1)
+    other.load_state_dict({name: value.clone() for name, value in objective.state_dict().items()})
+    for one, two in zip(losses_of(objective, range(5, 9)), losses_of(other, range(5, 9)), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_it_works_as_a_function_of_its_state(make: Make) -> None:
+    module, template = make(0), make(1)
+    state = copy.deepcopy(dict(module.state_dict()))
+    for seed in range(5):
+        found = functional_call(template, state, (two_views(seed=seed),))
+        torch.testing.assert_close(found, module(two_views(seed=seed)))
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(state[name], value)
+
+
+def test_replicas_at_once_equal_replicas_one_by_one(make: Make) -> None:
+    replicas = [make(seed) for seed in range(3)]
+    alone = copy.deepcopy(replicas)
+    parameters, buffers = stack_module_state(replicas)
+    template = copy.deepcopy(replicas[0]).to("meta")
+
+    def loss(weights: dict[str, Tensor], state: dict[str, Tensor], views: Views) -> Tensor:
+        return functional_call(template, (weights, state), (views,))
+
+    for step in range(4):
+        each = [two_views(seed=10 * step + number) for number in range(3)]
+        stacked = tuple(torch.stack([views[i] for views in each]) for i in range(2))
+        found = torch.vmap(loss)(parameters, buffers, stacked)
+        expected = torch.stack([module(views) for module, views in zip(alone, each, strict=True)])
+        torch.testing.assert_close(found, expected)
+
+
+def test_collapse_on_constant_input_is_named(make: Make) -> None:
+    objective = make()
+    x = torch.full((16, N_FEATURES), 0.7)
+    history = fit(
+        objective,
+        lambda rows: (x[rows], x[rows]),
+        16,
+        Schedule(10, 8, 1e-3),
+        generator=torch.Generator().manual_seed(0),
+    )
+    with torch.no_grad():
+        found = diagnose_collapse(objective, history.losses[-1], objective.encoder(x))
+    assert found
+    assert all(sentence.startswith("collapse: ") for sentence in found)
+    assert any("effective rank of 0.0" in sentence for sentence in found)
+    if hasattr(objective, "plateau"):
+        assert any("plateau" in sentence for sentence in found)
+
+
+def test_learning_lowers_the_loss(make: Make) -> None:
+    objective = make()
+    before = torch.stack(losses_of(make(), range(100, 110))).mean()
+    schedule = Schedule(60, 32, 3e-3)
+    generator = torch.Generator().manual_seed(0)
+    centres = 2 * torch.randn(5, N_FEATURES, generator=generator)
+    x = centres.repeat(20, 1) + 0.3 * torch.randn(100, N_FEATURES, generator=generator)
+
+    def views(rows: Tensor) -> Views:
+        first, second = (x[rows] + 0.3 * torch.randn(len(rows), N_FEATURES, generator=generator) for _ in range(2))
+        return first, second
+
+    history = fit(objective, views, 100, schedule, generator=torch.Generator().manual_seed(0))
+    assert history.losses[-1] < 0.8 * history.losses[0]
+    assert history.losses[-1] < before
+    assert diagnose_collapse(objective, history.losses[-1], objective.encoder(x).detach()) == []

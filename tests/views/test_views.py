@@ -1,0 +1,112 @@
+"""Masking and noise: their shares, their moments, what they leave alone, and where their randomness comes from."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from oligolearn.views import VIEWS, add_noise, mask_genes
+
+MARK = 1e6  # no draw looks like it
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def marked(n_rows: int, n_genes: int) -> Tensor:
+    """Values that a hidden gene cannot have by chance, all different."""
+    return MARK + torch.arange(n_rows * n_genes, dtype=torch.float64).view(n_rows, n_genes)
+
+
+@pytest.mark.parametrize("per", ["batch", "row"])
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.95])
+def test_the_share_is_exact_in_expectation(per: str, share: float) -> None:
+    n_rows, n_genes, n_draws = 4, 500, 40
+    source = generator()
+    x = marked(n_rows, n_genes)
+    hidden = [mask_genes(x, share=share, per=per, generator=source) < MARK for _ in range(n_draws)]
+    n_independent = n_genes * n_draws * (1 if per == "batch" else n_rows)
+    error = math.sqrt(share * (1 - share) / n_independent)
+    assert float(torch.stack(hidden).double().mean()) == pytest.approx(share, abs=4 * error)
+
+
+def test_per_batch_hides_the_same_genes_in_all_rows_and_others_in_the_next_batch() -> None:
+    source = generator()
+    first, second = (mask_genes(marked(6, 400), per="batch", generator=source) < MARK for _ in range(2))
+    assert (first == first[0]).all()
+    assert (second == second[0]).all()
+    assert not torch.equal(first[0], second[0])
+
+
+def test_per_row_hides_independent_genes() -> None:
+    hidden = (mask_genes(marked(6, 4000), share=0.5, per="row", generator=generator()) < MARK).double()
+    agreement = torch.corrcoef(hidden) - torch.eye(6)
+    assert agreement.abs().max() < 4 / math.sqrt(4000)
+
+
+@pytest.mark.parametrize("per", ["batch", "row"])
+def test_hidden_values_are_standard_normal_and_the_others_untouched(per: str) -> None:
+    x = marked(200, 300)
+    view = mask_genes(x, per=per, generator=generator())
+    hidden = view < MARK
+    draws = view[hidden]
+    n = len(draws)
+    assert float(draws.mean()) == pytest.approx(0, abs=4 / math.sqrt(n))
+    assert float(draws.var()) == pytest.approx(1, abs=4 * math.sqrt(2 / n))
+    assert float((draws**4).mean()) == pytest.approx(3, abs=4 * math.sqrt(96 / n))  # as flat as a normal
+    assert len(draws.unique()) == n, "each hidden value is drawn by itself"
+    assert torch.equal(view[~hidden], x[~hidden])
+
+
+def test_nothing_and_everything_can_be_hidden() -> None:
+    x = marked(5, 50)
+    assert torch.equal(mask_genes(x, share=0.0, generator=generator()), x)
+    assert (mask_genes(x, share=1.0, generator=generator()) < MARK).all()
+
+
+def test_noise_has_the_variance_asked_for() -> None:
+    x = 5 * torch.randn(300, 200, generator=generator(1), dtype=torch.float64)
+    noise = add_noise(x, scale=0.7, generator=generator()) - x
+    assert float(noise.mean()) == pytest.approx(0, abs=4 * 0.7 / math.sqrt(noise.numel()))
+    assert float(noise.var()) == pytest.approx(0.49, rel=4 * math.sqrt(2 / noise.numel()))
+    assert abs(float(torch.corrcoef(torch.stack([noise.ravel(), x.ravel()]))[0, 1])) < 4 / math.sqrt(noise.numel())
+    assert torch.equal(add_noise(x, scale=0.0, generator=generator()), x)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_view_is_decided_by_its_generator_alone(name: str, dtype: torch.dtype) -> None:
+    x = torch.randn(20, 30, generator=generator(3)).to(dtype)
+    before, state = x.clone(), torch.get_rng_state()
+    first = VIEWS[name](x, generator=generator(7))
+    torch.manual_seed(99)
+    again, other = VIEWS[name](x, generator=generator(7)), VIEWS[name](x, generator=generator(8))
+    torch.set_rng_state(state)
+    VIEWS[name](x, generator=generator(7))
+    assert torch.equal(torch.get_rng_state(), state), "the global state is not drawn from"
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(x, before), "the input is left as it is"
+    assert first.dtype == dtype
+    assert first.shape == x.shape
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_two_views_from_one_generator_differ(name: str) -> None:
+    x, source = torch.zeros(4, 50), generator()
+    assert not torch.equal(VIEWS[name](x, generator=source), VIEWS[name](x, generator=source))
+
+
+@pytest.mark.parametrize("share", [-0.01, 1.01, math.nan])
+def test_a_share_that_is_no_probability_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="must lie between 0 and 1"):
+        mask_genes(torch.zeros(2, 3), share=share, generator=generator())
+
+
+def test_unknown_masking_and_negative_noise_are_refused() -> None:
+    with pytest.raises(ValueError, match="per must be 'batch' or 'row', found 'gene'"):
+        mask_genes(torch.zeros(2, 3), per="gene", generator=generator())
+    with pytest.raises(ValueError, match="must not be negative"):
+        add_noise(torch.zeros(2, 3), scale=-0.5, generator=generator())
