@@ -138,7 +138,7 @@ def test_what_is_no_bundle_is_not_loaded(tmp_path: Path, missing: str) -> None:
     if missing != "model":
         save_bundle(path, example())
         (path / missing).unlink()
-    with pytest.raises(FileNotFoundError, match="expected a folder with model.json and weights.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"expected a folder with model\.json and weights\.safetensors"):
         load_bundle(path)
 
 

@@ -75,8 +75,8 @@ def adamw_by_hand(module: nn.Module, make_batch: Callable[[Tensor], tuple[Tensor
             rate = peak * min(1.0, (step + 1) / 4) * (1 + math.cos(math.pi * step / steps)) / 2
             step += 1
             with torch.no_grad():
-                for p, g, m, v in zip(parameters, gradients, first, second, strict=True):
-                    g = g * min(1.0, longest / (norm + 1e-6))
+                clipped = [g * min(1.0, longest / (norm + 1e-6)) for g in gradients]
+                for p, g, m, v in zip(parameters, clipped, first, second, strict=True):
                     m.mul_(0.9).add_(0.1 * g)
                     v.mul_(0.999).add_(0.001 * g**2)
                     p.mul_(1 - rate * decay)

@@ -65,7 +65,7 @@ def test_an_overlap_that_is_no_share_is_refused(min_overlap: float) -> None:
 
 def test_values_on_another_scale_are_refused_unless_taken_at_the_users_word() -> None:
     counts = samples(FEATURES, counts=True)
-    with pytest.raises(ValueError, match="trained on 'log' values but these look like counts.*pass --normalize"):
+    with pytest.raises(ValueError, match=r"trained on 'log' values but these look like counts.*pass --normalize"):
         align_expression(counts, FEATURES, units="log")
     as_log = align_expression(counts, FEATURES, units="log", normalize_as="none")
     np.testing.assert_array_equal(as_log.X, counts.X)

@@ -103,7 +103,7 @@ def test_a_column_that_is_no_label_is_refused(column: list[str], message: str) -
 
 
 def test_an_unknown_label_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="no column 'stage' .* the columns are: kind, batch"):
+    with pytest.raises(ValueError, match=r"no column 'stage' .* the columns are: kind, batch"):
         class_labels(cohort(kind=["a", "b"] * 6, batch=1), "stage")
 
 

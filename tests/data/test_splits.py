@@ -1,5 +1,6 @@
 """Splits over many seeds and shapes: shares, classes, groups, unlabelled rows, and the order of labels."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 
 from oligolearn.data import label_counts, label_order, split_rows
 from oligolearn.data.splits import MIN_CLASS_SIZE
-import itertools
 
 Ints = NDArray[np.int64]
 SEEDS = range(60)
@@ -127,10 +127,9 @@ def test_every_row_is_tested_about_as_often_as_any_other() -> None:
 def test_a_class_too_small_to_be_everywhere_is_refused() -> None:
     with pytest.raises(ValueError, match="class number 1 has too few samples"):
         split_rows(np.repeat([0, 1], [30, 2]), groups=None, rng=np.random.default_rng(0))
+    groups = np.concatenate([np.arange(30), np.repeat([30, 31], 15)])
     with pytest.raises(ValueError, match="class number 1 has too few groups"):
-        y = np.repeat([0, 1], [30, 30])
-        groups = np.concatenate([np.arange(30), np.repeat([30, 31], 15)])
-        split_rows(y, groups=groups, rng=np.random.default_rng(0))
+        split_rows(np.repeat([0, 1], [30, 30]), groups=groups, rng=np.random.default_rng(0))
 
 
 def random_training_labels(rng: np.random.Generator) -> Ints:

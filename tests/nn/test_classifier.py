@@ -1,6 +1,7 @@
 """Transfer copies k blocks, freezing stops j of them, and pretrained batch norms keep their statistics."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -114,10 +115,10 @@ def test_the_loss_is_the_weighted_cross_entropy() -> None:
 @pytest.mark.parametrize("what", ["frozen", "pretrained", "transferred"])
 def test_impossible_numbers_of_layers_are_refused(what: str, n_blocks: int) -> None:
     message = f"the number of {what} layers must lie between 0 and 3, found {n_blocks}"
+    attempts: dict[str, Callable[[], object]] = {
+        "transferred": lambda: transfer(pretrained(), pretrained(), n_blocks),
+        "frozen": lambda: Classifier(pretrained(), 2, frozen_blocks=n_blocks),
+        "pretrained": lambda: Classifier(pretrained(), 2, pretrained_blocks=n_blocks),
+    }
     with pytest.raises(ValueError, match=message):
-        if what == "transferred":
-            transfer(pretrained(), pretrained(), n_blocks)
-        elif what == "frozen":
-            Classifier(pretrained(), 2, frozen_blocks=n_blocks)
-        else:
-            Classifier(pretrained(), 2, pretrained_blocks=n_blocks)
+        attempts[what]()

@@ -67,6 +67,14 @@ def test_a_run_is_on_the_disk_before_add_returns(store, monkeypatch):
     assert json.loads(store.folder.joinpath("runs.jsonl").read_text())["accuracy"] == 0.5
 
 
+@pytest.mark.parametrize("name", ["study.json", "runs.jsonl"])
+def test_a_damaged_file_is_named(store, name):
+    store.add(RUNS[0], {"accuracy": 0.5})
+    store.folder.joinpath(name).write_text("gar{bage\n")
+    with pytest.raises(ValueError, match=f"{name} is damaged"):
+        store.runs()
+
+
 def test_no_study_is_said_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no study"):
         Store(tmp_path).describe()

@@ -27,8 +27,21 @@ from oligolearn.saving import Bundle, load_bundle
 from oligolearn.training import Schedule, apply_in_batches, fit, n_batches
 
 FROM_SCRATCH_RATE = 3e-3
-FINE_TUNING_RATE = 3e-4
+GENTLEST_RATE = 3e-4
 Pretrained: TypeAlias = SelfSupervisedEncoder | FrozenEstimator | str | os.PathLike[str] | None
+
+
+def fine_tuning_rate(n_labelled: int) -> float:
+    """Learning rate on top of a pretrained encoder: few rows would distort it, many improve it.
+
+    3e-4 for up to 100 labelled rows, then in proportion to them up to 3e-3, the rate from scratch, from 1,000 on.
+
+    Examples
+    --------
+    >>> fine_tuning_rate(22), fine_tuning_rate(500), fine_tuning_rate(10_000)
+    (0.0003, 0.0015, 0.003)
+    """
+    return round(min(FROM_SCRATCH_RATE, GENTLEST_RATE * max(1.0, n_labelled / 100)), 8)
 
 
 class FineTunedClassifier(ClassifierMixin, BaseEstimator):
@@ -51,7 +64,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         Start the output layer of a wholly transferred (or wholly frozen) encoder from a logistic regression on its
         embedding, which keeps fine-tuning from distorting what was pretrained (Kumar 2022, arXiv:2202.10054).
     epochs, batch_size, learning_rate, weight_decay, dropout
-        Of the training. `learning_rate` None: 3e-3 from scratch, 3e-4 on top of a pretrained encoder.
+        Of the training. `learning_rate` None: 3e-3 from scratch, `fine_tuning_rate` on a pretrained encoder.
     min_steps
         Fewest optimizer steps: few labels get more epochs.
     class_weight
@@ -74,7 +87,9 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
     module_ : Classifier
         The network.
     history_ : History
-        Loss of each epoch.
+        Loss of each epoch; a classifier read from a bundle has none.
+    training_ : dict
+        How it was trained, JSON-able.
 
     Examples
     --------
@@ -171,6 +186,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
             if self.probe_first and self._embeds_already():
                 self._probe(x, codes[labelled])
             self._train(x, target, train, held_out, seed)
+        self.training_ = self._describe_training()
         return self
 
     def to_bundle(self) -> Bundle:
@@ -181,16 +197,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
             "classes": self.classes_.tolist(),
             "architecture": describe_encoder(*self._recipe),
             "scaling": self.scaler_.to_dict(),
-            "training": {
-                "transfer_layers": self.transfer_layers if self.pretrained is not None else 0,
-                "frozen_layers": self.module_.frozen_blocks,
-                "epochs": len(self.history_.losses),
-                "batch_size": self.batch_size,
-                "learning_rate": self.learning_rate,
-                "weight_decay": self.weight_decay,
-                "dropout": self.dropout,
-                "losses": self.history_.losses,
-            },
+            "training": self.training_,
         }
         return Bundle(description, dict(self.module_.state_dict()))
 
@@ -203,10 +210,23 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         model.scaler_ = source.scaler_
         model.n_features_in_ = source.n_features_in_
         model._recipe = (source.encoder, source.encoder_options)
+        model.training_ = bundle.description["training"]
         model.module_ = Classifier(source.encoder_, len(model.classes_))
         model.module_.load_state_dict(bundle.weights)
         model.module_.eval()
         return model
+
+    def _describe_training(self) -> dict[str, Any]:
+        return {
+            "transfer_layers": self.transfer_layers if self.pretrained is not None else 0,
+            "frozen_layers": self.module_.frozen_blocks,
+            "epochs": len(self.history_.losses),
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "dropout": self.dropout,
+            "losses": self.history_.losses,
+        }
 
     def _pretrained_on(self, values: NDArray[np.floating], seed: int) -> SelfSupervisedEncoder | None:
         """Fitted encoder that this classifier starts from."""
@@ -265,7 +285,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         per_epoch = n_batches(len(train), self.batch_size)
         rate = self.learning_rate
         if rate is None:
-            rate = FROM_SCRATCH_RATE if self.module_.pretrained_blocks == 0 else FINE_TUNING_RATE
+            rate = fine_tuning_rate(len(train)) if self.module_.pretrained_blocks else FROM_SCRATCH_RATE
         schedule = Schedule(
             max(self.epochs * per_epoch, self.min_steps),
             self.batch_size,

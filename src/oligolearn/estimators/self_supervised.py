@@ -64,11 +64,15 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Loss of each epoch.
     diagnosis_ : list of str
         What points at collapse, in words, with the fix; empty when nothing does.
+    pretraining_ : dict or None
+        How it was trained, JSON-able. An encoder read from a bundle has this and none of the three above; it is None
+        for one that was trained from scratch within a classifier.
 
     Examples
     --------
-    >>> X = np.random.default_rng(0).normal(size=(60, 20))
-    >>> encoder = SelfSupervisedEncoder(encoder_options={"hidden": (16, 8)}, epochs=2, min_steps=4, random_state=0)
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 50))  # 50 genes that follow 3 factors
+    >>> encoder = SelfSupervisedEncoder(encoder_options={"hidden": (16, 8)}, view_options={"share": 0.3}, random_state=0)
     >>> encoder.fit_transform(X).shape
     (60, 8)
     """
@@ -128,6 +132,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self._n_features_out = self.encoder_.out_dim
         embedding = apply_in_batches(self.encoder_, rows[:2048])
         self.diagnosis_ = diagnose_collapse(objective, self.history_.losses[-1], embedding)
+        self.pretraining_: dict[str, Any] | None = self._describe_pretraining()
         for sentence in self.diagnosis_:
             warnings.warn(sentence, CollapseWarning, stacklevel=2)
         return self
@@ -176,20 +181,23 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "kind": "encoder",
             "architecture": describe_encoder(self.encoder, self.encoder_options),
             "scaling": self.scaler_.to_dict(),
-            "pretraining": {
-                "objective": self.objective if isinstance(self.objective, str) else repr(self.objective),
-                "objective_options": self.options_,
-                "view": self.view if isinstance(self.view, str) else repr(self.view),
-                "view_options": dict(self.view_options or {}),
-                "epochs": len(self.history_.losses),
-                "batch_size": self.batch_size,
-                "learning_rate": self.learning_rate,
-                "weight_decay": self.weight_decay,
-                "losses": self.history_.losses,
-                "diagnosis": self.diagnosis_,
-            },
+            "pretraining": self.pretraining_,
         }
         return Bundle(description, {f"encoder.{name}": value for name, value in self.encoder_.state_dict().items()})
+
+    def _describe_pretraining(self) -> dict[str, Any]:
+        return {
+            "objective": self.objective if isinstance(self.objective, str) else repr(self.objective),
+            "objective_options": self.options_,
+            "view": self.view if isinstance(self.view, str) else repr(self.view),
+            "view_options": dict(self.view_options or {}),
+            "epochs": len(self.history_.losses),
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "losses": self.history_.losses,
+            "diagnosis": self.diagnosis_,
+        }
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Self:
@@ -202,6 +210,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         model.encoder_ = resolve("encoder", model.encoder, ENCODERS)(model.n_features_in_, **options)
         model.encoder_.load_state_dict(part_of(bundle.weights, "encoder."))
         model.encoder_.eval()
+        model.pretraining_ = bundle.description.get("pretraining")
         model._n_features_out = model.encoder_.out_dim
         return model
 

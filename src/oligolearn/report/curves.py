@@ -80,10 +80,12 @@ def _draw_line(axes: Axes, columns: list[np.ndarray[Any, Any]], look: Look, *, l
     """Line with markers, its interval as a band and as bars; `spread` keeps lone points from hiding each other."""
     x, mean, low, high = columns
     x = x * spread
-    axes.fill_between(x, low, high, color=look.color, alpha=0.11, linewidth=0)
-    axes.vlines(x, low, high, color=look.color, linewidth=0.9, alpha=0.75)
+    if np.isfinite(low).any():
+        axes.fill_between(x, low, high, color=look.color, alpha=0.11, linewidth=0)
+        axes.vlines(x, low, high, color=look.color, linewidth=0.9, alpha=0.75)
     (line,) = axes.plot(x, mean, color=look.color, linestyle=look.line, marker=look.marker, label=label)
-    line.set(linewidth=1.7, markersize=5.4, markeredgecolor="white", markeredgewidth=0.7, clip_on=False, zorder=3)
+    line.set(linewidth=1.7, markersize=5.4, markeredgecolor="white", markeredgewidth=0.7, zorder=3)
+    line.set_clip_on(not np.isfinite(mean).any())  # markers stand out over the frame; a line of nothing has no place
     return line
 
 

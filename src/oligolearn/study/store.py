@@ -96,7 +96,9 @@ class Store:
         """
         if not self._asked.exists():
             raise FileNotFoundError(f"{self.folder} holds no study: expected {self._asked.name} in it")
-        description: dict[str, Any] = json.loads(self._asked.read_text(encoding="utf-8"))
+        description: dict[str, Any] = _parsed(self._asked, self._asked.read_text(encoding="utf-8"))
+        if not {"asked", "about"} <= description.keys():
+            raise ValueError(f"{self._asked} does not describe a study; use another --out")
         return description
 
     def add(self, run: Run, outcome: Mapping[str, Any]) -> None:
@@ -112,7 +114,7 @@ class Store:
         if not self._runs.exists():
             return []
         lines = self._runs.read_text(encoding="utf-8").split("\n")[:-1]
-        found = {_place(run): run for run in map(json.loads, lines)}
+        found = {_place(run): run for run in (_parsed(self._runs, line) for line in lines)}
         order = {name: i for i, name in enumerate(self.describe()["asked"]["methods"])}
         return sorted(found.values(), key=lambda run: (run["repeat"], run["fraction"], order[run["method"]]))
 
@@ -134,7 +136,9 @@ class Store:
         """Maps of the samples that `keep_embeddings` was given."""
         if not self._embeddings.exists():
             return []
-        maps: list[dict[str, Any]] = json.loads(self._embeddings.read_text(encoding="utf-8"))["embeddings"]
+        maps: list[dict[str, Any]] = _parsed(self._embeddings, self._embeddings.read_text(encoding="utf-8"))[
+            "embeddings"
+        ]
         return maps
 
     def keep_embeddings(self, maps: list[dict[str, Any]]) -> None:
@@ -153,6 +157,16 @@ class Store:
     def clear_work(self) -> None:
         """Remove what only unfinished runs need."""
         shutil.rmtree(self.work, ignore_errors=True)
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        parsed: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}); restore it, or start again in another --out") from None
+    if not isinstance(parsed, dict):
+        raise ValueError(f"{path} is damaged: expected JSON objects; restore it, or start again in another --out")
+    return parsed
 
 
 def _place(run: Mapping[str, Any]) -> Run:

@@ -1,0 +1,115 @@
+"""What a study learns does not depend on the rows it is tested on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from oligolearn.saving import save_bundle
+from oligolearn.study import execute as execution
+from oligolearn.study.design import Design, Run, draw_repeat
+from oligolearn.study.methods import METHODS
+
+SMALL = {"encoder_options": {"hidden": (12, 6)}, "epochs": 2, "min_steps": 20, "batch_size": 16, "device": "cpu"}
+DESIGN = Design("kind", fractions=(0.5,), top_genes=15, pretraining=SMALL, training=SMALL)
+CHANGES = {"a thousand times larger": lambda x: 1000 * x, "missing": lambda x: np.full_like(x, np.nan)}
+
+
+def cohort(folder: Path, held_out: Any = None, change: Any = None) -> execution.Cohort:
+    """80 samples of 40 patients, ten without label; the rows `held_out` changed."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(40) % 2, 2)
+    X = rng.normal(size=(80, 30)) * np.linspace(1, 3, 30) + 2 * y[:, None] * rng.normal(size=30)
+    X = (X + 7).astype(np.float32)
+    if held_out is not None:
+        X[held_out] = change(X[held_out])
+    y[rng.choice(80, 10, replace=False)] = -1
+    folder.mkdir()
+    np.save(folder / "matrix.npy", X)
+    return execution.Cohort(folder / "matrix.npy", y, np.repeat(np.arange(40), 2))
+
+
+def train(data: execution.Cohort, method: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Carry out one run as a study does; return the fitted model and the genes it was given."""
+    fitted: list[Any] = []
+
+    def fit(task: Any) -> Any:
+        fitted.append((METHODS[method].fit(task), task.train.shape[1]))
+        return fitted[-1][0]
+
+    monkeypatch.setattr(execution, "METHODS", {method: METHODS[method]._replace(fit=fit)})
+    encoder = None
+    if METHODS[method].objective:
+        encoder = folder / "encoder"
+        save_bundle(encoder, execution._pretrain(DESIGN, data, 0, method).bundle)
+    execution._carry_out(DESIGN, data, Run(0, 0.5, 20, method), encoder)
+    ((model, n_genes),) = fitted
+    assert n_genes == 15
+    return model
+
+
+def rows_of(data: execution.Cohort) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows that are learned from, and those that are not: test, validation, and their unlabelled relatives."""
+    split = draw_repeat(DESIGN, data.y, data.groups, 0).split
+    others = np.setdiff1d(np.arange(80), split.pretrain)
+    assert set(split.test) | set(split.validation) < set(others), "there is an unlabelled relative of a test row"
+    return split.pretrain, others
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("method", METHODS)
+def test_held_out_values_change_no_prediction_for_other_rows(
+    method: str, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = cohort(tmp_path / "plain")
+    learned_from, others = rows_of(plain)
+    changed = cohort(tmp_path / "changed", others, CHANGES[change])
+    models = [
+        train(data, method, folder, monkeypatch)
+        for data, folder in ((plain, tmp_path / "plain"), (changed, tmp_path / "changed"))
+    ]
+    X = execution._drawn(DESIGN, plain, 0)[0][learned_from]
+    assert np.array_equal(X, execution._drawn(DESIGN, changed, 0)[0][learned_from]), "the same genes are kept"
+    first, second = (model.predict_proba(X) for model in models)
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].objective])
+def test_held_out_values_change_no_pretrained_weight(method: str, tmp_path: Path) -> None:
+    plain = cohort(tmp_path / "plain")
+    _, others = rows_of(plain)
+    changed = cohort(tmp_path / "changed", others, CHANGES["a thousand times larger"])
+    first, second = (execution._pretrain(DESIGN, data, 0, method).bundle for data in (plain, changed))
+    assert first.description["scaling"] == second.description["scaling"]
+    assert all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].objective])
+def test_pretraining_sees_no_labels(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = cohort(tmp_path / "plain")
+    draw = draw_repeat(DESIGN, plain.y, plain.groups, 0)
+    monkeypatch.setattr(execution, "draw_repeat", lambda *_: draw)  # the split does look at labels
+    flipped = plain.y.copy()
+    flipped[draw.split.train] = 1 - flipped[draw.split.train]
+    first, second = (
+        execution._pretrain(DESIGN, data, 0, method).bundle.weights for data in (plain, plain._replace(y=flipped))
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_labels_that_are_not_shown_change_nothing(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows beyond the first 20 of the order serve without their labels."""
+    plain = cohort(tmp_path / "plain")
+    draw = draw_repeat(DESIGN, plain.y, plain.groups, 0)
+    hidden = plain.y.copy()
+    hidden[draw.order[20:]] = 1 - hidden[draw.order[20:]]
+    monkeypatch.setattr(execution, "draw_repeat", lambda *_: draw)
+    X = execution._drawn(DESIGN, plain, 0)[0]
+    first = train(plain, method, tmp_path, monkeypatch).predict_proba(X)
+    (tmp_path / "again").mkdir()
+    second = train(plain._replace(y=hidden), method, tmp_path / "again", monkeypatch).predict_proba(X)
+    assert np.array_equal(first, second)
