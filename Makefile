@@ -8,8 +8,8 @@ DEV := $(VENV)/.installed-dev
 
 # The demonstration: a simulated cohort with few labels, and what pretraining does for it.
 # After changing these, remove demo/: a study refuses to go on with other settings.
-DEMO_SIMULATE ?= --seed 1
-DEMO_STUDY ?= --label label --points 4 --repeats 3 --seed 1
+DEMO_SIMULATE ?= --n-samples 500 --n-genes 1000 --n-modules 10 --share-modules 0.3 --unlabelled 0.5 --seed 1
+DEMO_STUDY ?= --label label --group patient --points 4 --repeats 5 --seed 1
 
 PYTEST_ARGS ?=
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))

@@ -12,22 +12,19 @@ from oligolearn.report import conclude
 
 
 def main(folder: str) -> None:
-    cohort = oligolearn.simulate_cohort(
-        400,
-        500,
-        transcriptome=Transcriptome(n_modules=6),
-        classes=ClassEffect(n_classes=3, share_modules=0.4, unlabelled=0.5),
-        seed=1,
-    )
+    genes = Transcriptome(n_modules=6)
+    effect = ClassEffect(log2_fold_change=1.5, share_modules=0.5, unlabelled=0.5)
+    cohort = oligolearn.simulate_cohort(300, 300, transcriptome=genes, classes=effect, seed=1)
     study = oligolearn.label_efficiency(
         cohort,
         "label",
         out=folder,
         group="patient",
         methods=("scratch", "swav"),
-        fractions=(0.07, 1.0),
+        fractions=(0.08, 1.0),
         repeats=5,
-        pretraining={"epochs": 60},
+        pretraining={"epochs": 60, "view_options": {"share": 0.4}},  # hide 40% of the genes
+        workers=1,
         progress=False,
     )
     print(study.results.groupby(["n_labels", "method"]).accuracy.mean().unstack().round(3))

@@ -180,6 +180,33 @@ def test_the_cross_validated_model_has_not_seen_the_rows_it_predicts(
     assert len(seen[-1]) == 90, "the model that is kept has seen all"
 
 
+def test_unlabelled_relatives_of_the_predicted_rows_are_left_out(
+    adata: ad.AnnData, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = adata.copy()
+    data.obs["patient"] = [
+        f"p{i % 30}" for i in range(90)
+    ]  # rows 60 to 89, without labels, are relatives of the others
+    patient_of = {row.tobytes(): name for row, name in zip(data.X, data.obs["patient"], strict=True)}
+    seen: list[set[str]] = []
+    predicted: list[set[str]] = []
+    fit, predict = FineTunedClassifier.fit, FineTunedClassifier.predict_proba
+
+    def noting_fit(self: Any, X: Any, y: Any) -> Any:
+        seen.append({patient_of[row.tobytes()] for row in X})
+        return fit(self, X, y)
+
+    def noting_predict(self: Any, X: Any) -> Any:
+        predicted.append({patient_of[row.tobytes()] for row in X})
+        return predict(self, X)
+
+    monkeypatch.setattr(FineTunedClassifier, "fit", noting_fit)
+    monkeypatch.setattr(FineTunedClassifier, "predict_proba", noting_predict)
+    train_classifier(data, LabelColumns("kind", "patient"), settings(small), Preparation(), n_folds=3)
+    assert len(predicted) == 3
+    assert all(not patients & shown for patients, shown in zip(predicted, seen, strict=False))
+
+
 def test_a_class_with_one_sample_is_not_cross_validated(adata: ad.AnnData, small: dict[str, Any]) -> None:
     data = adata.copy()
     kinds = data.obs["kind"].astype(object).to_numpy()

@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import anndata as ad
@@ -47,14 +47,21 @@ class Preparation:
     top_genes: int | None = None
 
     def apply(self, adata: ad.AnnData) -> Prepared:
-        """Prepare all samples of `adata`, which are all training samples."""
-        prepared = prepare_expression(adata, normalize_as=self.normalize, max_missing=self.max_missing)
-        if self.top_genes is None or self.top_genes >= len(prepared.genes):
-            return prepared
-        kept = top_variance_genes(prepared.X, self.top_genes)
-        note = f"The {len(kept):,} genes that vary most were kept."
-        genes = [prepared.genes[i] for i in kept]
-        return prepared._replace(X=prepared.X[:, kept], genes=genes, notes=[*prepared.notes, note])
+        """Prepare all samples of `adata`, with all genes."""
+        return prepare_expression(adata, normalize_as=self.normalize, max_missing=self.max_missing)
+
+    def choose_genes(self, X: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Columns to keep, by what training rows `X` say."""
+        if self.top_genes is None or self.top_genes >= X.shape[1]:
+            return np.arange(X.shape[1])
+        return top_variance_genes(X, self.top_genes)
+
+
+def _keep_genes(prepared: Prepared, kept: NDArray[np.intp]) -> Prepared:
+    if len(kept) == len(prepared.genes):
+        return prepared
+    notes = [*prepared.notes, f"The {len(kept):,} genes that vary most were kept."]
+    return prepared._replace(X=prepared.X[:, kept], genes=[prepared.genes[i] for i in kept], notes=notes)
 
 
 class Trained(NamedTuple):
@@ -91,6 +98,7 @@ def pretrain_encoder(adata: ad.AnnData, model: SelfSupervisedEncoder, preparatio
         Of the matrix.
     """
     prepared = preparation.apply(adata)
+    prepared = _keep_genes(prepared, preparation.choose_genes(prepared.X))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # said in the notes
         fitted = clone(model).fit(prepared.X)
@@ -149,14 +157,17 @@ def train_classifier(
     """
     labels = class_labels(adata, columns.label, min_class_size=columns.min_class_size)
     if pretrained is None:
-        X, features, units, notes = preparation.apply(adata)
+        prepared = preparation.apply(adata)
     else:
         features, units = pretrained.description["features"], pretrained.description["units"]
-        X, notes = align_expression(adata, features, units=units, normalize_as=preparation.normalize)
+        aligned = align_expression(adata, features, units=units, normalize_as=preparation.normalize)
+        prepared = Prepared(aligned.X, features, units, aligned.notes)
+        preparation = replace(preparation, top_genes=None)
     y = np.where(labels.codes >= 0, labels.codes, np.nan)
     model = _copy(model, None if pretrained is None else pretrained.model)
     groups = None if columns.group is None else group_numbers(adata, columns.group)[0]
-    metrics = _cross_validate(model, X, y, groups, n_folds)
+    metrics = _cross_validate(model, _Labelled(prepared.X, y, groups), preparation, n_folds)
+    X, features, units, notes = _keep_genes(prepared, preparation.choose_genes(prepared.X))
     fitted = model.fit(X, y)
     fitted.classes_ = np.array(labels.classes)
     facts = {**_facts(adata, X, units), "label": columns.label, "metrics": metrics}
@@ -177,14 +188,17 @@ def _copy(model: FineTunedClassifier, pretrained: Any) -> FineTunedClassifier:
     return FineTunedClassifier(**{**model.get_params(deep=False), "pretrained": pretrained})
 
 
+class _Labelled(NamedTuple):
+    X: NDArray[np.float32]
+    y: NDArray[np.floating]  # NaN where unlabelled
+    groups: NDArray[np.integer] | None
+
+
 def _cross_validate(
-    model: FineTunedClassifier,
-    X: NDArray[np.float32],
-    y: NDArray[np.floating],
-    groups: NDArray[np.integer] | None,
-    n_folds: int,
+    model: FineTunedClassifier, data: _Labelled, preparation: Preparation, n_folds: int
 ) -> dict[str, Any]:
-    """Scores of predictions for labelled rows that the predicting model has not seen."""
+    """Scores of predictions for labelled rows that the predicting model, and its choice of genes, has not seen."""
+    X, y, groups = data
     rows = np.flatnonzero(~np.isnan(y))
     codes = y[rows].astype(np.int64)
     owners = rows if groups is None else groups[rows]
@@ -199,8 +213,10 @@ def _cross_validate(
         shown[rows[test]] = np.nan
         seen = np.ones(len(y), dtype=bool)
         seen[np.isin(np.arange(len(y)) if groups is None else groups, owners[test])] = False
-        fitted = _copy(model, model.pretrained).fit(X[seen], shown[seen])
-        probabilities[np.ix_(test, fitted.classes_.astype(int))] = fitted.predict_proba(X[rows[test]])
+        genes = preparation.choose_genes(X[seen])
+        fitted = _copy(model, model.pretrained).fit(X[np.ix_(seen, genes)], shown[seen])
+        predicted = fitted.predict_proba(X[np.ix_(rows[test], genes)])
+        probabilities[np.ix_(test, fitted.classes_.astype(int))] = predicted
     return {
         "note": f"{folds.get_n_splits()}-fold cross-validation of {len(rows)} labelled samples",
         **score_predictions(codes, probabilities),

@@ -184,9 +184,8 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         with seeded(seed, device):
             self.module_ = self._build(values.shape[1], source).to(device)
             if self.probe_first and self._embeds_already():
-                self._probe(x, codes[labelled])
+                self._probe(x[train], codes[labelled][train.numpy()])
             self._train(x, target, train, held_out, seed)
-        self.training_ = self._describe_training()
         return self
 
     def to_bundle(self) -> Bundle:
@@ -216,13 +215,13 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         model.module_.eval()
         return model
 
-    def _describe_training(self) -> dict[str, Any]:
+    def _describe_training(self, schedule: Schedule) -> dict[str, Any]:
         return {
             "transfer_layers": self.transfer_layers if self.pretrained is not None else 0,
             "frozen_layers": self.module_.frozen_blocks,
             "epochs": len(self.history_.losses),
             "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
+            "learning_rate": schedule.learning_rate,
             "weight_decay": self.weight_decay,
             "dropout": self.dropout,
             "losses": self.history_.losses,
@@ -275,24 +274,20 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
             embedding / spread, codes, sample_weight=compute_sample_weight(self.class_weight, self.classes_[codes])
         )
         weight, bias = probe.coef_ / spread, probe.intercept_
-        if len(self.classes_) == 2:  # one row for the second class against the first
+        if len(probe.classes_) == 2:  # one row for the second class against the first
             weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        known = torch.from_numpy(probe.classes_)
         with torch.no_grad():
-            self.module_.head.weight.copy_(torch.from_numpy(weight))
-            self.module_.head.bias.copy_(torch.from_numpy(bias))
+            self.module_.head.weight[known] = torch.from_numpy(weight).to(x)
+            self.module_.head.bias[known] = torch.from_numpy(bias).to(x)
 
     def _train(self, x: Tensor, y: Tensor, train: Tensor, held_out: Tensor, seed: int) -> None:
         per_epoch = n_batches(len(train), self.batch_size)
         rate = self.learning_rate
         if rate is None:
             rate = fine_tuning_rate(len(train)) if self.module_.pretrained_blocks else FROM_SCRATCH_RATE
-        schedule = Schedule(
-            max(self.epochs * per_epoch, self.min_steps),
-            self.batch_size,
-            rate,
-            self.weight_decay,
-            patience=self.patience,
-        )
+        steps = max(self.epochs * per_epoch, self.min_steps)
+        schedule = Schedule(steps, self.batch_size, rate, self.weight_decay, patience=self.patience)
         loss = ClassificationLoss(self.module_, self._class_weights(y[train].cpu().numpy())).to(x.device)
 
         @torch.no_grad()
@@ -308,6 +303,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
             score=score if len(held_out) else None,
             on_epoch=self.on_epoch,
         )
+        self.training_ = self._describe_training(schedule)
 
     def _class_weights(self, codes: NDArray[np.int64]) -> Tensor | None:
         if self.class_weight is None:

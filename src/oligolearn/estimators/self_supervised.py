@@ -72,7 +72,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 50))  # 50 genes that follow 3 factors
-    >>> encoder = SelfSupervisedEncoder(encoder_options={"hidden": (16, 8)}, view_options={"share": 0.3}, random_state=0)
+    >>> small = {"hidden": (16, 8)}
+    >>> encoder = SelfSupervisedEncoder(encoder_options=small, view_options={"share": 0.3}, random_state=0)
     >>> encoder.fit_transform(X).shape
     (60, 8)
     """
