@@ -37,7 +37,7 @@ def train(data: execution.Cohort, method: str, folder: Path, monkeypatch: pytest
     fitted: list[Any] = []
 
     def fit(task: Any) -> Any:
-        fitted.append((METHODS[method].fit(task), task.train.shape[1]))
+        fitted.append((METHODS[method].fit(task), task.pretrain.shape[1]))
         return fitted[-1][0]
 
     monkeypatch.setattr(execution, "METHODS", {method: METHODS[method]._replace(fit=fit)})

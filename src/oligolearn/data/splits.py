@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHARES = (0.70, 0.15, 0.15)
-MIN_CLASS_SIZE = 7  # with fewer samples, 15 % of a class round to none
+MIN_CLASS_SIZE = 7  # the fewest of which 15 % are one sample
 _UNLABELLED = -1
 
 

@@ -9,11 +9,24 @@ from scipy.linalg import svd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_TOLERANCE = 1e-6  # the solver's own, 1e-4, stops too early where there are more features than samples
+
+
+def _likelihood(model: LogisticRegression, X: NDArray[np.float64], y: NDArray[Any]) -> float:
+    """Mean log likelihood of the rows whose class the model has seen: with few labels a class can be in one fold only.
+
+    Accuracy would tie at many strengths.
+    """
+    known = np.isin(y, model.classes_)
+    if not known.any():
+        return 0.0
+    return -float(log_loss(y[known], model.predict_proba(X[known]), labels=model.classes_))
 
 
 class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
@@ -26,7 +39,7 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     Cs
-        Inverse strengths to choose from, by the accuracy of `cv`-fold cross-validation; the smallest of the best.
+        Inverse strengths to choose from, by the likelihood of held-out rows in `cv`-fold cross-validation.
     cv
         Folds at most; fewer when there are fewer rows than that in every class.
     max_iter
@@ -70,25 +83,30 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
         if values.shape[1] > values.shape[0]:
             left, size, rotation = svd(values, full_matrices=False)
             values = left * size
-        model = LogisticRegression(max_iter=self.max_iter)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The least populated class")
             warnings.filterwarnings("ignore", category=ConvergenceWarning)  # at the weakest strengths, and harmless
-            model = self._search(model, counts).fit(values, y)
-        self.C_ = float(model.best_params_["C"]) if isinstance(model, GridSearchCV) else 1.0
-        best = model.best_estimator_ if isinstance(model, GridSearchCV) else model
+            self.C_ = self._choose_strength(values, y, counts)
+            best = LogisticRegression(C=self.C_, tol=_TOLERANCE, max_iter=self.max_iter).fit(values, y)
         self.classes_ = classes
         self.coef_ = best.coef_ if rotation is None else best.coef_ @ rotation
         self.intercept_ = best.intercept_
         self.n_iter_ = int(np.max(best.n_iter_))
         return self
 
-    def _search(self, model: LogisticRegression, counts: NDArray[np.intp]) -> LogisticRegression | GridSearchCV:
+    def _choose_strength(self, X: NDArray[np.float64], y: ArrayLike, counts: NDArray[np.intp]) -> float:
         n_folds = min(self.cv, int(counts.max()))
         if n_folds < 2 or len(counts) == 2 > counts.min():
-            return model  # one label per class leaves nothing to validate on
+            return 1.0  # one label per class leaves nothing to validate on
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=self.random_state)
-        return GridSearchCV(model, {"C": sorted(self.Cs)}, cv=folds, scoring="accuracy")
+        search = GridSearchCV(
+            LogisticRegression(max_iter=self.max_iter),
+            {"C": sorted(self.Cs)},
+            cv=folds,
+            scoring=_likelihood,
+            refit=False,
+        )
+        return float(search.fit(X, y).best_params_["C"])
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores ``(n_samples, n_classes)``, or ``(n_samples,)`` for two classes."""

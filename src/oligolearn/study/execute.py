@@ -189,8 +189,9 @@ def _task(
     """What the method of a run may see, and the test rows with their class numbers."""
     X, draw = _drawn(design, cohort, run.repeat)
     shown, test = draw.order[: run.n_labels], draw.split.test
+    places = np.searchsorted(draw.split.pretrain, shown)  # training rows are pretraining rows, and these ascend
     seed = training_seed(draw.seed, run.n_labels)
-    task = Task(X[draw.split.pretrain], X[shown], cohort.y[shown], seed, design.training, encoder)
+    task = Task(X[draw.split.pretrain], places, cohort.y[shown], seed, design.training, encoder)
     return task, X[test], cohort.y[test]
 
 

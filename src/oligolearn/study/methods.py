@@ -29,10 +29,10 @@ class Task(NamedTuple):
     ----------
     pretrain
         Expression of all rows that may be learned from without labels, ``(n_pretrain, n_genes)``.
-    train
-        Expression of the rows whose labels are shown, ``(n_labels, n_genes)``.
+    shown
+        Which of these rows have their labels shown, ``(n_labels,)``.
     labels
-        Their class numbers.
+        Class numbers of the rows shown.
     seed
         Of the training.
     settings
@@ -42,7 +42,7 @@ class Task(NamedTuple):
     """
 
     pretrain: NDArray[np.float32]
-    train: NDArray[np.float32]
+    shown: NDArray[np.intp]
     labels: NDArray[np.integer]
     seed: int
     settings: Mapping[str, Any]
@@ -80,7 +80,7 @@ class Method(NamedTuple):
 def _fit_logistic(task: Task) -> Predictor:
     scaler = ExpressionScaler().fit(task.pretrain)
     classifier = SubspaceLogisticRegression(random_state=task.seed)
-    classifier.fit(scaler.transform(task.train), task.labels)
+    classifier.fit(scaler.transform(task.pretrain[task.shown]), task.labels)
     fitted: Predictor = make_pipeline(scaler, classifier)
     return fitted
 
@@ -90,17 +90,17 @@ def _fit_pca_logistic(task: Task) -> Predictor:
     n_components = min(N_COMPONENTS, len(task.pretrain) - 1, task.pretrain.shape[1])
     pca = PCA(n_components, random_state=task.seed).fit(scaler.transform(task.pretrain))
     classifier = SubspaceLogisticRegression(random_state=task.seed)
-    classifier.fit(pca.transform(scaler.transform(task.train)), task.labels)
+    classifier.fit(pca.transform(scaler.transform(task.pretrain[task.shown])), task.labels)
     fitted: Predictor = make_pipeline(scaler, pca, classifier)
     return fitted
 
 
 def _fit_network(task: Task, **settings: Any) -> Predictor:
-    """Train on all rows, of which those in `task.train` have labels."""
-    X = np.concatenate([task.train, task.pretrain])
-    y = np.concatenate([task.labels, np.full(len(task.pretrain), np.nan)])
+    """Train on all rows, of which a few have labels."""
+    y = np.full(len(task.pretrain), np.nan)
+    y[task.shown] = task.labels
     model = FineTunedClassifier(task.pretrained, random_state=task.seed, **{**task.settings, **settings})
-    return model.fit(X, y)
+    return model.fit(task.pretrain, y)
 
 
 METHODS: dict[str, Method] = {
