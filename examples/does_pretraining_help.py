@@ -22,9 +22,8 @@ def main(folder: str) -> None:
         group="patient",
         methods=("scratch", "swav"),
         fractions=(0.08, 1.0),
-        repeats=5,
+        repeats=8,
         pretraining={"epochs": 60, "view_options": {"share": 0.4}},  # hide 40% of the genes
-        workers=1,
         progress=False,
     )
     print(study.results.groupby(["n_labels", "method"]).accuracy.mean().unstack().round(3))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from oligolearn.data.association import Association, associations
-from oligolearn.data.leakage import exact_duplicates, near_duplicates, shared_patients
+from oligolearn.data.leakage import SimilarPair, exact_duplicates, near_duplicates, shared_patients
 from oligolearn.data.samples import label_of
 from oligolearn.data.units import guess_units, normalize
 
@@ -45,6 +45,7 @@ def inspect_expression(adata: ad.AnnData, label: str | None = None, group: str |
     classes = None if label is None else label_of(adata, label)
     groups = None if group is None else label_of(adata, group)
     units, why = guess_units(X)
+    exact = exact_duplicates(X)
     summary: dict[str, Any] = {
         **adata.uns.get("oligolearn", {}),
         "n_samples": adata.n_obs,
@@ -54,7 +55,7 @@ def inspect_expression(adata: ad.AnnData, label: str | None = None, group: str |
         "missing": _missing(X, adata.var_names),
         "constant_genes": _constant(X, adata.var_names),
         "label": None if classes is None else _balance(classes),
-        "duplicates": _duplicates(X, adata.obs_names, classes),
+        "duplicates": _duplicates(exact, _nearly_equal(X, exact), adata.obs_names, classes),
         "patients": _patients(adata.obs.drop(columns=[label] if label else []), classes),
         "associations": [] if classes is None else [one._asdict() for one in associations(adata.obs, classes)],
     }
@@ -89,13 +90,18 @@ def _balance(classes: "pd.Series[str]") -> dict[str, Any]:
     }
 
 
-def _duplicates(
-    X: npt.NDArray[np.float32], samples: "pd.Index[str]", classes: "pd.Series[str] | None"
-) -> dict[str, Any]:
-    exact = exact_duplicates(X)
+def _nearly_equal(X: npt.NDArray[np.float32], exact: Sequence[Sequence[int]]) -> list[SimilarPair]:
     group_of = {row: number for number, rows in enumerate(exact) for row in rows}
     logged = normalize(X, "auto" if not _has_empty_samples(X) else "none").X
-    near = [pair for pair in near_duplicates(logged) if group_of.get(pair.first, -1) != group_of.get(pair.second, -2)]
+    return [pair for pair in near_duplicates(logged) if group_of.get(pair.first, -1) != group_of.get(pair.second, -2)]
+
+
+def _duplicates(
+    exact: Sequence[Sequence[int]],
+    near: Sequence[SimilarPair],
+    samples: "pd.Index[str]",
+    classes: "pd.Series[str] | None",
+) -> dict[str, Any]:
     pairs = [[pair.first, pair.second] for pair in near]
     return {
         "n_exact_groups": len(exact),
@@ -164,8 +170,9 @@ def _repetition(duplicates: dict[str, Any]) -> list[str]:
         return []
     differ = duplicates["n_with_different_labels"]
     warnings = [
-        f"{n_exact:,} samples are exact copies of one another and {n_near:,} pairs nearly so: a copy in training and "
-        "one in testing makes a score too good"
+        f"{n_exact:,} samples are exact copies of one another"
+        + (f" and {n_near:,} pairs nearly so" if n_near else "")
+        + ": a copy in training and one in testing makes a score too good"
         + (f"; {differ:,} of them differ in label, so some label is wrong" if differ else "")
     ]
     warnings.extend(
@@ -208,18 +215,19 @@ def _confounding(one: Association) -> list[str]:
     return [f"{what} {verb} the label ({one.measure} {one.value:.2f}): {evidence}; {end}"]
 
 
-def sample_warnings(obs: pd.DataFrame, label: str, group: str | None) -> list[str]:
-    """Warn of what is wrong with a cohort whatever its expression: shared patients, columns that explain the label.
+def sample_warnings(adata: ad.AnnData, label: str, group: str | None) -> list[str]:
+    """Warn of what is quickly found: copied samples, shared patients, columns that explain the label.
 
     Parameters
     ----------
-    obs
-        A row for each sample.
+    adata
+        As from `read_expression`.
     label, group
-        Columns of it, as for `inspect_expression`.
+        Columns of ``obs``, as for `inspect_expression`, which looks for near copies as well.
     """
-    classes = obs[label].astype(object).where(obs[label].notna(), np.nan)
-    warnings = _patient_warnings(_patients(obs.drop(columns=[label]), classes), group)
+    obs, classes = adata.obs, label_of(adata, label)
+    warnings = _repetition(_duplicates(exact_duplicates(np.asarray(adata.X)), [], adata.obs_names, classes))
+    warnings += _patient_warnings(_patients(obs.drop(columns=[label]), classes), group)
     for one in associations(obs, classes):
         warnings.extend(_confounding(one))
     return warnings

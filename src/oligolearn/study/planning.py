@@ -129,7 +129,7 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
         "versions": versions(),
         "settings": _settings(design, len(labels.classes)),
         "data": {**_describe_data(prepared, labels, design, notes), "file": file, "fingerprint": asked["data"]},
-        "warnings": sample_warnings(adata.obs, label, group),
+        "warnings": sample_warnings(adata, label, group),
         **_describe_draws(draws, runs, labels),
     }
     return Study(design, prepared.X, list(map(str, adata.obs_names)), labels, groups, runs, asked, about)
