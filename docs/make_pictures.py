@@ -16,7 +16,7 @@ from PIL import Image
 DOCS = Path(__file__).resolve().parent
 TUTORIAL = DOCS / "tutorials" / "label-efficiency.md"
 REPORT_SIZE = (1100, 1590)  # down to the end of the first figure
-COLOURS = 96  # enough for drawings, and a third of the size
+COLOURS = 200  # enough for drawings, and half the size
 FIGURES = {"difference": "difference", "embedding_input": "map-measured", "embedding_swav": "map-encoder"}
 
 
@@ -36,7 +36,7 @@ def photograph(page: Path, size: tuple[int, int], picture: Path) -> None:
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", window, f"--screenshot={picture}")
     subprocess.run([browser, *flags, page.resolve().as_uri()], check=True, capture_output=True)
     with Image.open(picture) as seen:
-        few = seen.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        few = seen.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(picture, optimize=True)
 
 

@@ -106,7 +106,7 @@ def test_other_data_in_the_same_folder_are_refused(finished):
 
 
 def test_test_rows_do_not_reach_training(tmp_path):
-    """Whatever stands in test and validation rows, genes, scaling, encoder and confusions of the others are the same."""
+    """Whatever stands in test and validation rows, genes, scaling, encoder and predictions are the same."""
     data = cohort()
     y = pd.factorize(data.obs["y"])[0]
     design = Design(label="y", fractions=(0.5,), repeats=1, top_genes=20, **QUICK)
