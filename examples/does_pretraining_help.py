@@ -1,6 +1,6 @@
 """Does pretraining on unlabelled samples help when only a few have a label?
 
-Compares a network with and without SwAV pretraining on a simulated cohort, with about ten labels and with all.
+Compares a network with and without SwAV pretraining on a simulated cohort, with 8 labels for its four classes.
 """
 
 import sys
@@ -21,7 +21,7 @@ def main(folder: str) -> None:
         out=folder,
         group="patient",
         methods=("scratch", "swav"),
-        fractions=(0.08, 1.0),
+        fractions=(0.08,),
         repeats=8,
         pretraining={"epochs": 60, "view_options": {"share": 0.4}},  # hide 40% of the genes
         progress=False,
