@@ -160,12 +160,13 @@ def test_kill_9_at_ten_random_moments_loses_only_runs_in_flight(tmp_path):
     log = tmp_path / "log"
 
     def start(out):
-        return subprocess.Popen(
-            [*command, "--out", str(tmp_path / out)],
-            start_new_session=True,
-            stdout=log.open("w"),
-            stderr=subprocess.STDOUT,
-        )
+        with log.open("w") as output:
+            return subprocess.Popen(
+                [*command, "--out", str(tmp_path / out)],
+                start_new_session=True,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     assert start("whole").wait(timeout=600) == 0, log.read_text()
     draws = random.Random(0)

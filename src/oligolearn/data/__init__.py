@@ -1,12 +1,14 @@
 """Files to arrays: expression matrices with what is known about their samples."""
 
 from oligolearn.data.alignment import Aligned, align_expression
+from oligolearn.data.cohort_design import BatchEffect, ClassEffect, Subjects, Transcriptome
 from oligolearn.data.expression import read_expression
 from oligolearn.data.genes import check_missing, merge_duplicate_genes
 from oligolearn.data.inspection import inspect_expression, sample_warnings
 from oligolearn.data.preparation import (
     Labels,
     Prepared,
+    check_class_groups,
     check_class_sizes,
     class_labels,
     group_numbers,
@@ -20,12 +22,17 @@ from oligolearn.data.units import Normalized, guess_units, normalize
 
 __all__ = [
     "Aligned",
+    "BatchEffect",
+    "ClassEffect",
     "ExpressionScaler",
     "Labels",
     "Normalized",
     "Prepared",
     "Split",
+    "Subjects",
+    "Transcriptome",
     "align_expression",
+    "check_class_groups",
     "check_class_sizes",
     "check_missing",
     "class_labels",

@@ -69,7 +69,8 @@ def align_expression(
     mode = units if normalize_as == "auto" else normalize_as
     if normalize_as == "auto":
         _check_scale(adata, units)
-    X, _, sentence = normalize(adata.X, mode, sample_names=[str(name) for name in adata.obs_names])
+    why = "like the training data of the model" if normalize_as == "auto" else "as asked"
+    X, _, sentence = normalize(adata.X, mode, sample_names=[str(name) for name in adata.obs_names], why=why)
     aligned = np.full((len(X), len(features)), np.nan, dtype=np.float32)
     aligned[:, found] = X[:, places[found]]
     notes = [sentence, f"{int(found.sum()):,} of the model's {len(features):,} genes are in the data."]

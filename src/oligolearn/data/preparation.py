@@ -155,6 +155,23 @@ def check_class_sizes(label: str, labels: Labels) -> None:
         )
 
 
+def check_class_groups(labels: Labels, groups: NDArray[np.int64], group: str) -> None:
+    """Refuse classes whose samples belong to too few groups to be in training, validation and test.
+
+    Raises
+    ------
+    ValueError
+        Names the class and the number of its groups.
+    """
+    for code, name in enumerate(labels.classes):
+        n_groups = len(np.unique(groups[labels.codes == code]))
+        if n_groups < _SMALLEST_SPLIT:
+            raise ValueError(
+                f"class {name!r} has samples of {n_groups} {group!r} only, but training, validation and test need one "
+                "each; choose another --group, or leave the class out with a larger --min-class-size"
+            )
+
+
 def group_numbers(adata: ad.AnnData, group: str) -> tuple[NDArray[np.int64], str]:
     """Number the groups, such as patients, of a column; a sample without one is a group of its own.
 

@@ -144,7 +144,7 @@ def label_of(adata: ad.AnnData, label: str) -> "pd.Series[str]":
         There is no such column (those there are listed), or it holds no value.
     """
     if label not in adata.obs.columns:
-        known = ", ".join(str(column) for column in adata.obs.columns) or "none"
+        known = ", ".join(str(column) for column in adata.obs.columns) or "none (are the genes in rows? see --genes-in)"
         raise ValueError(
             f"there is no column {label!r} to use as label; the columns are: {known} "
             "(a sample sheet can add others: --samples)"

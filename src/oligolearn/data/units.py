@@ -91,6 +91,7 @@ def normalize(
     mode: str = "auto",
     *,
     sample_names: Sequence[str] | None = None,
+    why: str = "as asked",
     inplace: bool = False,
 ) -> Normalized:
     """Put expression values on a log scale, each sample by itself.
@@ -104,6 +105,8 @@ def normalize(
         linear values with negatives among them, which have no logarithm, are left as they are.
     sample_names
         For error messages.
+    why
+        Reason for a mode other than "auto", for the sentence.
     inplace
         Overwrite X, which must then be float32.
 
@@ -114,7 +117,7 @@ def normalize(
     """
     if mode not in MODES:
         raise ValueError(f"normalize must be one of {', '.join(MODES)}, found {mode!r}")
-    said = "as asked"
+    said = why
     units = mode
     if mode == "auto":
         units, said = guess_units(X)

@@ -154,7 +154,7 @@ def plan_runs(design: Design, n_train: Sequence[int], n_classes: int) -> list[Ru
 
 
 def spread_fractions(n_points: int, n_train: int, n_classes: int) -> tuple[float, ...]:
-    """`n_points` fractions from the fewest labels (1 %, or three per class if more) to all, evenly on a log scale.
+    """`n_points` fractions from the fewest labels (1 %, or one per class if more) to all, evenly on a log scale.
 
     Examples
     --------

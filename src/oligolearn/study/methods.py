@@ -20,6 +20,7 @@ from oligolearn.estimators import (
 
 PROTOTYPES_PER_CLASS = 3  # Laurent (2022), figures 17 and 18
 N_COMPONENTS = 50
+DEVICE = "cpu"  # many workers share a machine, and results must not depend on which of them has a GPU
 
 
 class Task(NamedTuple):
@@ -99,7 +100,8 @@ def _fit_network(task: Task, **settings: Any) -> Predictor:
     """Train on all rows, of which a few have labels."""
     y = np.full(len(task.pretrain), np.nan)
     y[task.shown] = task.labels
-    model = FineTunedClassifier(task.pretrained, random_state=task.seed, **{**task.settings, **settings})
+    chosen = {"device": DEVICE, **task.settings, **settings}
+    model = FineTunedClassifier(task.pretrained, random_state=task.seed, **chosen)
     return model.fit(task.pretrain, y)
 
 
@@ -154,7 +156,9 @@ def pretrain(
     n_prototypes = max(2, min(PROTOTYPES_PER_CLASS * n_classes, len(X) // 2))
     options = {"n_prototypes": n_prototypes, **(settings.get("objective_options") or {})}
     model = SelfSupervisedEncoder(
-        METHODS[method].objective or method, random_state=seed, **{**settings, "objective_options": options}
+        METHODS[method].objective or method,
+        random_state=seed,
+        **{"device": DEVICE, **settings, "objective_options": options},
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the diagnosis is kept with the run

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from oligolearn.data import (
     Labels,
     Prepared,
+    check_class_groups,
     check_class_sizes,
     class_labels,
     group_numbers,
@@ -111,6 +112,8 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
         check_class_sizes(label, labels)
     group = settings.get("group")
     groups, grouping = (None, None) if group is None else group_numbers(adata, group)
+    if groups is not None and group is not None:
+        check_class_groups(labels, groups, group)
     prepared = prepare_expression(
         adata, normalize_as=settings.get("normalize", "auto"), max_missing=settings.get("max_missing", 0.3)
     )

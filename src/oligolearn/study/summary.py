@@ -152,6 +152,7 @@ def _diagnoses(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         for sentence in run.get("diagnosis", []):
             found.setdefault((run["method"], sentence.split(":")[0]), set()).add(run["repeat"])
     return [
-        f"{METHODS[method].title}: {kind} in {len(repeats)} repeats: the encoder did not learn to tell samples apart."
+        f"{METHODS[method].title}: {kind} in {len(repeats)} repeats: the encoder did not learn to tell samples apart; "
+        "hide fewer genes (--mask-share) or pretrain longer (--pretrain-epochs)."
         for (method, kind), repeats in found.items()
     ]

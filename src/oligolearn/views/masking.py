@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def mask_genes(x: Tensor, *, share: float = 0.6, per: str = "batch", generator: torch.Generator) -> Tensor:
+def mask_genes(x: Tensor, *, share: float = 0.5, per: str = "batch", generator: torch.Generator) -> Tensor:
     """Replace a random share of the genes by standard normal draws.
 
     The data are standardised, so N(0, 1) is what an uninformative gene looks like. Source: Laurent (2022), who draws
