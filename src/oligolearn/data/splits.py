@@ -97,7 +97,7 @@ def _check_every_class_everywhere(y: NDArray[np.integer], part: NDArray[np.intp]
             what = "groups" if grouped else "samples"
             raise ValueError(
                 f"class number {label} has too few {what} to be in training, validation and test, or they cannot be "
-                "dealt out; try another seed, leave the class out with a larger min_class_size, or merge it with another"
+                "dealt out; try another seed, leave it out with a larger min_class_size, or merge it with another"
             )
 
 
