@@ -106,6 +106,7 @@ def embed_cohort(design: Design, cohort: Cohort, store: Store, *, workers: int) 
     return list(joblib.Parallel(n_jobs=workers)(jobs))
 
 
+_PATIENCE = 24 * 3600  # seconds
 _PRETRAINING = 20  # for the progress bar: a pretraining takes about as long as so many other runs
 
 
@@ -133,7 +134,9 @@ def _named(run: Run) -> str:
 
 def _parallel(jobs: Iterable[Any], workers: int) -> Iterator[Any]:
     """Results in the order in which they are finished."""
-    yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
+    # a worker may wait for the others' long pretrainings: joblib would end it after 5 minutes, with a warning
+    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", idle_worker_timeout=_PATIENCE)
+    yield from parallel(jobs)
 
 
 def _encoder_path(store: Store, repeat: int, method: str) -> Path:
