@@ -162,9 +162,9 @@ def test_the_cross_validated_model_has_not_seen_the_rows_it_predicts(
     predicted: list[Any] = []
     fit, predict = FineTunedClassifier.fit, FineTunedClassifier.predict_proba
 
-    def noting_fit(self: Any, X: Any, y: Any) -> Any:
+    def noting_fit(self: Any, X: Any, y: Any, groups: Any = None) -> Any:
         seen.append({row.tobytes() for row in X})
-        return fit(self, X, y)
+        return fit(self, X, y, groups)
 
     def noting_predict(self: Any, X: Any) -> Any:
         predicted.append({row.tobytes() for row in X})
@@ -192,9 +192,9 @@ def test_unlabelled_relatives_of_the_predicted_rows_are_left_out(
     predicted: list[set[str]] = []
     fit, predict = FineTunedClassifier.fit, FineTunedClassifier.predict_proba
 
-    def noting_fit(self: Any, X: Any, y: Any) -> Any:
+    def noting_fit(self: Any, X: Any, y: Any, groups: Any = None) -> Any:
         seen.append({patient_of[row.tobytes()] for row in X})
-        return fit(self, X, y)
+        return fit(self, X, y, groups)
 
     def noting_predict(self: Any, X: Any) -> Any:
         predicted.append({patient_of[row.tobytes()] for row in X})
@@ -234,3 +234,22 @@ def test_collapse_is_told_in_the_notes_not_as_a_warning(adata: ad.AnnData, small
         trained = pretrain_encoder(adata, model, Preparation())
     assert any(note.startswith("Warning: collapse") for note in trained.notes)
     assert not hasattr(model, "encoder_"), "the settings given are left as they are"
+
+
+def test_early_stopping_keeps_patients_on_one_side(
+    adata: ad.AnnData, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grouped = adata.copy()
+    grouped.obs["patient"] = [f"p{i // 3}" for i in range(90)]
+    held_out_by = FineTunedClassifier._hold_out
+    seen = []
+
+    def watched(self: FineTunedClassifier, codes: Any, groups: Any, seed: int) -> Any:
+        train, held_out = held_out_by(self, codes, groups, seed)
+        seen.append(set(groups[train.numpy()]) & set(groups[held_out.numpy()]))
+        return train, held_out
+
+    monkeypatch.setattr(FineTunedClassifier, "_hold_out", watched)
+    model = settings(small, early_stopping=True)
+    train_classifier(grouped, LabelColumns("kind", "patient"), model, Preparation(), n_folds=2)
+    assert seen == [set(), set(), set()]

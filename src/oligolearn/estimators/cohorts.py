@@ -168,7 +168,7 @@ def train_classifier(
     groups = None if columns.group is None else group_numbers(adata, columns.group)[0]
     metrics = _cross_validate(model, _Labelled(prepared.X, y, groups), preparation, n_folds)
     X, features, units, notes = _keep_genes(prepared, preparation.choose_genes(prepared.X))
-    fitted = model.fit(X, y)
+    fitted = model.fit(X, y, groups)
     fitted.classes_ = np.array(labels.classes)
     facts = {**_facts(adata, X, units), "label": columns.label, "metrics": metrics}
     if pretrained is not None:
@@ -214,7 +214,9 @@ def _cross_validate(
         seen = np.ones(len(y), dtype=bool)
         seen[np.isin(np.arange(len(y)) if groups is None else groups, owners[test])] = False
         genes = preparation.choose_genes(X[seen])
-        fitted = _copy(model, model.pretrained).fit(X[np.ix_(seen, genes)], shown[seen])
+        fitted = _copy(model, model.pretrained).fit(
+            X[np.ix_(seen, genes)], shown[seen], None if groups is None else groups[seen]
+        )
         predicted = fitted.predict_proba(X[np.ix_(rows[test], genes)])
         probabilities[np.ix_(test, fitted.classes_.astype(int))] = predicted
     return {
