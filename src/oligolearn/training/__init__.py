@@ -1,0 +1,19 @@
+"""Training loops for any module whose ``forward(batch)`` returns a loss."""
+
+from oligolearn.training.checkpoint import Checkpoint
+from oligolearn.training.inference import apply_in_batches
+from oligolearn.training.loop import Batch, Epoch, Runtime, fit
+from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
+
+__all__ = [
+    "Batch",
+    "Checkpoint",
+    "DivergedError",
+    "Epoch",
+    "History",
+    "Runtime",
+    "Schedule",
+    "apply_in_batches",
+    "fit",
+    "n_batches",
+]
