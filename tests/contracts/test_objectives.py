@@ -15,7 +15,7 @@ from torch.func import functional_call, stack_module_state
 
 from oligolearn.nn import ENCODERS
 from oligolearn.pretext import OBJECTIVES, diagnose_collapse
-from oligolearn.training import Schedule, fit
+from oligolearn.training import History, Schedule, fit, fit_replicas
 
 N_FEATURES = 24
 ENCODER_OPTIONS: dict[str, dict[str, Any]] = {"mlp": {"hidden": (12, 8)}}
@@ -158,6 +158,29 @@ def test_replicas_at_once_equal_replicas_one_by_one(make: Make) -> None:
         found = torch.vmap(loss)(parameters, buffers, stacked)
         expected = torch.stack([module(views) for module, views in zip(alone, each, strict=True)])
         torch.testing.assert_close(found, expected)
+
+
+def test_replicas_end_where_separate_trainings_end(make: Make) -> None:
+    x = torch.randn(30, N_FEATURES, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    schedule = Schedule(20, 8, 1e-3)
+
+    def views(rows: Tensor) -> Views:  # fixed for each row: what is drawn is not at stake here
+        return x[rows] + 0.1 * x.flip(0)[rows], x[rows] - 0.1 * x.flip(0)[rows]
+
+    def order(seed: int) -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    alone = [make(seed).double() for seed in range(3)]
+    histories = [fit(module, views, 30, schedule, generator=order(i)) for i, module in enumerate(alone)]
+    together = [make(seed).double() for seed in range(3)]
+    found = fit_replicas(
+        together, lambda rows, _: views(rows), 30, schedule, generators=[order(i) for i in range(3)], stacked=True
+    )
+    for module, other, result, history in zip(together, alone, found.results, histories, strict=True):
+        assert isinstance(result, History)
+        torch.testing.assert_close(result.losses, history.losses)
+        for name, value in module.state_dict().items():
+            torch.testing.assert_close(value, other.state_dict()[name], atol=1e-8, rtol=0)
 
 
 def test_collapse_on_constant_input_is_named(make: Make) -> None:

@@ -3,6 +3,7 @@
 from oligolearn.training.checkpoint import Checkpoint
 from oligolearn.training.inference import apply_in_batches
 from oligolearn.training.loop import Batch, Epoch, Runtime, fit
+from oligolearn.training.replicas import Replicas, fit_replicas
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
 
 __all__ = [
@@ -11,9 +12,11 @@ __all__ = [
     "DivergedError",
     "Epoch",
     "History",
+    "Replicas",
     "Runtime",
     "Schedule",
     "apply_in_batches",
     "fit",
+    "fit_replicas",
     "n_batches",
 ]

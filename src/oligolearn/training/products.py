@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from oligolearn.training.norms import replicated_norm
+
 PRECISIONS = ("auto", "32", "bf16")
 _SMALLEST_BF16 = 2**15  # weights: below, converting costs more than the product
 _SMALLEST_KEPT = 2**20  # weights, over all replicas: from here on, fresh memory costs more than a call of ours
@@ -73,6 +75,9 @@ def fast_products(
             elif type(layer) is nn.Dropout and layer.p > 0 and generators:
                 layer.forward = partial(_dropout, layer, generators)  # type: ignore[method-assign]
                 patched.append(layer)
+            elif type(layer) is nn.BatchNorm1d and layer.affine and stacked is not None:
+                layer.forward = partial(replicated_norm, layer)  # type: ignore[method-assign]
+                patched.append(layer)
         yield
     finally:
         for layer in patched:
@@ -119,19 +124,16 @@ class _Weight:
         """Add ``d_out.T @ x`` to the gradient of the weight."""
         multiply = torch.mm if d_out.dim() == 2 else torch.bmm
         turned = d_out.mT.contiguous()
-        first = self.weight.grad is None
         if self._gradient is None:
             self._gradient = torch.empty_like(self.weight)
-        if first and self.dtype == self.weight.dtype:
-            multiply(turned, x, out=self._gradient)
-        else:
-            if self._product is None:
-                self._product = torch.empty_like(self.weight, dtype=self.dtype)
-            multiply(turned, x, out=self._product)
-        if first:
-            if self.dtype != self.weight.dtype:
-                self._gradient.copy_(self._product)
-            self.weight.grad = self._gradient
+        if self.weight.grad is None and self.dtype == self.weight.dtype:
+            self.weight.grad = multiply(turned, x, out=self._gradient)
+            return
+        if self._product is None:
+            self._product = torch.empty_like(self.weight, dtype=self.dtype)
+        multiply(turned, x, out=self._product)
+        if self.weight.grad is None:
+            self.weight.grad = self._gradient.copy_(self._product)
         else:
             self.weight.grad.add_(self._product)
 

@@ -1,0 +1,98 @@
+"""The products of wide layers against torch's own."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from oligolearn.training.products import fast_products, resolve_precision
+
+N_IN, N_OUT = 4096, 300  # enough weights to be taken over
+
+
+def layer(dtype: torch.dtype = torch.float32) -> nn.Linear:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Linear(N_IN, N_OUT).to(dtype)
+
+
+def rows(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def gradients(module: nn.Linear, x: Tensor) -> list[Tensor]:
+    x = x.clone().requires_grad_()
+    module.zero_grad()
+    (module(x).square().sum() + module(2 * x).sin().sum()).backward()
+    found = [module.weight.grad, module.bias.grad, x.grad]
+    return [gradient.clone() for gradient in found if gradient is not None]
+
+
+@pytest.mark.parametrize("shape", [(16, N_IN), (2, 5, N_IN)])
+@pytest.mark.parametrize(
+    ("precision", "dtype", "tolerance"),
+    [
+        ("32", torch.float32, 1e-5),
+        ("32", torch.float64, 1e-12),
+        ("bf16", torch.float64, 1e-12),
+        ("bf16", torch.float32, 2e-2),
+    ],
+)
+def test_values_and_gradients_of_a_layer_used_twice(
+    shape: tuple[int, ...], precision: str, dtype: torch.dtype, tolerance: float
+) -> None:
+    module, x = layer(dtype), rows(*shape, dtype=dtype)
+    expected, value = gradients(module, x), module(x).detach()
+    with fast_products(module, precision):
+        for _ in range(2):  # the memory of the first pass serves the second
+            found = gradients(module, x)
+            for mine, theirs in zip(found, expected, strict=True):
+                assert float((mine - theirs).norm() / theirs.norm()) < tolerance
+        assert float((module(x).detach() - value).norm() / value.norm()) < tolerance
+        assert module(x).dtype == dtype
+    assert "forward" not in vars(module)
+    assert torch.equal(module(x), value)
+
+
+def test_bf16_sees_every_change_of_the_weights() -> None:
+    module, x = layer(), rows(4, N_IN)
+    with fast_products(module, "bf16"):
+        before = module(x)
+        with torch.no_grad():
+            module.weight.mul_(2)
+            module.bias.mul_(2)
+        torch.testing.assert_close(module(x), 2 * before)
+
+
+def test_small_layers_and_double_precision_are_left_alone() -> None:
+    small = nn.Linear(20, 20)
+    with fast_products(small, "bf16"):
+        assert "forward" not in vars(small)
+
+
+def test_layers_compute_as_before_after_an_error() -> None:
+    module = layer()
+    with pytest.raises(KeyError), fast_products(module, "bf16"):
+        raise KeyError
+    assert "forward" not in vars(module)
+
+
+def test_unknown_precisions_are_named() -> None:
+    with pytest.raises(ValueError, match="unknown precision 'half'; choose one of auto, 32, bf16"):
+        resolve_precision("half", torch.device("cpu"))
+    assert resolve_precision("bf16", torch.device("cpu")) == "bf16"
+    assert resolve_precision("auto", torch.device("cpu")) in ("32", "bf16")
+
+
+def test_dropout_draws_from_its_generator_alone() -> None:
+    module = nn.Sequential(nn.Dropout(0.25))
+    x = torch.ones(400, 50)
+    state = torch.get_rng_state()
+    with fast_products(module, "32", generators=[torch.Generator().manual_seed(4)]):
+        first = module(x)
+        assert torch.equal(module.eval()(x), x)
+        module.train()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first.unique().tolist() == pytest.approx([0, 1 / 0.75])
+    assert float((first == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
+    with fast_products(module, "32", generators=[torch.Generator().manual_seed(4)]):
+        assert torch.equal(module(x), first)
