@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from oligolearn.training import Runtime, Schedule, fit
 from oligolearn.training.products import fast_products, resolve_precision
 
 N_IN, N_OUT = 4096, 300  # enough weights to be taken over
@@ -13,6 +14,17 @@ def layer(dtype: torch.dtype = torch.float32) -> nn.Linear:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return nn.Linear(N_IN, N_OUT).to(dtype)
+
+
+class Loss(nn.Module):
+    """Cross-entropy."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
 
 
 def rows(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -55,11 +67,12 @@ def test_values_and_gradients_of_a_layer_used_twice(
 
 def test_bf16_sees_every_change_of_the_weights() -> None:
     module, x = layer(), rows(4, N_IN)
-    with fast_products(module, "bf16"):
+    with fast_products(module, "bf16") as changed:
         before = module(x)
         with torch.no_grad():
             module.weight.mul_(2)
             module.bias.mul_(2)
+        changed()
         torch.testing.assert_close(module(x), 2 * before)
 
 
@@ -96,3 +109,22 @@ def test_dropout_draws_from_its_generator_alone() -> None:
     assert float((first == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
     with fast_products(module, "32", generators=[torch.Generator().manual_seed(4)]):
         assert torch.equal(module(x), first)
+
+
+def test_training_in_bf16_moves_the_weights_that_are_kept() -> None:
+    """The loss in 32 bits after a training in bf16 is that of a training in 32 bits."""
+    x = rows(200, 64)
+    y = x[:, :3].argmax(dim=1)
+    losses = {}
+    for precision in ("32", "bf16"):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            net = nn.Sequential(
+                nn.Linear(64, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Linear(512, 256), nn.Linear(256, 3)
+            )
+        module = Loss(net)
+        order = torch.Generator().manual_seed(0)
+        fit(module, lambda n: (x[n], y[n]), 200, Schedule(60, 50, 1e-3), generator=order, runtime=Runtime(precision))
+        losses[precision] = float(module((x, y)).detach())
+    assert losses["bf16"] == pytest.approx(losses["32"], abs=0.02)
+    assert losses["32"] < 0.2

@@ -24,7 +24,7 @@ from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
 from oligolearn.nn import ENCODERS, ClassificationLoss, Classifier, Encoder, transfer
 from oligolearn.saving import Bundle, load_bundle
-from oligolearn.training import Schedule, apply_in_batches, fit, n_batches
+from oligolearn.training import History, Runtime, Schedule, apply_in_batches, fit, n_batches
 
 FROM_SCRATCH_RATE = 3e-3
 GENTLEST_RATE = 3e-4
@@ -75,7 +75,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
     unlabelled
         A value of `y` that means "no label", besides NaN and None: pass -1 for scikit-learn's semi-supervised
         convention.
-    random_state, device, on_epoch
+    random_state, device, precision, on_epoch
         As in `SelfSupervisedEncoder`.
 
     Attributes
@@ -123,6 +123,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         unlabelled: int | str | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
+        precision: str = "auto",
         on_epoch: OnEpoch | None = None,
     ) -> None:
         self.pretrained = pretrained
@@ -144,6 +145,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         self.unlabelled = unlabelled
         self.random_state = random_state
         self.device = device
+        self.precision = precision
         self.on_epoch = on_epoch
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
@@ -163,6 +165,35 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If `y` has fewer than two classes, or a setting is out of its range.
         """
+        values, codes, seed = self._prepare(X, y)
+        device = resolve_device(self.device)
+        labelled = np.flatnonzero(codes != UNLABELLED)
+        x = torch.from_numpy(self.scaler_.transform(values[labelled])).to(device)
+        target = torch.from_numpy(codes[labelled]).to(device)
+        train, held_out = self._hold_out(
+            codes[labelled], None if groups is None else np.asarray(groups)[labelled], seed
+        )
+        loss = self._build(x[train], codes[labelled][train.numpy()], seed)
+        schedule = self._schedule(len(train))
+
+        @torch.no_grad()
+        def score() -> float:
+            return -float(F.cross_entropy(self.module_(x[held_out]), target[held_out]))
+
+        history = fit(
+            loss,
+            lambda numbers: (x[train[numbers]], target[train[numbers]]),
+            len(train),
+            schedule,
+            generator=torch.Generator().manual_seed(seed),
+            score=score if len(held_out) else None,
+            on_epoch=self.on_epoch,
+            runtime=Runtime(self.precision),
+        )
+        return self._finish(history, schedule)
+
+    def _prepare(self, X: ArrayLike, y: ArrayLike | None) -> tuple[NDArray[np.floating], NDArray[np.int64], int]:
+        """Check and encode what `fit` is given, draw the seed, find scaler and pretrained encoder."""
         if y is None:
             raise ValueError("FineTunedClassifier requires y to be passed, but the target y is None")
         values = validate_data(
@@ -172,20 +203,22 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         if len(codes) != len(values):
             raise ValueError(f"X and y must have as many rows, found {len(values)} and {len(codes)}")
         seed = int(check_random_state(self.random_state).randint(2**31))
-        device = resolve_device(self.device)
-        source = self._pretrained_on(values, seed)
-        self.scaler_ = ExpressionScaler().fit(values) if source is None else source.scaler_
-        labelled = np.flatnonzero(codes != UNLABELLED)
-        x = torch.from_numpy(self.scaler_.transform(values[labelled])).to(device)
-        target = torch.from_numpy(codes[labelled]).to(device)
-        train, held_out = self._hold_out(
-            codes[labelled], None if groups is None else np.asarray(groups)[labelled], seed
-        )
-        with seeded(seed, device):
-            self.module_ = self._build(values.shape[1], source).to(device)
-            if self.probe_first and self._embeds_already():
-                self._probe(x[train], codes[labelled][train.numpy()])
-            self._train(x, target, train, held_out, seed)
+        self._source = self._pretrained_on(values, seed)
+        self.scaler_ = ExpressionScaler().fit(values) if self._source is None else self._source.scaler_
+        return values, codes, seed
+
+    def _build(self, x: Tensor, codes: NDArray[np.int64], seed: int) -> ClassificationLoss:
+        """Loss of a new network for rows `x` and their class numbers; sets `module_`."""
+        with seeded(seed, x.device):
+            self.module_ = self._classifier(x.shape[1], self._source).to(x.device)
+        del self._source
+        if self.probe_first and self._embeds_already():
+            self._probe(x, codes)
+        return ClassificationLoss(self.module_, self._class_weights(codes)).to(x.device)
+
+    def _finish(self, history: History, schedule: Schedule) -> Self:
+        self.history_ = history
+        self.training_ = self._describe_training(schedule)
         return self
 
     def to_bundle(self) -> Bundle:
@@ -245,7 +278,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
             )
         return source
 
-    def _build(self, n_features: int, source: SelfSupervisedEncoder | None) -> Classifier:
+    def _classifier(self, n_features: int, source: SelfSupervisedEncoder | None) -> Classifier:
         origin = self if source is None else source
         encoder = resolve("encoder", origin.encoder, ENCODERS)(n_features, **(origin.encoder_options or {}))
         self._recipe = (origin.encoder, origin.encoder_options)
@@ -281,29 +314,12 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
             self.module_.head.weight[known] = torch.from_numpy(weight).to(x)
             self.module_.head.bias[known] = torch.from_numpy(bias).to(x)
 
-    def _train(self, x: Tensor, y: Tensor, train: Tensor, held_out: Tensor, seed: int) -> None:
-        per_epoch = n_batches(len(train), self.batch_size)
+    def _schedule(self, n_rows: int) -> Schedule:
         rate = self.learning_rate
         if rate is None:
-            rate = fine_tuning_rate(len(train)) if self.module_.pretrained_blocks else FROM_SCRATCH_RATE
-        steps = max(self.epochs * per_epoch, self.min_steps)
-        schedule = Schedule(steps, self.batch_size, rate, self.weight_decay, patience=self.patience)
-        loss = ClassificationLoss(self.module_, self._class_weights(y[train].cpu().numpy())).to(x.device)
-
-        @torch.no_grad()
-        def score() -> float:
-            return -float(F.cross_entropy(self.module_(x[held_out]), y[held_out]))
-
-        self.history_ = fit(
-            loss,
-            lambda numbers: (x[train[numbers]], y[train[numbers]]),
-            len(train),
-            schedule,
-            generator=torch.Generator().manual_seed(seed),
-            score=score if len(held_out) else None,
-            on_epoch=self.on_epoch,
-        )
-        self.training_ = self._describe_training(schedule)
+            rate = fine_tuning_rate(n_rows) if self.module_.pretrained_blocks else FROM_SCRATCH_RATE
+        steps = max(self.epochs * n_batches(n_rows, self.batch_size), self.min_steps)
+        return Schedule(steps, self.batch_size, rate, self.weight_decay, patience=self.patience)
 
     def _class_weights(self, codes: NDArray[np.int64]) -> Tensor | None:
         if self.class_weight is None:

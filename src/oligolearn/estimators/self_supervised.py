@@ -19,8 +19,10 @@ from oligolearn.estimators.building import OnEpoch, describe_encoder, part_of, r
 from oligolearn.nn import ENCODERS, Encoder
 from oligolearn.pretext import OBJECTIVES, diagnose_collapse, suggest_options
 from oligolearn.saving import Bundle
-from oligolearn.training import History, Schedule, apply_in_batches, fit, n_batches
+from oligolearn.training import History, Runtime, Schedule, apply_in_batches, fit, n_batches
 from oligolearn.views import VIEWS
+
+N_DIAGNOSED = 2048  # rows, enough to see a collapse
 
 
 class CollapseWarning(UserWarning):
@@ -49,6 +51,9 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Seed of the initial weights, the order of rows and the views.
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    precision
+        Of the products of linear layers while training: ``"32"``, ``"bf16"``, or ``"auto"`` for bf16 where the
+        hardware has it. Weights, sums and everything after training stay in 32 bits or more.
     on_epoch
         Called after each epoch with ``(epochs done, all epochs, mean loss)``.
 
@@ -94,6 +99,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         min_steps: int = 200,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
+        precision: str = "auto",
         on_epoch: OnEpoch | None = None,
     ) -> None:
         self.objective = objective
@@ -109,6 +115,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.min_steps = min_steps
         self.random_state = random_state
         self.device = device
+        self.precision = precision
         self.on_epoch = on_epoch
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
@@ -119,54 +126,71 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         ValueError
             If a setting is unknown or the loss diverges.
         """
+        values, seed = self._prepare(X)
+        device = resolve_device(self.device)
+        rows = torch.from_numpy(self.scaler_.transform(values)).to(device)
+        objective = self._build(len(rows), rows.shape[1], seed, device)
+        history = self._train(objective, rows, seed)
+        return self._finish(objective, history, rows[:N_DIAGNOSED])
+
+    def _prepare(self, X: ArrayLike) -> tuple[NDArray[np.floating], int]:
+        """Check `X`, fit the scaler on it, draw the seed."""
         values = validate_data(
             self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
         )
         self.scaler_ = ExpressionScaler().fit(values)
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        device = resolve_device(self.device)
-        rows = torch.from_numpy(self.scaler_.transform(values)).to(device)
-        with seeded(seed, device):
-            objective = self._build(len(rows), rows.shape[1]).to(device)
-            self.history_ = self._train(objective, rows, seed)
+        return values, int(check_random_state(self.random_state).randint(2**31))
+
+    def _finish(self, objective: nn.Module, history: History, rows: Tensor) -> Self:
+        """Keep what was trained, and look at the embedding of some standardised `rows` for collapse."""
+        self.history_ = history
         self.encoder_ = cast(Encoder, objective.encoder)
         self._n_features_out = self.encoder_.out_dim
-        embedding = apply_in_batches(self.encoder_, rows[:2048])
+        embedding = apply_in_batches(self.encoder_, rows)
         self.diagnosis_ = diagnose_collapse(objective, self.history_.losses[-1], embedding)
         self.pretraining_: dict[str, Any] | None = self._describe_pretraining()
         for sentence in self.diagnosis_:
-            warnings.warn(sentence, CollapseWarning, stacklevel=2)
+            warnings.warn(sentence, CollapseWarning, stacklevel=3)
         return self
 
-    def _build(self, n_rows: int, n_features: int) -> nn.Module:
-        encoder = resolve("encoder", self.encoder, ENCODERS)(n_features, **(self.encoder_options or {}))
+    def _build(self, n_rows: int, n_features: int, seed: int, device: torch.device) -> nn.Module:
+        """Objective with its initial weights."""
         objective = resolve("objective", self.objective, OBJECTIVES)
         self.options_ = suggest_options(
             objective,
             self.objective_options or {},
             n_rows=n_rows,
             batch_size=n_rows // n_batches(n_rows, self.batch_size),
-            n_epochs=self._n_steps(n_rows)[1],
+            n_epochs=math.ceil(self._schedule(n_rows).steps / n_batches(n_rows, self.batch_size)),
         )
-        return objective(encoder, **self.options_)
+        with seeded(seed, device):
+            encoder = resolve("encoder", self.encoder, ENCODERS)(n_features, **(self.encoder_options or {}))
+            return objective(encoder, **self.options_).to(device)
 
-    def _n_steps(self, n_rows: int) -> tuple[int, int]:
-        """Number of optimizer steps and of epochs."""
-        per_epoch = n_batches(n_rows, self.batch_size)
-        steps = max(self.epochs * per_epoch, self.min_steps)
-        return steps, math.ceil(steps / per_epoch)
+    def _schedule(self, n_rows: int) -> Schedule:
+        steps = max(self.epochs * n_batches(n_rows, self.batch_size), self.min_steps)
+        return Schedule(steps, self.batch_size, self.learning_rate, self.weight_decay)
+
+    def _view(self) -> Callable[..., Tensor]:
+        return partial(resolve("view", self.view, VIEWS), **(self.view_options or {}))
 
     def _train(self, objective: nn.Module, rows: Tensor, seed: int) -> History:
-        view = partial(resolve("view", self.view, VIEWS), **(self.view_options or {}))
+        view = self._view()
         draws = torch.Generator(rows.device).manual_seed(seed)
-        schedule = Schedule(self._n_steps(len(rows))[0], self.batch_size, self.learning_rate, self.weight_decay)
 
         def two_views(numbers: Tensor) -> tuple[Tensor, Tensor]:
             batch = rows[numbers.to(rows.device)]
             return view(batch, generator=draws), view(batch, generator=draws)
 
-        order = torch.Generator().manual_seed(seed)
-        return fit(objective, two_views, len(rows), schedule, generator=order, on_epoch=self.on_epoch)
+        return fit(
+            objective,
+            two_views,
+            len(rows),
+            self._schedule(len(rows)),
+            generator=torch.Generator().manual_seed(seed),
+            on_epoch=self.on_epoch,
+            runtime=Runtime(self.precision),
+        )
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Embed `X`, ``(n_samples, n_genes)``, as ``(n_samples, out_dim)``; the same whatever the batch."""

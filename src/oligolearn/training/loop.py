@@ -104,7 +104,8 @@ def fit(  # noqa: PLR0913  (the whole of a training)
     dropout = dropout_generators(module, [generator], device)
     at = Progress()
     with ExitStack() as stack:
-        stack.enter_context(fast_products(module, resolve_precision(runtime.precision, device), generators=dropout))
+        precision = resolve_precision(runtime.precision, device)
+        changed = stack.enter_context(fast_products(module, precision, generators=dropout))
         if checkpoint is not None:
             checkpoint.generators += dropout
             at = checkpoint.resume(module, optimizer, generator)
@@ -119,6 +120,7 @@ def fit(  # noqa: PLR0913  (the whole of a training)
                 loss.backward()
                 clip_gradients(parameters, schedule.clip_norm)
                 optimizer.step()
+                changed()
                 at.epoch_losses.append(loss.detach())
                 at.step += 1
                 if at.step == schedule.steps:

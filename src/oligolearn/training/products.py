@@ -8,7 +8,7 @@ itself, and whoever wrote it, need not know. Nearly all time of a network over 2
   operating system page by page, which takes longer than the product.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -49,7 +49,7 @@ def fast_products(
     *,
     generators: Sequence[torch.Generator] = (),
     stacked: dict[str, nn.Parameter] | None = None,
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """Let the linear layers of `module` compute fast, and its dropout draw from `generators`.
 
     Parameters
@@ -62,8 +62,19 @@ def fast_products(
         For the dropout masks, one for each replica, on the device of the module.
     stacked
         Under `torch.func.vmap`: weights of all replicas by name, ``(n_replicas, n_out, n_in)``.
+
+    Yields
+    ------
+    callable
+        To be called whenever the weights have changed: an optimizer's fused step leaves no trace on them.
     """
     patched: list[nn.Module] = []
+    weights: list[_Weight] = []
+
+    def changed() -> None:
+        for weight in weights:
+            weight.changed = True
+
     try:
         for name, layer in module.named_modules():
             if type(layer) is nn.Linear:
@@ -72,13 +83,14 @@ def fast_products(
                 if compute is not None:
                     layer.forward = partial(_linear, layer, compute)  # type: ignore[method-assign]
                     patched.append(layer)
+                    weights.append(compute)
             elif type(layer) is nn.Dropout and layer.p > 0 and generators:
                 layer.forward = partial(_dropout, layer, generators)  # type: ignore[method-assign]
                 patched.append(layer)
             elif type(layer) is nn.BatchNorm1d and layer.affine and stacked is not None:
                 layer.forward = partial(replicated_norm, layer)  # type: ignore[method-assign]
                 patched.append(layer)
-        yield
+        yield changed
     finally:
         for layer in patched:
             del layer.forward
@@ -105,7 +117,7 @@ class _Weight:
         self.weight = weight
         self.dtype = dtype
         self._rounded: Tensor | None = None
-        self._version = -1
+        self.changed = True
         self._product: Tensor | None = None
         self._gradient: Tensor | None = None
 
@@ -115,9 +127,9 @@ class _Weight:
             return self.weight.detach()
         if self._rounded is None:
             self._rounded = torch.empty_like(self.weight, dtype=self.dtype)
-        if self._version != self.weight._version:
+        if self.changed:
             self._rounded.copy_(self.weight.detach())
-            self._version = self.weight._version
+            self.changed = False
         return self._rounded
 
     def add_gradient(self, d_out: Tensor, x: Tensor) -> None:

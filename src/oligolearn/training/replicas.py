@@ -292,7 +292,7 @@ def _fit_stacked(
         optimizer = adamw(learning, schedule)
         compute = _vectorised(base, None if training.shared else 0)
         step = 0
-        with fast_products(base, precision, generators=dropout, stacked=parameters):
+        with fast_products(base, precision, generators=dropout, stacked=parameters) as changed:
             while step < schedule.steps and not outcome.all_diverged and not stop.is_set():
                 epoch_losses = []
                 for parts in zip(*(draw(per_epoch, generator) for generator in orders), strict=True):
@@ -304,6 +304,7 @@ def _fit_stacked(
                     losses.sum().backward()  # type: ignore[no-untyped-call]
                     clip_gradients(learning, schedule.clip_norm, len(modules))
                     optimizer.step()
+                    changed()
                     epoch_losses.append(losses.detach())
                     step += 1
                     if step == schedule.steps:
