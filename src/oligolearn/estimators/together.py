@@ -1,14 +1,30 @@
-"""Many estimators fitted on one matrix."""
+"""Many estimators fitted on one matrix, those that can be as replicas."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from oligolearn.data.scaling import ExpressionScaler
+from oligolearn.estimators.building import resolve_device
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
-from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
-from oligolearn.training import DivergedError
+from oligolearn.estimators.labels import UNLABELLED
+from oligolearn.estimators.self_supervised import N_DIAGNOSED, SelfSupervisedEncoder
+from oligolearn.training import (
+    DivergedError,
+    History,
+    Runtime,
+    Schedule,
+    fit_replicas,
+    n_batches,
+    room_for_replicas,
+)
+
+Model = FineTunedClassifier | SelfSupervisedEncoder
 
 
 class Share(NamedTuple):
@@ -20,16 +36,36 @@ class Share(NamedTuple):
         Numbers of the rows to fit on.
     y
         Their labels, NaN where unlabelled, ``(len(rows),)``; None for an estimator that needs none.
+    genes
+        Numbers of the columns to fit on; None for all.
     """
 
     rows: NDArray[np.intp]
     y: NDArray[np.floating] | None = None
+    genes: NDArray[np.intp] | None = None
 
 
-def fit_together(
-    models: Sequence[FineTunedClassifier | SelfSupervisedEncoder], X: NDArray[np.float32], shares: Sequence[Share]
-) -> list[FineTunedClassifier | SelfSupervisedEncoder | DivergedError]:
-    """Fit each estimator on its share of `X`; those that can be trained as replicas are.
+class Together(NamedTuple):
+    """What became of estimators fitted together.
+
+    Attributes
+    ----------
+    models
+        Each model, fitted, or the error of one whose loss diverged.
+    how
+        For each: ``"stacked"``, or ``"one at a time: "`` and the reason.
+    """
+
+    models: list[Model | DivergedError]
+    how: list[str]
+
+
+def fit_together(models: Sequence[Model], X: NDArray[np.float32], shares: Sequence[Share]) -> Together:
+    """Fit each estimator on its share of `X`, as its own `fit` would but for rounding.
+
+    Estimators whose networks, learning rates, numbers of steps and of rows agree are trained as replicas (see
+    `oligolearn.training.fit_replicas`): they may differ in seed, rows, labels, genes and pretrained weights. Rows are
+    taken from the one matrix and standardised batch by batch.
 
     Parameters
     ----------
@@ -38,17 +74,180 @@ def fit_together(
     X
         ``(n_samples, n_genes)``, shared by all.
     shares
-        Rows and labels of each.
+        Rows, labels and genes of each.
 
-    Returns
-    -------
-    list
-        Each model, or the error of one whose loss diverged.
+    Raises
+    ------
+    ValueError
+        As `fit` does.
     """
-    fitted: list[FineTunedClassifier | SelfSupervisedEncoder | DivergedError] = []
-    for model, share in zip(models, shares, strict=True):
-        try:
-            fitted.append(model.fit(X[share.rows], share.y))
-        except DivergedError as error:
-            fitted.append(error)
-    return fitted
+    matrix = _Matrix(X)
+    fitted: list[Model | DivergedError] = list(models)
+    how = ["one at a time: early stopping"] * len(models)
+    jobs: dict[int, _Job] = {}
+    for i, (model, share) in enumerate(zip(models, shares, strict=True)):
+        if isinstance(model, FineTunedClassifier) and model.early_stopping:
+            fitted[i] = _fit_alone(model, matrix, share)
+        else:
+            jobs[i] = _start(model, matrix, share)
+    for members in _alike(jobs):
+        found = _train(matrix, [jobs[i] for i in members])
+        for i, (result, way) in zip(members, found, strict=True):
+            how[i] = way
+            fitted[i] = result if isinstance(result, DivergedError) else jobs[i].finish(result)
+    return Together(fitted, how)
+
+
+class _Matrix:
+    """Raw expression on a device, where it fits, and batches of it."""
+
+    def __init__(self, X: NDArray[np.float32]) -> None:
+        self.X = X
+        self._on: dict[torch.device, Tensor] = {}
+
+    def on(self, device: torch.device) -> Tensor:
+        """The matrix on a device; on the CPU where a GPU has no room for it."""
+        if device not in self._on:
+            there = torch.from_numpy(self.X) if self.X.flags.writeable else torch.from_numpy(np.asarray(self.X).copy())
+            if device.type == "cuda" and there.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]:
+                there = there.to(device)
+            self._on[device] = there
+        return self._on[device]
+
+
+class _Job(NamedTuple):
+    """A training that is set up."""
+
+    model: Model
+    module: nn.Module
+    schedule: Schedule
+    seed: int
+    share: Share
+    rows: Tensor  # places in the matrix of the rows to draw from
+    target: Tensor | None
+    view: Callable[..., Tensor] | None
+    finish: Callable[[History], Model]
+
+
+def _values(matrix: _Matrix, share: Share, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    return matrix.X[rows] if share.genes is None else matrix.X[np.ix_(rows, share.genes)]
+
+
+def _fit_alone(model: FineTunedClassifier, matrix: _Matrix, share: Share) -> Model | DivergedError:
+    try:
+        return model.fit(_values(matrix, share, share.rows), [] if share.y is None else share.y)
+    except DivergedError as error:
+        return error
+
+
+def _start(model: Model, matrix: _Matrix, share: Share) -> _Job:
+    values = _values(matrix, share, share.rows)
+    device = resolve_device(model.device)
+    if isinstance(model, SelfSupervisedEncoder):
+        _, seed = model._prepare(values)
+        objective = model._build(len(values), values.shape[1], seed, device)
+        sample = torch.from_numpy(model.scaler_.transform(values[:N_DIAGNOSED])).to(device)
+        finish: Callable[[History], Model] = lambda history: model._finish(objective, history, sample)  # noqa: E731
+        rows = torch.from_numpy(share.rows)
+        return _Job(model, objective, model._schedule(len(rows)), seed, share, rows, None, model._view(), finish)
+    _, codes, seed = model._prepare(values, share.y)
+    labelled = np.flatnonzero(codes != UNLABELLED)
+    x = torch.from_numpy(model.scaler_.transform(values[labelled])).to(device)
+    loss = model._build(x, codes[labelled], seed)
+    schedule = model._schedule(len(labelled))
+    target = torch.from_numpy(codes[labelled]).to(device)
+    rows = torch.from_numpy(share.rows[labelled])
+    return _Job(
+        model, loss, schedule, seed, share, rows, target, None, lambda history: model._finish(history, schedule)
+    )
+
+
+def _alike(jobs: Mapping[int, _Job]) -> list[list[int]]:
+    """Numbers of the jobs that may be replicas of each other."""
+    groups: dict[object, list[int]] = {}
+    for number, job in jobs.items():
+        view = (job.view.func, repr(sorted(job.view.keywords.items()))) if isinstance(job.view, partial) else job.view
+        n_genes = job.model.n_features_in_
+        clip = job.model.scaler_.clip
+        key = (type(job.model), job.schedule, len(job.rows), n_genes, clip, view, job.model.precision, job.model.device)
+        groups.setdefault(key, []).append(number)
+    return list(groups.values())
+
+
+def _train(matrix: _Matrix, group: Sequence[_Job]) -> list[tuple[History | DivergedError, str]]:
+    """Train jobs as replicas, as many at once as memory has room for."""
+    first = group[0]
+    device = next(first.module.parameters()).device
+    n_rows = len(first.rows)
+    batch = n_rows // n_batches(n_rows, first.schedule.batch_size)
+    room = room_for_replicas(first.module, batch * first.model.n_features_in_, device)
+    done: list[tuple[History | DivergedError, str]] = []
+    for part in (group[i : i + room] for i in range(0, len(group), room)):
+        batches = _Batches(matrix, part, device)
+        found = fit_replicas(
+            [job.module for job in part],
+            batches,
+            n_rows,
+            first.schedule,
+            generators=[torch.Generator().manual_seed(job.seed) for job in part],
+            draws=batches.draws,
+            on_epoch=first.model.on_epoch,
+            runtime=Runtime(first.model.precision),
+        )
+        done += [(result, found.how) for result in found.results]
+    return done
+
+
+class _Batches:
+    """Batches of replicas, taken from the one matrix: ``(n, batch, n_genes)`` and labels, or two views of it."""
+
+    def __init__(self, matrix: _Matrix, jobs: Sequence[_Job], device: torch.device) -> None:
+        self.matrix = matrix.on(device)
+        self.device = device
+        self.rows = torch.stack([job.rows for job in jobs])
+        self.genes = None if jobs[0].share.genes is None else _stacked([job.share.genes for job in jobs], device)
+        self.targets = None if jobs[0].target is None else torch.stack([_tensor(job.target) for job in jobs])
+        self.scalers = [job.model.scaler_ for job in jobs]
+        self.mean = _stacked([scaler.mean_ for scaler in self.scalers], device).float()
+        self.inverse = _stacked([_inverse(scaler) for scaler in self.scalers], device).float()
+        self.views = [job.view for job in jobs]
+        self.draws = [torch.Generator(device).manual_seed(job.seed) for job in jobs]
+
+    def __call__(self, numbers: Tensor, replicas: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Draw the batch of some replicas; `numbers` ``(n, batch)`` count among the rows of each."""
+        which = list(replicas)
+        x = self._standardised(self.rows[which].gather(1, numbers), which)
+        if self.targets is not None:
+            return x, self.targets[which].gather(1, numbers.to(self.device))
+        first, second = torch.empty_like(x), torch.empty_like(x)
+        for k, i in enumerate(which):
+            view = self.views[i]
+            if view is not None:
+                first[k] = view(x[k], generator=self.draws[i])
+                second[k] = view(x[k], generator=self.draws[i])
+        return first, second
+
+    def _standardised(self, places: Tensor, which: list[int]) -> Tensor:
+        """Rows of the matrix ``(n, batch)`` as the scaler of each replica has them."""
+        x = self.matrix[places.to(self.matrix.device)].to(self.device)
+        if self.genes is not None:
+            x = x.gather(2, self.genes[which, None].expand(-1, x.shape[1], -1))
+        x.sub_(self.mean[which, None]).mul_(self.inverse[which, None])
+        clip = self.scalers[0].clip
+        if clip is not None:
+            x.clamp_(-clip, clip)
+        return x.nan_to_num_(nan=0.0)
+
+
+def _inverse(scaler: ExpressionScaler) -> NDArray[np.float64]:
+    return np.divide(1.0, scaler.scale_, out=np.zeros_like(scaler.scale_), where=scaler.scale_ > 0)
+
+
+def _stacked(arrays: Sequence[NDArray[Any] | None], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.stack([array for array in arrays if array is not None])).to(device)
+
+
+def _tensor(value: Tensor | None) -> Tensor:
+    if value is None:
+        raise TypeError("a job with a target beside one without")
+    return value

@@ -3,8 +3,9 @@
 from oligolearn.training.checkpoint import Checkpoint
 from oligolearn.training.inference import apply_in_batches
 from oligolearn.training.loop import Batch, Epoch, Runtime, fit
-from oligolearn.training.replicas import Replicas, fit_replicas
+from oligolearn.training.replicas import Replicas, fit_replicas, room_for_replicas
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
+from oligolearn.training.team import Team, is_first_process
 
 __all__ = [
     "Batch",
@@ -15,8 +16,11 @@ __all__ = [
     "Replicas",
     "Runtime",
     "Schedule",
+    "Team",
     "apply_in_batches",
     "fit",
     "fit_replicas",
+    "is_first_process",
     "n_batches",
+    "room_for_replicas",
 ]

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from oligolearn.training.loop import Batch, Runtime, diverged, dropout_generator
 from oligolearn.training.products import fast_products, resolve_precision
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
 
+MOST_REPLICAS = 64
 LARGEST_STACKED_ON_CPU = 2_000_000  # weights: from there on one model at a time is as fast, and takes less memory
 _INTERNAL = vars(nn.Module()).keys()
 ReplicaBatch = Callable[[Tensor, Sequence[int]], Batch]
@@ -107,6 +109,27 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
             training.restore(before)
             reason = f"torch.func.vmap refuses it ({error})"
     return Replicas(_fit_one_at_a_time(training), f"one at a time: {reason}")
+
+
+def room_for_replicas(module: nn.Module, batch_values: int, device: torch.device) -> int:
+    """How many replicas of a module fit into half of the memory that is free, from 1 to 64.
+
+    Parameters
+    ----------
+    module
+        One of them.
+    batch_values
+        Numbers in a batch of one replica.
+    device
+        Where they are trained.
+    """
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    else:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**32
+    n_weights = sum(p.numel() for p in module.parameters())
+    each = 32 * n_weights + 40 * batch_values  # weights, moments, gradients, copies in bf16; views and activations
+    return int(max(1, min(MOST_REPLICAS, 0.5 * free / each)))
 
 
 class _NotVectorisedError(Exception):
