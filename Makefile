@@ -12,7 +12,7 @@ DEMO_SIMULATE ?= --n-samples 500 --n-genes 1000 --n-modules 10 --share-modules 0
 DEMO_STUDY ?= --label label --group patient --points 4 --repeats 5 --seed 1
 
 PYTEST_ARGS ?=
-BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/machine.py,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -54,7 +54,7 @@ $(CORE): pyproject.toml constraints.txt
 
 $(DEV): pyproject.toml constraints.txt
 	$(create_venv)
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,docs,notebook]'
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,docs,notebook,distributed,search,postgres]'
 	@touch $(CORE) $@
 
 # A .venv that works is kept; one without pip (left by an attempt without the venv module) is made anew.

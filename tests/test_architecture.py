@@ -25,6 +25,7 @@ GROUPS = (
     ("report",),
     ("study",),
     ("cli",),
+    ("__main__",),
 )
 # These may import less of ours than their place allows.
 NARROWED = {"pretext": {"nn"}, "adapt": {"nn"}, "training": {"writing"}, "report": {"writing"}}
@@ -88,8 +89,18 @@ def imported(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[str, str
                 yield alias.asname or alias.name, ".".join((*above, *([module] if module else []), alias.name))
         case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called), args=[target, *_]):
             if called in {"import_module", "__import__"}:
-                name = target.value if isinstance(target, ast.Constant) else "<computed>"
-                yield str(name), str(name)
+                name = known_name(target)
+                yield name, name
+
+
+def known_name(target: ast.expr) -> str:
+    """Return the module that a call imports, or the package where only that is written out (f"oligolearn.study.{x}")."""
+    match target:
+        case ast.Constant(value=value):
+            return str(value)
+        case ast.JoinedStr(values=[ast.Constant(value=str(start)), *_]) if start.count(".") > 1:
+            return start.rpartition(".")[0]
+    return "<computed>"
 
 
 def violations(root: Path) -> list[str]:

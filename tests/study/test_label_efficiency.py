@@ -117,13 +117,15 @@ def test_test_rows_do_not_reach_training(tmp_path):
     np.save(tmp_path / "clean.npy", data.X)
     np.save(tmp_path / "spoiled.npy", spoiled)
     clean, dirty = (Cohort(tmp_path / f"{name}.npy", y, None) for name in ("clean", "spoiled"))
-    np.testing.assert_array_equal(*(_drawn(design, one, 0)[0][split.pretrain] for one in (clean, dirty)))
-    bundles = [_pretrain(design, one, 0, "swav").bundle for one in (clean, dirty)]
+    np.testing.assert_array_equal(*(_drawn(design, one, 0)[1] for one in (clean, dirty)))
+    bundles = [_pretrain(design, one, [0], "swav")[0].bundle for one in (clean, dirty)]
     assert bundles[0].description["scaling"] == bundles[1].description["scaling"]
     assert all(tensor.equal(bundles[1].weights[name]) for name, tensor in bundles[0].weights.items())
     for method in ("logistic", "pca-logistic", "scratch", "untrained"):
-        models = [METHODS[method].fit(_task(design, one, Run(0, 0.5, 40, method), None)[0]) for one in (clean, dirty)]
-        shown = _drawn(design, clean, 0)[0][split.test]
+        models = [
+            METHODS[method].fit([_task(design, one, Run(0, 0.5, 40, method), None)])[0].model for one in (clean, dirty)
+        ]
+        shown = data.X[split.test][:, _drawn(design, clean, 0)[1]]
         np.testing.assert_array_equal(models[0].predict_proba(shown), models[1].predict_proba(shown))
 
 

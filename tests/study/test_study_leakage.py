@@ -8,13 +8,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from oligolearn.saving import save_bundle
+from oligolearn.saving import Bundle, save_bundle
 from oligolearn.study import execute as execution
 from oligolearn.study.design import Design, Run, draw_repeat
 from oligolearn.study.methods import METHODS
 
-SMALL = {"encoder_options": {"hidden": (12, 6)}, "epochs": 2, "min_steps": 20, "batch_size": 16, "device": "cpu"}
-DESIGN = Design("kind", fractions=(0.5,), top_genes=15, pretraining=SMALL, training=SMALL)
+SMALL = {"encoder_options": {"hidden": (12, 6)}, "epochs": 2, "min_steps": 20, "batch_size": 16}
+DESIGN = Design("kind", fractions=(0.5,), repeats=2, top_genes=15, pretraining=SMALL, training=SMALL)
 CHANGES = {"a thousand times larger": lambda x: 1000 * x, "missing": lambda x: np.full_like(x, np.nan)}
 
 
@@ -32,23 +32,35 @@ def cohort(folder: Path, held_out: Any = None, change: Any = None) -> execution.
     return execution.Cohort(folder / "matrix.npy", y, np.repeat(np.arange(40), 2))
 
 
+def pretrained(data: execution.Cohort, method: str) -> Bundle:
+    """The encoder of the first repeat, pretrained beside that of the second."""
+    return execution._pretrain(DESIGN, data, [0, 1], method)[0].bundle
+
+
 def train(data: execution.Cohort, method: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Carry out one run as a study does; return the fitted model and the genes it was given."""
+    """Carry out two runs together as a study does; return the fitted model of the first repeat."""
     fitted: list[Any] = []
 
-    def fit(task: Any) -> Any:
-        fitted.append((METHODS[method].fit(task), task.pretrain.shape[1]))
-        return fitted[-1][0]
+    def fit(tasks: Any) -> Any:
+        assert [task.values().shape[1] for task in tasks] == [15, 15]
+        fitted.extend(METHODS[method].fit(tasks))
+        return fitted
 
     monkeypatch.setattr(execution, "METHODS", {method: METHODS[method]._replace(fit=fit)})
-    encoder = None
+    encoders = []
     if METHODS[method].objective:
-        encoder = folder / "encoder"
-        save_bundle(encoder, execution._pretrain(DESIGN, data, 0, method).bundle)
-    execution._carry_out(DESIGN, data, Run(0, 0.5, 20, method), encoder)
-    ((model, n_genes),) = fitted
-    assert n_genes == 15
-    return model
+        encoders = [folder / f"encoder-{repeat}" for repeat in (0, 1)]
+        for path, made in zip(encoders, execution._pretrain(DESIGN, data, [0, 1], method), strict=True):
+            save_bundle(path, made.bundle)
+    execution._carry_out(DESIGN, data, [Run(repeat, 0.5, 20, method) for repeat in (0, 1)], encoders)
+    assert len(fitted) == 2
+    assert fitted[0].how == ("stacked" if METHODS[method].network else "")
+    return fitted[0].model
+
+
+def values(data: execution.Cohort) -> NDArray[np.float32]:
+    """All rows with the genes of the first repeat."""
+    return np.load(data.matrix)[:, execution._drawn(DESIGN, data, 0)[1]]
 
 
 def rows_of(data: execution.Cohort) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -71,8 +83,8 @@ def test_held_out_values_change_no_prediction_for_other_rows(
         train(data, method, folder, monkeypatch)
         for data, folder in ((plain, tmp_path / "plain"), (changed, tmp_path / "changed"))
     ]
-    X = execution._drawn(DESIGN, plain, 0)[0][learned_from]
-    assert np.array_equal(X, execution._drawn(DESIGN, changed, 0)[0][learned_from]), "the same genes are kept"
+    X = values(plain)[learned_from]
+    assert np.array_equal(X, values(changed)[learned_from]), "the same genes are kept"
     first, second = (model.predict_proba(X) for model in models)
     assert np.array_equal(first, second)
 
@@ -82,7 +94,7 @@ def test_held_out_values_change_no_pretrained_weight(method: str, tmp_path: Path
     plain = cohort(tmp_path / "plain")
     _, others = rows_of(plain)
     changed = cohort(tmp_path / "changed", others, CHANGES["a thousand times larger"])
-    first, second = (execution._pretrain(DESIGN, data, 0, method).bundle for data in (plain, changed))
+    first, second = (pretrained(data, method) for data in (plain, changed))
     assert first.description["scaling"] == second.description["scaling"]
     assert all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights)
 
@@ -94,9 +106,7 @@ def test_pretraining_sees_no_labels(method: str, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(execution, "draw_repeat", lambda *_: draw)  # the split does look at labels
     flipped = plain.y.copy()
     flipped[draw.split.train] = 1 - flipped[draw.split.train]
-    first, second = (
-        execution._pretrain(DESIGN, data, 0, method).bundle.weights for data in (plain, plain._replace(y=flipped))
-    )
+    first, second = (pretrained(data, method).weights for data in (plain, plain._replace(y=flipped)))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -108,7 +118,7 @@ def test_labels_that_are_not_shown_change_nothing(method: str, tmp_path: Path, m
     hidden = plain.y.copy()
     hidden[draw.order[20:]] = 1 - hidden[draw.order[20:]]
     monkeypatch.setattr(execution, "draw_repeat", lambda *_: draw)
-    X = execution._drawn(DESIGN, plain, 0)[0]
+    X = values(plain)
     first = train(plain, method, tmp_path, monkeypatch).predict_proba(X)
     (tmp_path / "again").mkdir()
     second = train(plain._replace(y=hidden), method, tmp_path / "again", monkeypatch).predict_proba(X)

@@ -11,10 +11,12 @@ from oligolearn.cli.convert import convert
 from oligolearn.cli.inspect import inspect
 from oligolearn.cli.predict import embed, predict
 from oligolearn.cli.pretrain import pretrain
+from oligolearn.cli.processes import quiet_unless_first
 from oligolearn.cli.report import report
 from oligolearn.cli.simulate import simulate
 from oligolearn.cli.study import study
 from oligolearn.cli.train import train
+from oligolearn.cli.tune import tune
 
 app = typer.Typer(
     name="oligolearn",
@@ -24,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verb in (inspect, pretrain, train, predict, embed, study, report, convert, simulate):
+for verb in (inspect, pretrain, train, predict, embed, study, tune, report, convert, simulate):
     app.command()(verb)
 
 
@@ -32,6 +34,7 @@ INTERRUPTED = 130
 _MISTAKES = (
     ValueError,
     TypeError,
+    ModuleNotFoundError,  # an extra that is not installed
     FileNotFoundError,
     FileExistsError,
     IsADirectoryError,
@@ -45,7 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     A mistake is one line on stderr, never a traceback, unless OLIGOLEARN_DEBUG is set.
     """
-    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    with quiet_unless_first(given):
+        code = _run(given)
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -7,7 +7,9 @@ import typer
 
 Data = Annotated[
     Path,
-    typer.Argument(help="Expression matrix: .h5ad, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."),
+    typer.Argument(
+        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."
+    ),
 ]
 Samples = Annotated[
     Path | None,
@@ -35,6 +37,21 @@ Group = Annotated[str | None, typer.Option(help="Column whose rows stay on one s
 TopGenes = Annotated[int | None, typer.Option(help="Keep the N genes with the largest training variance.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Precision = Annotated[str, typer.Option(help="Of matrix products in training: 32, bf16, or auto: bf16 if in hardware.")]
+Devices = Annotated[
+    int | None, typer.Option(help="Processes that share each batch, on each machine; with GPUs one for each.", min=1)
+]
+Nodes = Annotated[int | None, typer.Option(help="Machines that share each batch; start the command on each.", min=1)]
+Stream = Annotated[
+    bool | None,
+    typer.Option(
+        "--stream/--no-stream",
+        help="Leave .h5ad or .zarr on disk and read it in blocks. Default: if larger than a fifth of the memory.",
+    ),
+]
+CheckpointMinutes = Annotated[
+    float, typer.Option(help="Longest time between two savings of the state from which a killed training goes on.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars: for logs.")]
 
 ModelOut = Annotated[Path, typer.Option(help="Folder for the model.")]

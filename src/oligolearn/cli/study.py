@@ -9,6 +9,7 @@ import typer
 
 from oligolearn.cli.options import (
     Data,
+    Device,
     Duplicates,
     Epochs,
     GenesIn,
@@ -18,6 +19,7 @@ from oligolearn.cli.options import (
     MaxMissing,
     MinClassSize,
     Normalize,
+    Precision,
     Quiet,
     Samples,
     Seed,
@@ -38,6 +40,9 @@ Workers = Annotated[int | None, typer.Option(help="Processes; changes the time i
 Out = Annotated[Path, typer.Option(help="Folder for the study. The same command resumes it.")]
 PretrainEpochs = Annotated[int | None, typer.Option(help="Epochs of pretraining. Default: the method's own.")]
 Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: three per class.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Dask scheduler (tcp://host:8786) whose workers do the work; they must see --out.")
+]
 Threads = Annotated[int, typer.Option(help="Threads of each training; part of the study, it decides how sums round.")]
 
 
@@ -63,11 +68,18 @@ def study(
     prototypes: Prototypes = None,
     epochs: Epochs = None,
     threads: Threads = 1,
+    device: Device = "cpu",
+    precision: Precision = "auto",
     seed: Seed = 0,
     workers: Workers = None,
+    scheduler: Scheduler = None,
     quiet: Quiet = False,
 ) -> None:
     """Train every method on growing numbers of labels, test the differences, and write a report."""
+    from oligolearn.study.workers import wake
+
+    if scheduler is None:
+        wake(workers)
     from oligolearn.data import read_expression
 
     adata = read_expression(
@@ -84,6 +96,7 @@ def study(
         label,
         out=out,
         workers=workers,
+        scheduler=scheduler,
         progress=not quiet,
         command=shlex.join(["oligolearn", *sys.argv[1:]]),
         methods=tuple(METHODS) if methods is None else _names(methods),
@@ -104,6 +117,8 @@ def study(
         ),
         training=chosen(epochs=epochs),
         threads=threads,
+        device=device,
+        precision=precision,
     )
     print_conclusion(result)
 

@@ -38,8 +38,8 @@ class Design:
         Preparation of the matrix.
     pretraining, training
         Settings of `SelfSupervisedEncoder` and `FineTunedClassifier` that differ from the study's.
-    threads
-        Of each training: part of the design because it decides how sums are rounded.
+    threads, device, precision
+        Of each training: part of the design because they decide how sums are rounded.
     """
 
     label: str
@@ -56,6 +56,8 @@ class Design:
     pretraining: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
+    device: str = "cpu"
+    precision: str = "32"
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.methods if name not in METHODS]
@@ -134,23 +136,41 @@ def training_seed(*path: int) -> int:
 
 
 def plan_runs(design: Design, n_train: Sequence[int], n_classes: int) -> list[Run]:
-    """All runs of a study, repeat by repeat.
+    """All runs of a study, repeat by repeat; a fraction is the same number of labels in each.
 
     Parameters
     ----------
     design
         What is compared.
     n_train
-        Number of training rows of each repeat: splits that keep groups together differ by a few rows.
+        Number of training rows of each repeat. Splits that keep groups together differ by a few rows: the smallest
+        counts.
     n_classes
         Fractions are raised so that every class keeps a label.
     """
+    counts = label_counts(design.fractions, min(n_train), n_classes)
     return [
         Run(repeat, fraction, n_labels, method)
-        for repeat, n_rows in enumerate(n_train)
-        for fraction, n_labels in zip(design.fractions, label_counts(design.fractions, n_rows, n_classes), strict=True)
+        for repeat in range(len(n_train))
+        for fraction, n_labels in zip(design.fractions, counts, strict=True)
         for method in design.methods
     ]
+
+
+def group_runs(runs: Sequence[Run], at_once: int) -> list[list[Run]]:
+    """Runs that are carried out together: up to `at_once` repeats of a network at a number of labels.
+
+    Examples
+    --------
+    >>> runs = [Run(repeat, 0.5, 40, method) for repeat in range(3) for method in ("logistic", "scratch")]
+    >>> [[f"{run.method} {run.repeat}" for run in group] for group in group_runs(runs, 2)]
+    [['logistic 0'], ['scratch 0', 'scratch 1'], ['logistic 1'], ['logistic 2'], ['scratch 2']]
+    """
+    groups: dict[tuple[object, ...], list[Run]] = {}
+    for run in runs:
+        part = run.repeat // at_once if METHODS[run.method].network else run.repeat
+        groups.setdefault((run.method, run.fraction, run.n_labels, part), []).append(run)
+    return list(groups.values())
 
 
 def spread_fractions(n_points: int, n_train: int, n_classes: int) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from oligolearn.study.planning import DesignSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
 from oligolearn.study.store import Store
 from oligolearn.study.summary import summarize
+from oligolearn.study.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def label_efficiency(
     *,
     out: str | os.PathLike[str],
     workers: int | None = None,
+    scheduler: str | None = None,
     progress: bool = True,
     command: str = "",
     **settings: Unpack[DesignSettings],
@@ -70,6 +72,8 @@ def label_efficiency(
         Folder for the study: new, empty, or that of the same study.
     workers
         Processes; None for one per processor. They change the time it takes and nothing else.
+    scheduler
+        Address of a Dask scheduler whose workers do the work; they must see `out` under the same path.
     progress
         Show a bar with the time left, in a terminal or in Jupyter.
     command
@@ -96,7 +100,7 @@ def label_efficiency(
     study = plan_study(adata, label, settings, command=command)
     store = Store(out)
     store.open(study.asked, study.about)
-    _carry_out(study, store, workers=workers or os.cpu_count() or 1, progress=progress)
+    _carry_out(study, store, Workers(workers, scheduler), progress=progress)
     return rebuild(out)
 
 
@@ -119,12 +123,12 @@ def rebuild(folder: str | os.PathLike[str]) -> LabelEfficiency:
     return LabelEfficiency(store.results(), summary, store.folder)
 
 
-def _carry_out(study: Study, store: Store, *, workers: int, progress: bool) -> None:
+def _carry_out(study: Study, store: Store, workers: Workers, *, progress: bool) -> None:
     """Do the runs that are not done; the work folder goes when all are."""
     wants_maps = not store.embeddings()
     if not wants_maps and store.finished() >= set(study.runs):
         return
-    cohort = Cohort(store.keep_matrix(study.X), study.labels.codes, study.groups)
+    cohort = Cohort(store.keep_matrix(study.X).resolve(), study.labels.codes, study.groups)
     with progress_bar(shown=progress) as tell:
         execute(study.design, cohort, study.runs, store, workers=workers, on_progress=tell)
     if wants_maps:

@@ -1,8 +1,7 @@
 """Carry out the runs of a study on worker processes; each finished run is kept at once."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -10,18 +9,17 @@ from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from oligolearn.data import ExpressionScaler, top_variance_genes
-from oligolearn.estimators import SelfSupervisedEncoder
+from oligolearn.estimators import SelfSupervisedEncoder, Share
 from oligolearn.estimators.metrics import calibrate, confusion, score_predictions
 from oligolearn.saving import Bundle, is_bundle, load_bundle, save_bundle
-from oligolearn.study.design import Design, Draw, Run, draw_repeat, training_seed
+from oligolearn.study.design import Design, Draw, Run, draw_repeat, group_runs, training_seed
 from oligolearn.study.embedding import map_samples, sample_rows
-from oligolearn.study.methods import METHODS, Task, pretrain
+from oligolearn.study.methods import METHODS, Fitted, Task, pretrain
 from oligolearn.study.store import Store
+from oligolearn.study.workers import Workers, threads
 from oligolearn.training import DivergedError
 
 OnProgress = Callable[[float, float, str], None]
@@ -53,13 +51,16 @@ class Cohort(NamedTuple):
 def execute(
     design: Design,
     cohort: Cohort,
-    runs: Iterable[Run],
+    runs: Sequence[Run],
     store: Store,
     *,
-    workers: int,
+    workers: Workers,
     on_progress: OnProgress | None = None,
 ) -> None:
     """Carry out the runs that `store` does not hold yet.
+
+    A job is a group of runs that are trained together. Jobs do not depend on which runs are done already, so a study
+    that was interrupted ends with the numbers of one that was not.
 
     Parameters
     ----------
@@ -70,43 +71,66 @@ def execute(
     store
         Receives every run when it is finished; pretrained encoders go to its `work` folder.
     workers
-        Number of processes; decides nothing but the time.
+        Who does it; decides nothing but the time.
     on_progress
         Called with ``(work done, all work, what was done)``; work is in arbitrary units.
     """
     finished = store.finished()
-    todo = [run for run in runs if run not in finished]
-    encoders = {(run.repeat, run.method): None for run in todo if METHODS[run.method].objective}
-    missing = [encoder for encoder in encoders if not is_bundle(_encoder_path(store, *encoder))]
-    ready = [run for run in todo if not METHODS[run.method].objective]
-    waiting = [run for run in todo if METHODS[run.method].objective]
-    progress = _Progress(on_progress, len(todo) + _PRETRAINING * len(missing))
-    pretrainings = (joblib.delayed(_pretrain)(design, cohort, *encoder) for encoder in missing)
-    plain = (joblib.delayed(_carry_out)(design, cohort, run) for run in ready)
-    for done in _parallel(chain(plain, pretrainings), workers):
-        if isinstance(done, _Pretrained):
-            save_bundle(_encoder_path(store, done.repeat, done.method), done.bundle)
-            progress.add(_PRETRAINING, f"pretraining {done.method}, repeat {done.repeat + 1}")
-        else:
-            store.add(*done)
-            progress.add(1, _named(done[0]))
+    at_once = store.replicas()
+    jobs = [group for group in group_runs(runs, at_once) if not finished.issuperset(group)]
+    ready = [job for job in jobs if not METHODS[job[0].method].objective]
+    waiting = [job for job in jobs if METHODS[job[0].method].objective]
+    missing = _missing_encoders(store, waiting, at_once, design.repeats)
+    progress = _Progress(on_progress, sum(map(len, jobs)) + _PRETRAINING * sum(len(each) for each, _ in missing))
+    plain = (joblib.delayed(_carry_out)(design, cohort, job) for job in ready)
+    pretrainings = (joblib.delayed(_pretrain)(design, cohort, repeats, method) for repeats, method in missing)
+    for done in workers.carry_out(chain(plain, pretrainings)):
+        for one in done:
+            if isinstance(one, _Pretrained):
+                save_bundle(_encoder_path(store, one.repeat, one.method), one.bundle)
+                progress.add(_PRETRAINING, f"pretraining {one.method}, repeat {one.repeat + 1}")
+            else:
+                _keep(one, store, finished, progress)
     tuned = (
-        joblib.delayed(_carry_out)(design, cohort, run, _encoder_path(store, run.repeat, run.method)) for run in waiting
+        joblib.delayed(_carry_out)(design, cohort, job, [_encoder_path(store, run.repeat, run.method) for run in job])
+        for job in waiting
     )
-    for run, outcome in _parallel(tuned, workers):
+    for done in workers.carry_out(tuned):
+        for one in done:
+            _keep(one, store, finished, progress)
+
+
+def _missing_encoders(
+    store: Store, waiting: Sequence[Sequence[Run]], at_once: int, n_repeats: int
+) -> list[tuple[list[int], str]]:
+    """Groups of repeats, and the method, whose encoders are still to be pretrained."""
+    wanted = {(run.repeat // at_once, run.method) for job in waiting for run in job}
+    groups = [
+        (list(range(part * at_once, min(n_repeats, (part + 1) * at_once))), method) for part, method in sorted(wanted)
+    ]
+    return [
+        (repeats, method)
+        for repeats, method in groups
+        if not all(is_bundle(_encoder_path(store, repeat, method)) for repeat in repeats)
+    ]
+
+
+def _keep(done: tuple[Run, dict[str, Any]], store: Store, finished: set[Run], progress: "_Progress") -> None:
+    run, outcome = done
+    if run not in finished:  # a group is done as a whole, even where only some of it was missing
         store.add(run, outcome)
-        progress.add(1, _named(run))
+    progress.add(1, _named(run))
 
 
-def embed_cohort(design: Design, cohort: Cohort, store: Store, *, workers: int) -> list[dict[str, Any]]:
+def embed_cohort(design: Design, cohort: Cohort, store: Store, *, workers: Workers) -> list[dict[str, Any]]:
     """Maps of the samples of the first repeat: as measured, and as each pretrained encoder sees them."""
     methods = [name for name in design.methods if METHODS[name].objective]
     encoders = [None, *(name for name in methods if is_bundle(_encoder_path(store, 0, name)))]
     jobs = (joblib.delayed(_embed)(design, cohort, name, name and _encoder_path(store, 0, name)) for name in encoders)
-    return list(joblib.Parallel(n_jobs=workers)(jobs))
+    found = {one["name"]: one for one in workers.carry_out(jobs)}
+    return [found[name or "input"] for name in encoders if (name or "input") in found]
 
 
-_PATIENCE = 24 * 3600  # seconds
 _PRETRAINING = 20  # for the progress bar: a pretraining takes about as long as so many other runs
 
 
@@ -132,104 +156,119 @@ def _named(run: Run) -> str:
     return f"{run.method}, {run.n_labels} labels, repeat {run.repeat + 1}"
 
 
-def _parallel(jobs: Iterable[Any], workers: int) -> Iterator[Any]:
-    """Results in the order in which they are finished."""
-    # a worker may wait for the others' long pretrainings: joblib would end it after 5 minutes, with a warning
-    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", idle_worker_timeout=_PATIENCE)
-    yield from parallel(jobs)
-
-
 def _encoder_path(store: Store, repeat: int, method: str) -> Path:
     return store.work / f"{method}-{repeat}"
 
 
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Let torch and the linear algebra libraries use `number` threads: how sums are split decides how they round."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        with threadpool_limits(number):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
 @lru_cache(maxsize=1)
 def _matrix(path: Path) -> NDArray[np.float32]:
-    matrix: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    matrix: NDArray[np.float32] = np.load(path, mmap_mode="c")  # torch wants to be able to write, and never does
     return matrix
 
 
-def _drawn(design: Design, cohort: Cohort, repeat: int) -> tuple[NDArray[np.float32], Draw]:
-    """The matrix, with the genes of this repeat, and its rows."""
+def _drawn(design: Design, cohort: Cohort, repeat: int) -> tuple[Draw, NDArray[np.intp] | None]:
+    """The rows of a repeat, and its genes where not all are used."""
     X = _matrix(cohort.matrix)
     draw = draw_repeat(design, cohort.y, cohort.groups, repeat)
-    if design.top_genes is not None and design.top_genes < X.shape[1]:
-        X = X[:, top_variance_genes(X[draw.split.pretrain], design.top_genes)]
-    return X, draw
+    if design.top_genes is None or design.top_genes >= X.shape[1]:
+        return draw, None
+    return draw, top_variance_genes(X[draw.split.pretrain], design.top_genes)
 
 
-def _pretrain(design: Design, cohort: Cohort, repeat: int, method: str) -> _Pretrained:
-    with _threads(design.threads):
-        X, draw = _drawn(design, cohort, repeat)
+def _seen(cohort: Cohort, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> NDArray[np.float32]:
+    X = _matrix(cohort.matrix)
+    return X[rows] if genes is None else X[np.ix_(rows, genes)]
+
+
+def _hardware(design: Design) -> dict[str, Any]:
+    return {"device": design.device, "precision": design.precision}
+
+
+def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], method: str) -> list[_Pretrained]:
+    with threads(design.threads):
+        drawn = [_drawn(design, cohort, repeat) for repeat in repeats]
         started = time.perf_counter()
-        try:
-            model = pretrain(
-                method, X[draw.split.pretrain], n_classes=cohort.n_classes, seed=draw.seed, settings=design.pretraining
-            )
-        except DivergedError as error:
-            return _Pretrained(repeat, method, Bundle({"error": f"pretraining: {error}"}, {}))
+        models = pretrain(
+            method,
+            _matrix(cohort.matrix),
+            [Share(draw.split.pretrain, genes=genes) for draw, genes in drawn],
+            n_classes=cohort.n_classes,
+            seeds=[draw.seed for draw, _ in drawn],
+            settings={**_hardware(design), **design.pretraining},
+        )
+    seconds = (time.perf_counter() - started) / len(repeats)
+    return [_Pretrained(repeat, method, _bundle(model, seconds)) for repeat, model in zip(repeats, models, strict=True)]
+
+
+def _bundle(model: SelfSupervisedEncoder | DivergedError, seconds: float) -> Bundle:
+    if isinstance(model, DivergedError):
+        return Bundle({"error": f"pretraining: {model}"}, {})
     bundle = model.to_bundle()
-    return _Pretrained(
-        repeat, method, Bundle({**bundle.description, "seconds": time.perf_counter() - started}, bundle.weights)
-    )
+    return Bundle({**bundle.description, "seconds": seconds}, bundle.weights)
 
 
-def _task(
-    design: Design, cohort: Cohort, run: Run, encoder: SelfSupervisedEncoder | None
-) -> tuple[Task, NDArray[np.float32], NDArray[np.integer]]:
-    """What the method of a run may see, and the test rows with their class numbers."""
-    X, draw = _drawn(design, cohort, run.repeat)
-    shown, test = draw.order[: run.n_labels], draw.split.test
-    places = np.searchsorted(draw.split.pretrain, shown)  # training rows are pretraining rows, and these ascend
+def _task(design: Design, cohort: Cohort, run: Run, encoder: SelfSupervisedEncoder | None) -> Task:
+    """What the method of a run may see."""
+    draw, genes = _drawn(design, cohort, run.repeat)
+    rows, shown = draw.split.pretrain, draw.order[: run.n_labels]
+    places = np.searchsorted(rows, shown)  # training rows are pretraining rows, and these ascend
     seed = training_seed(draw.seed, run.n_labels)
-    task = Task(X[draw.split.pretrain], places, cohort.y[shown], seed, design.training, encoder)
-    return task, X[test], cohort.y[test]
+    settings = {**_hardware(design), **design.training}
+    return Task(_matrix(cohort.matrix), rows, genes, places, cohort.y[shown], seed, settings, encoder)
 
 
-def _carry_out(design: Design, cohort: Cohort, run: Run, encoder: Path | None = None) -> tuple[Run, dict[str, Any]]:
-    """Train and test; a training that diverges is an outcome as well."""
-    bundle = None if encoder is None else load_bundle(encoder)
-    if bundle is not None and "error" in bundle.description:
-        return run, {"error": bundle.description["error"]}
-    with _threads(design.threads):
-        task, X, y = _task(design, cohort, run, None if bundle is None else SelfSupervisedEncoder.from_bundle(bundle))
+def _carry_out(
+    design: Design, cohort: Cohort, runs: Sequence[Run], encoders: Sequence[Path] = ()
+) -> list[tuple[Run, dict[str, Any]]]:
+    """Train and test a group of runs; a training that diverges is an outcome as well."""
+    bundles: list[Bundle | None] = [None] * len(runs)
+    if encoders:
+        bundles = [load_bundle(path) for path in encoders]
+    failed = {
+        run: {"error": bundle.description["error"]}
+        for run, bundle in zip(runs, bundles, strict=True)
+        if bundle is not None and "error" in bundle.description
+    }
+    with threads(design.threads):
         started = time.perf_counter()
-        try:
-            model = METHODS[run.method].fit(task)
-        except DivergedError as error:
-            return run, {"error": str(error)}
-        probabilities = model.predict_proba(X)
-        seconds = time.perf_counter() - started
-        return run, {
-            **score_predictions(y, probabilities),
-            "seconds": round(seconds, 3),
-            "seed": task.seed,
-            "confusion": confusion(y, probabilities),
-            "calibration": calibrate(y, probabilities)._asdict(),
-            "diagnosis": [] if bundle is None else bundle.description["pretraining"]["diagnosis"],
+        able = [(run, bundle) for run, bundle in zip(runs, bundles, strict=True) if run not in failed]
+        sources = [None if bundle is None else SelfSupervisedEncoder.from_bundle(bundle) for _, bundle in able]
+        tasks = [_task(design, cohort, run, source) for (run, _), source in zip(able, sources, strict=True)]
+        fitted = METHODS[runs[0].method].fit(tasks) if tasks else []
+        found = {
+            run: _tested(design, cohort, run, one, bundle) for (run, bundle), one in zip(able, fitted, strict=True)
         }
+        seconds = (time.perf_counter() - started) / len(runs)
+    for (run, _), task in zip(able, tasks, strict=True):
+        if "error" not in found[run]:
+            found[run] |= {"seconds": round(seconds, 3), "seed": task.seed}
+    return [(run, (failed | found)[run]) for run in runs]
+
+
+def _tested(design: Design, cohort: Cohort, run: Run, fitted: Fitted, bundle: Bundle | None) -> dict[str, Any]:
+    """Scores of a run on its test rows."""
+    if isinstance(fitted.model, DivergedError):
+        return {"error": str(fitted.model)}
+    draw, genes = _drawn(design, cohort, run.repeat)
+    y = cohort.y[draw.split.test]
+    probabilities = fitted.model.predict_proba(_seen(cohort, draw.split.test, genes))
+    return {
+        **score_predictions(y, probabilities),
+        "confusion": confusion(y, probabilities),
+        "calibration": calibrate(y, probabilities)._asdict(),
+        "diagnosis": [] if bundle is None else bundle.description["pretraining"]["diagnosis"],
+        "trained": fitted.how,
+    }
 
 
 def _embed(design: Design, cohort: Cohort, method: str | None, encoder: Path | None) -> dict[str, Any]:
-    with _threads(design.threads):
-        X, draw = _drawn(design, cohort, 0)
+    with threads(design.threads):
+        draw, genes = _drawn(design, cohort, 0)
         rows = sample_rows(draw.split, cohort.y)
+        values = _seen(cohort, rows, genes)
         if encoder is None:
-            scaler = ExpressionScaler().fit(X[draw.split.pretrain])
-            seen = scaler.transform(X[rows])
+            seen = ExpressionScaler().fit(_seen(cohort, draw.split.pretrain, genes)).transform(values)
         else:
-            seen = SelfSupervisedEncoder.from_bundle(load_bundle(encoder)).transform(X[rows])
+            seen = SelfSupervisedEncoder.from_bundle(load_bundle(encoder)).transform(values)
         held_out = np.isin(rows, draw.split.test)
         return map_samples(seen, rows, held_out, name=method or "input", seed=design.seed)

@@ -1,9 +1,9 @@
 """What a study can compare: each method sees the same rows and the same labels."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,14 @@ from oligolearn.estimators import (
     CollapseWarning,
     FineTunedClassifier,
     SelfSupervisedEncoder,
+    Share,
     SubspaceLogisticRegression,
+    fit_together,
 )
+from oligolearn.training import DivergedError
 
 PROTOTYPES_PER_CLASS = 3  # Laurent (2022), figures 17 and 18
 N_COMPONENTS = 50
-DEVICE = "cpu"  # many workers share a machine, and results must not depend on which of them has a GPU
 
 
 class Task(NamedTuple):
@@ -28,10 +30,14 @@ class Task(NamedTuple):
 
     Attributes
     ----------
-    pretrain
-        Expression of all rows that may be learned from without labels, ``(n_pretrain, n_genes)``.
+    X
+        Expression of the whole cohort, ``(n_samples, n_genes)``; only rows and genes named here may be looked at.
+    rows
+        Numbers of all rows that may be learned from without labels.
+    genes
+        Numbers of the genes; None for all.
     shown
-        Which of these rows have their labels shown, ``(n_labels,)``.
+        Which of `rows` have their labels shown, ``(n_labels,)``.
     labels
         Class numbers of the rows shown.
     seed
@@ -39,15 +45,21 @@ class Task(NamedTuple):
     settings
         Settings of `FineTunedClassifier` that differ from its defaults.
     pretrained
-        The encoder that was pretrained on `pretrain`, for a method that wants one.
+        The encoder that was pretrained on `rows`, for a method that wants one.
     """
 
-    pretrain: NDArray[np.float32]
+    X: NDArray[np.float32]
+    rows: NDArray[np.intp]
+    genes: NDArray[np.intp] | None
     shown: NDArray[np.intp]
     labels: NDArray[np.integer]
     seed: int
     settings: Mapping[str, Any]
     pretrained: SelfSupervisedEncoder | None
+
+    def values(self) -> NDArray[np.float32]:
+        """Rows and genes to learn from, ``(len(rows), n_genes)``."""
+        return self.X[self.rows] if self.genes is None else self.X[np.ix_(self.rows, self.genes)]
 
 
 class Predictor(Protocol):
@@ -59,6 +71,21 @@ class Predictor(Protocol):
         """Probability of each class."""
 
 
+class Fitted(NamedTuple):
+    """What became of a task.
+
+    Attributes
+    ----------
+    model
+        The classifier, or why there is none.
+    how
+        How a network was trained: ``"stacked"``, or ``"one at a time: "`` and the reason. Empty for other methods.
+    """
+
+    model: Predictor | DivergedError
+    how: str = ""
+
+
 class Method(NamedTuple):
     """One row of a comparison.
 
@@ -67,99 +94,125 @@ class Method(NamedTuple):
     title, description
         For readers of the report.
     fit
-        From a task to a fitted classifier.
+        From tasks to fitted classifiers.
     objective
         Name of the pretext objective to pretrain with, or None.
+    network
+        Whether it trains a network, many of which are trained together.
     """
 
     title: str
     description: str
-    fit: Callable[[Task], Predictor]
+    fit: Callable[[Sequence[Task]], list[Fitted]]
     objective: str | None = None
+    network: bool = True
+
+
+def _each(fit: Callable[[Task], Predictor]) -> Callable[[Sequence[Task]], list[Fitted]]:
+    """One task after the other."""
+    return lambda tasks: [Fitted(fit(task)) for task in tasks]
 
 
 def _fit_logistic(task: Task) -> Predictor:
-    scaler = ExpressionScaler().fit(task.pretrain)
+    values = task.values()
+    scaler = ExpressionScaler().fit(values)
     classifier = SubspaceLogisticRegression(random_state=task.seed)
-    classifier.fit(scaler.transform(task.pretrain[task.shown]), task.labels)
+    classifier.fit(scaler.transform(values[task.shown]), task.labels)
     fitted: Predictor = make_pipeline(scaler, classifier)
     return fitted
 
 
 def _fit_pca_logistic(task: Task) -> Predictor:
-    scaler = ExpressionScaler().fit(task.pretrain)
-    n_components = min(N_COMPONENTS, len(task.pretrain) - 1, task.pretrain.shape[1])
-    pca = PCA(n_components, random_state=task.seed).fit(scaler.transform(task.pretrain))
+    values = task.values()
+    scaler = ExpressionScaler().fit(values)
+    n_components = min(N_COMPONENTS, len(values) - 1, values.shape[1])
+    pca = PCA(n_components, random_state=task.seed).fit(scaler.transform(values))
     classifier = SubspaceLogisticRegression(random_state=task.seed)
-    classifier.fit(pca.transform(scaler.transform(task.pretrain[task.shown])), task.labels)
+    classifier.fit(pca.transform(scaler.transform(values[task.shown])), task.labels)
     fitted: Predictor = make_pipeline(scaler, pca, classifier)
     return fitted
 
 
-def _fit_network(task: Task, **settings: Any) -> Predictor:
+def _fit_networks(tasks: Sequence[Task], **settings: Any) -> list[Fitted]:
     """Train on all rows, of which a few have labels."""
-    y = np.full(len(task.pretrain), np.nan)
+    models = [
+        FineTunedClassifier(task.pretrained, random_state=task.seed, **{**task.settings, **settings}) for task in tasks
+    ]
+    found = fit_together(models, tasks[0].X, [Share(task.rows, _labels(task), task.genes) for task in tasks])
+    return [Fitted(cast(Predictor | DivergedError, model), how) for model, how in zip(*found, strict=True)]
+
+
+def _labels(task: Task) -> NDArray[np.floating]:
+    """Labels of all rows, NaN where they are not shown."""
+    y = np.full(len(task.rows), np.nan)
     y[task.shown] = task.labels
-    chosen = {"device": DEVICE, **task.settings, **settings}
-    model = FineTunedClassifier(task.pretrained, random_state=task.seed, **chosen)
-    return model.fit(task.pretrain, y)
+    return y
 
 
 METHODS: dict[str, Method] = {
     "logistic": Method(
         "logistic regression",
         "L2-regularised logistic regression on all genes, its strength chosen by cross-validation on the labelled rows",
-        _fit_logistic,
+        _each(_fit_logistic),
+        network=False,
     ),
     "pca-logistic": Method(
         "PCA + logistic regression",
         f"the first {N_COMPONENTS} principal components of all training rows, then logistic regression",
-        _fit_pca_logistic,
+        _each(_fit_pca_logistic),
+        network=False,
     ),
     "scratch": Method(
         "network from scratch",
         "the same network as the pretrained ones, trained on the labelled rows alone",
-        _fit_network,
+        _fit_networks,
     ),
     "untrained": Method(
         "untrained encoder",
         "the network's random initial weights, kept, with a trained output layer: what the architecture gives for free",
-        partial(_fit_network, frozen_layers=None),
+        partial(_fit_networks, frozen_layers=None),
     ),
     "swav": Method(
         "SwAV pretraining",
         "the network pretrained with SwAV on all training rows without labels, then trained on the labelled rows",
-        _fit_network,
+        _fit_networks,
         objective="swav",
     ),
 }
 
 
 def pretrain(
-    method: str, X: NDArray[np.float32], *, n_classes: int, seed: int, settings: Mapping[str, Any]
-) -> SelfSupervisedEncoder:
-    """Pretrain the encoder that `method` starts from.
+    method: str,
+    X: NDArray[np.float32],
+    shares: Sequence[Share],
+    *,
+    n_classes: int,
+    seeds: Sequence[int],
+    settings: Mapping[str, Any],
+) -> list[SelfSupervisedEncoder | DivergedError]:
+    """Pretrain the encoders that `method` starts from, as replicas.
 
     Parameters
     ----------
     method
         Name in `METHODS`, one with an objective.
     X
-        Rows to pretrain on, ``(n_pretrain, n_genes)``.
+        Expression of the whole cohort.
+    shares
+        Rows and genes that each encoder is pretrained on.
     n_classes
         SwAV gets three prototypes for each.
-    seed
-        Of the training.
+    seeds
+        Of the trainings.
     settings
         Settings of `SelfSupervisedEncoder` that differ from the study's.
     """
-    n_prototypes = max(2, min(PROTOTYPES_PER_CLASS * n_classes, len(X) // 2))
-    options = {"n_prototypes": n_prototypes, **(settings.get("objective_options") or {})}
-    model = SelfSupervisedEncoder(
-        METHODS[method].objective or method,
-        random_state=seed,
-        **{"device": DEVICE, **settings, "objective_options": options},
-    )
+    models = []
+    for share, seed in zip(shares, seeds, strict=True):
+        n_prototypes = max(2, min(PROTOTYPES_PER_CLASS * n_classes, len(share.rows) // 2))
+        options = {"n_prototypes": n_prototypes, **(settings.get("objective_options") or {})}
+        objective = METHODS[method].objective or method
+        models.append(SelfSupervisedEncoder(objective, random_state=seed, **{**settings, "objective_options": options}))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the diagnosis is kept with the run
-        return model.fit(X)
+        return cast(list[SelfSupervisedEncoder | DivergedError], fit_together(models, X, shares).models)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import anndata as ad
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from oligolearn.data import (
@@ -19,10 +20,14 @@ from oligolearn.data import (
     sample_warnings,
 )
 from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder, versions
+from oligolearn.estimators.building import resolve, resolve_device
+from oligolearn.nn import ENCODERS
 from oligolearn.study.design import Design, Draw, Run, draw_repeat, plan_runs, spread_fractions
 from oligolearn.study.methods import METHODS, PROTOTYPES_PER_CLASS
+from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_for_replicas
 
 DEFAULT_POINTS = 10
+MOST_ON_CPU = 8
 _PRETRAINING_SETTINGS = ("view", "view_options", "epochs", "min_steps", "batch_size", "learning_rate", "weight_decay")
 _NETWORK_SETTINGS = (
     "encoder",
@@ -55,6 +60,8 @@ class DesignSettings(TypedDict, total=False):
     pretraining: dict[str, Any]
     training: dict[str, Any]
     threads: int
+    device: str
+    precision: str
 
 
 class Study(NamedTuple):
@@ -125,6 +132,7 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
     notes = [*map(str, read.get("notes", [])), *labels.notes, *([grouping] if grouping else []), *prepared.notes]
     if design.top_genes is not None:
         notes.append(f"In each repeat, the {design.top_genes:,} genes that vary most in the training rows were kept.")
+    at_once = replicas_at_once(design, len(prepared.X), prepared.X.shape[1])
     asked = {**design.as_dict(), "data": _fingerprint(prepared, labels, groups)}
     about = {
         "title": f"Label efficiency of {label} in {file}",
@@ -133,6 +141,7 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
         "settings": _settings(design, len(labels.classes)),
         "data": {**_describe_data(prepared, labels, design, notes), "file": file, "fingerprint": asked["data"]},
         "warnings": sample_warnings(adata, label, group),
+        "replicas": at_once,
         **_describe_draws(draws, runs, labels),
     }
     return Study(design, prepared.X, list(map(str, adata.obs_names)), labels, groups, runs, asked, about)
@@ -145,7 +154,27 @@ def _design(label: str, labels: Labels, settings: DesignSettings) -> Design:
     if fractions is None:
         n_train = round(0.7 * int((labels.codes >= 0).sum()))
         fractions = spread_fractions(settings.get("points", DEFAULT_POINTS), n_train, len(labels.classes))
+    device = resolve_device(settings.get("device", "cpu"))
+    chosen["device"] = str(device)
+    chosen["precision"] = resolve_precision(settings.get("precision", "auto"), device)
     return Design(label=label, fractions=tuple(map(float, fractions)), **chosen)
+
+
+def replicas_at_once(design: Design, n_rows: int, n_genes: int) -> int:
+    """How many networks a study trains together: from the memory at hand, and on a CPU from what pays.
+
+    On a CPU more than 8 bring little, groups of equal size keep all workers busy, and large networks are as fast one
+    at a time.
+    """
+    network = FineTunedClassifier(**design.training).get_params(deep=False)
+    with torch.device("meta"):
+        encoder = resolve("encoder", network["encoder"], ENCODERS)(n_genes, **(network["encoder_options"] or {}))
+    room = room_for_replicas(encoder, network["batch_size"] * n_genes, torch.device(design.device))
+    if design.device == "cpu":
+        if sum(p.numel() for p in encoder.parameters()) > LARGEST_STACKED_ON_CPU:
+            return 1
+        room = min(room, MOST_ON_CPU, max(1, -(-design.repeats // 2)))
+    return -(-design.repeats // -(-design.repeats // room))
 
 
 def _fingerprint(prepared: Prepared, labels: Labels, groups: NDArray[np.int64] | None) -> str:
@@ -177,7 +206,12 @@ def _settings(design: Design, n_classes: int) -> dict[str, Any]:
         shown |= {f"pretraining: {name}": encoder[name] for name in _PRETRAINING_SETTINGS}
         shown["pretraining: prototypes"] = f"{PROTOTYPES_PER_CLASS} per class"
         shown |= {f"pretraining: {name}": value for name, value in (encoder["objective_options"] or {}).items()}
-    return {**shown, "threads per training": design.threads}
+    return {
+        **shown,
+        "threads per training": design.threads,
+        "device": design.device,
+        "precision of products": design.precision,
+    }
 
 
 def _describe_data(prepared: Prepared, labels: Labels, design: Design, notes: list[str]) -> dict[str, Any]:

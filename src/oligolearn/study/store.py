@@ -29,12 +29,15 @@ class Store:
     ----------
     folder
         Made if it is not there.
+    what, file
+        What the folder holds, in a word, and the file that says what was asked.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, what: str = "study", file: str = "study.json") -> None:
         self.folder = Path(folder)
         self.work = self.folder / "work"
-        self._asked = self.folder / "study.json"
+        self._what = what
+        self._asked = self.folder / file
         self._runs = self.folder / "runs.jsonl"
         self._embeddings = self.folder / "embeddings.json"
 
@@ -59,7 +62,7 @@ class Store:
         if self._asked.exists():
             self._check_same(asked)
         elif self.folder.exists() and any(self.folder.iterdir()):
-            raise FileExistsError(f"{self.folder} exists and is not a study; choose another --out or empty it")
+            raise FileExistsError(f"{self.folder} exists and is not a {self._what}; choose another --out or empty it")
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._asked.exists():
             write_json(self._asked, {"asked": asked, "about": about})
@@ -74,8 +77,8 @@ class Store:
         ]
         if differences:
             raise ValueError(
-                f"{self.folder} holds another study: {'; '.join(differences)}; repeat its command to go on with it, or "
-                "choose another --out"
+                f"{self.folder} holds another {self._what}: {'; '.join(differences)}; repeat its command to go "
+                "on with it, or choose another --out"
             )
 
     def _cut_torn_line(self) -> None:
@@ -95,11 +98,15 @@ class Store:
             If the folder holds no study.
         """
         if not self._asked.exists():
-            raise FileNotFoundError(f"{self.folder} holds no study: expected {self._asked.name} in it")
+            raise FileNotFoundError(f"{self.folder} holds no {self._what}: expected {self._asked.name} in it")
         description: dict[str, Any] = _parsed(self._asked, self._asked.read_text(encoding="utf-8"))
         if not {"asked", "about"} <= description.keys():
-            raise ValueError(f"{self._asked} does not describe a study; use another --out")
+            raise ValueError(f"{self._asked} does not describe a {self._what}; use another --out")
         return description
+
+    def replicas(self) -> int:
+        """How many networks the study trains together: as it was when the study started, whoever goes on with it."""
+        return int(self.describe()["about"].get("replicas", 1))
 
     def add(self, run: Run, outcome: Mapping[str, Any]) -> None:
         """Write a finished run to the disk."""

@@ -1,0 +1,366 @@
+"""Which settings a tuning searches, in which ranges, and how a user says so."""
+
+import difflib
+import inspect
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder
+from oligolearn.nn import ENCODERS
+from oligolearn.pretext import OBJECTIVES
+from oligolearn.study.methods import METHODS
+from oligolearn.views import VIEWS
+
+Value = int | float | str
+
+
+class Range(NamedTuple):
+    """Numbers from `low` to `high`, both included; `log` spreads them evenly on a logarithmic scale."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.low:g}:{self.high:g}{':log' if self.log else ''}"
+
+
+class Choices(NamedTuple):
+    """A few values; a single one fixes the setting."""
+
+    values: tuple[Value, ...]
+
+    def __str__(self) -> str:
+        return "|".join(map(str, self.values))
+
+
+class Setting(NamedTuple):
+    """One setting that can be searched.
+
+    Attributes
+    ----------
+    place
+        Where the estimators take it: ``("training", "dropout")`` is `dropout` of `FineTunedClassifier`,
+        ``("pretraining", "view_options", "share")`` the view option `share` of `SelfSupervisedEncoder`.
+    searched
+        Range or choices searched unless the user says otherwise; None for one that is searched on demand only.
+    limits
+        Smallest and largest value that makes sense.
+    kind
+        ``int``, ``float``, or ``str`` for units of layers such as ``"512,256"``.
+    """
+
+    place: tuple[str, ...]
+    searched: Range | Choices | None
+    limits: tuple[float, float]
+    kind: type = float
+
+
+Space = dict[str, Range | Choices]
+
+_POSITIVE = (1e-12, math.inf)
+_COUNT = (1, math.inf)
+_LAYERS = "layers"
+SETTINGS: dict[str, Setting] = {
+    _LAYERS: Setting(
+        ("training", "encoder_options", "hidden"), Choices(("512,256,128", "256,128", "128,64", "128")), _COUNT, str
+    ),
+    "learning_rate": Setting(("training", "learning_rate"), Range(1e-4, 1e-2, log=True), _POSITIVE),
+    "batch_size": Setting(("training", "batch_size"), Choices((16, 32, 64, 128)), _COUNT, int),
+    "dropout": Setting(("training", "dropout"), Range(0.0, 0.6), (0.0, 0.95)),
+    "weight_decay": Setting(("training", "weight_decay"), Range(1e-5, 0.1, log=True), (0.0, math.inf)),
+    "epochs": Setting(("training", "epochs"), Range(10, 100, log=True), _COUNT, int),
+    "pretraining_learning_rate": Setting(("pretraining", "learning_rate"), Range(1e-4, 1e-2, log=True), _POSITIVE),
+    "pretraining_batch_size": Setting(("pretraining", "batch_size"), Choices((32, 64, 128, 256)), (2, math.inf), int),
+    "pretraining_epochs": Setting(("pretraining", "epochs"), None, _COUNT, int),
+    "pretraining_weight_decay": Setting(("pretraining", "weight_decay"), None, (0.0, math.inf)),
+    "mask_share": Setting(("pretraining", "view_options", "share"), Range(0.1, 0.9), (0.0, 1.0)),
+    "n_prototypes": Setting(
+        ("pretraining", "objective_options", "n_prototypes"), Range(4, 128, log=True), (2, math.inf), int
+    ),
+    "epsilon": Setting(("pretraining", "objective_options", "epsilon"), Range(0.02, 0.2, log=True), _POSITIVE),
+    "temperature": Setting(("pretraining", "objective_options", "temperature"), Range(0.05, 0.5, log=True), _POSITIVE),
+    "transfer_layers": Setting(("training", "transfer_layers"), Range(1, 3), (0, math.inf), int),
+    "frozen_layers": Setting(("training", "frozen_layers"), Range(0, 2), (0, math.inf), int),
+}
+_NEEDS_PRETRAINING = ("transfer_layers", "frozen_layers")
+
+
+def tunable_methods() -> list[str]:
+    """Methods whose settings can be searched: the network from scratch, and all that pretrain."""
+    return [name for name, method in METHODS.items() if name == "scratch" or method.objective]
+
+
+def settings_of(method: str) -> dict[str, Setting]:
+    """Settings that a method has.
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown or has nothing to tune.
+
+    Examples
+    --------
+    >>> list(settings_of("scratch"))
+    ['layers', 'learning_rate', 'batch_size', 'dropout', 'weight_decay', 'epochs']
+    """
+    if method not in tunable_methods():
+        raise ValueError(f"method must be one of {', '.join(tunable_methods())} to be tuned, found {method!r}")
+    objective = METHODS[method].objective
+    return {name: setting for name, setting in SETTINGS.items() if _belongs(name, setting, objective)}
+
+
+def _belongs(name: str, setting: Setting, objective: str | None) -> bool:
+    if objective is None:
+        return setting.place[0] == "training" and name not in _NEEDS_PRETRAINING
+    if "objective_options" in setting.place:
+        return setting.place[-1] in _parameters(OBJECTIVES[objective])
+    return True
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
+
+
+def search_space(method: str, asked: Sequence[str] = (), *, given: Mapping[str, Any] | None = None) -> Space:
+    """Settings to search, with their ranges.
+
+    Parameters
+    ----------
+    method
+        Name in `METHODS`.
+    asked
+        ``"name=low:high"``, ``"name=low:high:log"`` or ``"name=a|b|c"``, one or several separated by commas. They
+        replace the ranges searched by default.
+    given
+        ``{"pretraining": ..., "training": ...}``: settings that are fixed, and so not searched.
+
+    Raises
+    ------
+    ValueError
+        If a name or a range cannot be used; says which there are.
+
+    Examples
+    --------
+    >>> space = search_space("scratch", ["dropout=0:0.3,layers=64,32|64"])
+    >>> str(space["dropout"]), str(space["layers"]), str(space["batch_size"])
+    ('0:0.3', '64,32|64', '16|32|64|128')
+    """
+    settings = settings_of(method)
+    fixed = {name for name, setting in settings.items() if value_at(given or {}, setting.place) is not None}
+    space = {
+        name: setting.searched
+        for name, setting in settings.items()
+        if setting.searched is not None and name not in fixed
+    }
+    seen: set[str] = set()
+    for name, text in _items(asked):
+        if name not in settings:
+            raise ValueError(_unknown(name, method, settings))
+        if name in seen:
+            raise ValueError(f"--search names {name} twice; give one range")
+        if name in fixed:
+            raise ValueError(f"--search names {name}, which is fixed by another option; leave one of the two out")
+        seen.add(name)
+        space[name] = _parsed(name, text, settings[name])
+    return {name: space[name] for name in settings if name in space}
+
+
+def _items(asked: Iterable[str]) -> list[tuple[str, str]]:
+    items = []
+    for part in asked:
+        for item in re.split(r",(?=\s*\w+\s*=)", part):  # the commas of layers=512,256|128 stay
+            name, equals, text = (word.strip() for word in item.partition("="))
+            if not (name and equals and text):
+                raise ValueError(f"--search takes name=low:high, name=low:high:log or name=a|b|c, found {item!r}")
+            items.append((name, text))
+    return items
+
+
+def _unknown(name: str, method: str, settings: Mapping[str, Setting]) -> str:
+    close = difflib.get_close_matches(name, settings, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"--search: {method} has no setting {name!r}; it has {', '.join(settings)}{hint}"
+
+
+def _parsed(name: str, text: str, setting: Setting) -> Range | Choices:
+    if ":" not in text:
+        values = tuple(_value(name, part, setting) for part in text.split("|"))
+        if len(set(values)) < len(values):
+            raise ValueError(f"--search {name} names a choice twice: {text}")
+        return Choices(values)
+    if setting.kind is str:
+        raise ValueError(f"--search {name} takes choices such as {name}=512,256|128, found the range {text!r}")
+    low_text, _, rest = text.partition(":")
+    high_text, colon, scale = rest.partition(":")
+    if colon and scale.strip() != "log":
+        raise ValueError(f"--search {name} takes low:high or low:high:log, found {text!r}")
+    low, high = (float(_value(name, part, setting)) for part in (low_text, high_text))
+    if low >= high:
+        raise ValueError(f"--search {name} needs a low end below its high end, found {text!r}")
+    if colon and low <= 0:
+        raise ValueError(f"--search {name} cannot be spread on a log scale from {low:g}; start above 0")
+    return Range(low, high, log=bool(colon))
+
+
+def _value(name: str, text: str, setting: Setting) -> Value:
+    """One value, checked."""
+    text = text.strip()
+    expected = {int: "whole numbers", float: "numbers", str: "layers such as 512,256"}[setting.kind]
+    try:
+        numbers = [int(part) for part in text.split(",")] if setting.kind is str else [setting.kind(text)]
+    except ValueError:
+        raise ValueError(f"--search {name} takes {expected}, found {text!r}") from None
+    low, high = setting.limits
+    if not all(low <= number <= high and math.isfinite(number) for number in numbers):
+        upper = "" if math.isinf(high) else f" and at most {high:g}"
+        lower = "above 0" if setting.limits == _POSITIVE else f"at least {low:g}"
+        raise ValueError(f"--search {name} must be {lower}{upper}, found {text}")
+    return ",".join(map(str, numbers)) if setting.kind is str else numbers[0]
+
+
+def is_whole(name: str) -> bool:
+    """Whether a setting takes whole numbers."""
+    return SETTINGS[name].kind is int
+
+
+def value_at(settings: Mapping[str, Any], place: Sequence[str]) -> Any:
+    """What nested settings say at a place, or None."""
+    for part in place:
+        settings = (settings or {}).get(part)  # type: ignore[assignment]
+    return settings
+
+
+def estimator_settings(
+    values: Mapping[str, Value], given: Mapping[str, Mapping[str, Any]], *, pretrains: bool
+) -> dict[str, dict[str, Any]]:
+    """Settings of the estimators, from values by name.
+
+    Numbers of layers beyond those that there are mean all; a layer that is not taken over is not frozen either.
+
+    Parameters
+    ----------
+    values
+        By name in `SETTINGS`.
+    given
+        ``{"pretraining": ..., "training": ...}``: settings of all trials.
+    pretrains
+        Whether the layers belong to the pretrained encoder.
+
+    Returns
+    -------
+    dict
+        ``{"pretraining": ..., "training": ...}``, as `label_efficiency` takes them.
+
+    Examples
+    --------
+    >>> settings = estimator_settings({"layers": "64,32", "dropout": 0.2}, {}, pretrains=False)
+    >>> settings["training"]
+    {'encoder_options': {'hidden': [64, 32]}, 'dropout': 0.2}
+    """
+    settings: dict[str, dict[str, Any]] = {part: _copied(given.get(part, {})) for part in ("pretraining", "training")}
+    for name, value in values.items():
+        _put(settings, SETTINGS[name].place, _units(value) if name == _LAYERS else value)
+    if pretrains:  # the encoder is built once, by pretraining; `study` builds its other networks by the same option
+        hidden = settings["training"].get("encoder_options") or {}
+        if hidden:
+            settings["pretraining"]["encoder_options"] = {
+                **settings["pretraining"].get("encoder_options", {}),
+                **hidden,
+            }
+        _limit_layers(settings)
+    return settings
+
+
+def _copied(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
+
+
+def _put(settings: dict[str, Any], place: Sequence[str], value: Any) -> None:
+    for part in place[:-1]:
+        settings[part] = settings.get(part) or {}
+        settings = settings[part]
+    settings[place[-1]] = value
+
+
+def _units(value: Value) -> list[int]:
+    return [int(part) for part in str(value).split(",")]
+
+
+def _limit_layers(settings: dict[str, dict[str, Any]]) -> None:
+    hidden = value_at(settings, ("pretraining", "encoder_options", "hidden"))
+    name = settings["pretraining"].get("encoder", "mlp")
+    if hidden is None and isinstance(name, str) and "hidden" in _parameters(ENCODERS[name]):
+        hidden = _parameters(ENCODERS[name])["hidden"].default
+    training = settings["training"]
+    transferred = len(hidden) if hidden is not None else math.inf
+    if training.get("transfer_layers") is not None:
+        transferred = training["transfer_layers"] = min(training["transfer_layers"], transferred)
+    if training.get("frozen_layers") is not None:
+        training["frozen_layers"] = min(training["frozen_layers"], transferred)
+
+
+def shown_value(name: str, settings: Mapping[str, Any], method: str) -> Value:
+    """The value of a setting as a user reads it; that of the estimators where `settings` give none."""
+    place = SETTINGS[name].place
+    value = value_at(settings, place)
+    objective = METHODS[method].objective
+    if value is None:
+        if "encoder_options" in place:
+            owner: Callable[..., Any] = ENCODERS["mlp"]
+        elif "view_options" in place:
+            owner = VIEWS["masking"]
+        elif "objective_options" in place and objective:
+            owner = OBJECTIVES[objective]
+        else:
+            owner = FineTunedClassifier if place[0] == "training" else SelfSupervisedEncoder
+        value = _parameters(owner)[place[-1]].default
+    if value is None:
+        return "all" if name == "transfer_layers" else "automatic"
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+_PRETRAIN_OPTIONS = {
+    _LAYERS: "--layers",
+    "pretraining_epochs": "--epochs",
+    "pretraining_batch_size": "--batch-size",
+    "pretraining_learning_rate": "--learning-rate",
+    "mask_share": "--mask-share",
+    "n_prototypes": "--prototypes",
+}
+_TRAIN_OPTIONS = {
+    _LAYERS: "--layers",
+    "epochs": "--epochs",
+    "batch_size": "--batch-size",
+    "learning_rate": "--learning-rate",
+    "transfer_layers": "--transfer-layers",
+    "frozen_layers": "--freeze-layers",
+}
+
+
+def command_options(
+    settings: Mapping[str, Any], method: str
+) -> tuple[dict[str, list[str]], dict[str, dict[str, Value]]]:
+    """Options of `oligolearn pretrain` and `train` that say the settings, and those settings that have no option.
+
+    Returns
+    -------
+    tuple
+        Words by verb, in the order in which they are typed; and what only Python can be told, by part.
+    """
+    verbs: dict[str, list[str]] = {"pretrain": [], "train": []} if METHODS[method].objective else {"train": []}
+    rest: dict[str, dict[str, Value]] = {}
+    for name, setting in settings_of(method).items():
+        if value_at(settings, setting.place) is None:
+            continue
+        value = shown_value(name, settings, method)
+        placed = False
+        for verb, options in (("pretrain", _PRETRAIN_OPTIONS), ("train", _TRAIN_OPTIONS)):
+            if verb in verbs and name in options and not (name == _LAYERS and verb == "train" and "pretrain" in verbs):
+                verbs[verb] += [options[name], f"{value:.6g}" if isinstance(value, float) else str(value)]
+                placed = True
+        if not placed:
+            rest.setdefault(setting.place[0], {})[name] = value
+    return verbs, rest

@@ -1,0 +1,342 @@
+"""Search for settings on validation samples, and one test at the end."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict, Unpack, cast
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from oligolearn.data import read_expression
+from oligolearn.saving import write_json
+from oligolearn.study.execute import Cohort
+from oligolearn.study.methods import METHODS
+from oligolearn.study.planning import DesignSettings, Study, plan_study
+from oligolearn.study.progress import progress_bar
+from oligolearn.study.search_space import (
+    Space,
+    Value,
+    command_options,
+    estimator_settings,
+    search_space,
+    settings_of,
+    shown_value,
+)
+from oligolearn.study.store import Store
+from oligolearn.study.trials import Trial, Trials, check_storage, open_trials, sqlite_url, storage_name
+from oligolearn.study.trying import (
+    Bench,
+    Outcome,
+    balanced_accuracies,
+    default_settings,
+    difference_interval,
+    try_all,
+)
+from oligolearn.study.workers import Workers
+from oligolearn.writing import write_text
+
+AT_ONCE = 8
+METRIC = "balanced accuracy"
+_DEFAULT, _TEST = "default", "test"
+Settings = dict[str, dict[str, Any]]
+Tell = Callable[[float, float, str], None] | None
+
+
+class TuningSettings(TypedDict, total=False):
+    """Settings of a tuning, by name; those that are not here mean what they do in `Design`."""
+
+    method: str
+    trials: int
+    at_once: int
+    test: bool
+    search: Sequence[str]
+    fraction: float
+    repeats: int
+    group: str | None
+    seed: int
+    min_class_size: int | None
+    normalize: str
+    max_missing: float
+    top_genes: int | None
+    pretraining: dict[str, Any]
+    training: dict[str, Any]
+    threads: int
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A finished tuning.
+
+    Attributes
+    ----------
+    trials
+        A row for each trial: number, value, state, seconds, and a column for each setting.
+    best
+        What `best.json` holds: the best settings as `label_efficiency` takes them, and the scores.
+    folder
+        Where `trials.csv` and `best.json` lie.
+    """
+
+    trials: pd.DataFrame
+    best: dict[str, Any]
+    folder: Path
+
+
+class _Plan(NamedTuple):
+    bench: Bench
+    study: Study
+    space: Space
+    default: Settings
+    at_once: int
+    n_trials: int
+
+    @property
+    def total(self) -> int:
+        """Choices of settings to train, the default ones included."""
+        return self.n_trials + 1
+
+    def settings(self, values: Mapping[str, Value]) -> Settings:
+        """Settings of the estimators for the values of a trial."""
+        given = {"pretraining": self.bench.design.pretraining, "training": self.bench.design.training}
+        return estimator_settings(values, given, pretrains=METHODS[self.bench.method].objective is not None)
+
+
+def tune(
+    data: str | os.PathLike[str] | ad.AnnData,
+    label: str,
+    *,
+    out: str | os.PathLike[str],
+    storage: str | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    **settings: Unpack[TuningSettings],
+) -> Tuning:
+    """Search the settings of a method on the validation samples of one split, and test the best once.
+
+    The labelled samples are split 70/15/15 as in `label_efficiency`, once. Each trial is trained on the training
+    samples in every repeat, which differ in their seeds, and scored by its mean balanced accuracy on the validation
+    samples. When all trials are done, the best settings and the default ones are tested on the test samples, for the
+    only time. Every trial is kept at once: the same call goes on where an interrupted one stopped, and a call with
+    more trials continues it (the test, once made, is not repeated).
+
+    Parameters
+    ----------
+    data
+        File, or samples as `read_expression` gives them.
+    label
+        Column of `obs` with the classes; empty where a sample is unlabelled.
+    out
+        Folder for the tuning: new, empty, or that of the same tuning.
+    storage
+        Database URL, such as ``postgresql+psycopg://user:password@host/database``; None for SQLite in `out`.
+    workers
+        Processes; None for one per processor. They change the time it takes and nothing else.
+    progress
+        Show a bar with the time left, in a terminal or in Jupyter.
+    **settings
+        `method` (default ``"swav"``); `trials` (50), their number; `at_once` (8) of them are proposed together, from
+        what is known of the earlier ones; `test` (True), False to leave the test for a later call; `search`, ranges as
+        in `search_space`; `fraction` (1.0) of the training labels to show; `repeats` (3); the others as in `Design`:
+        what `pretraining` and `training` fix is not searched.
+
+    Returns
+    -------
+    Tuning
+
+    Raises
+    ------
+    ValueError
+        If the data or the settings cannot be used, `out` holds another tuning, or Optuna or the driver of the
+        database is not installed; the message says how to mend it.
+    ConnectionError
+        If the database cannot be reached.
+
+    Examples
+    --------
+    >>> from oligolearn.study import tune
+    >>> tuned = tune("cohort.h5ad", "subtype", out="tuned", trials=40)  # doctest: +SKIP
+    >>> tuned.best["training"]  # doctest: +SKIP
+    """
+    check_storage(storage)
+    search = settings.get("search", ())
+    given = {"pretraining": settings.get("pretraining", {}), "training": settings.get("training", {})}
+    space = search_space(settings.get("method", "swav"), search, given=given)
+    adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=label)
+    study = _plan_study(adata, label, settings)
+    store = Store(out, what="tuning", file="tune.json")
+    asked = _asked(study, space, settings)
+    store.open({**asked, "storage": storage_name(storage)}, study.about)
+    plan = _plan(study, store, space, settings)
+    url = storage or sqlite_url(store.folder / "tune.db")
+    hands = Workers(workers if study.design.device == "cpu" else 1)
+    with (
+        open_trials(url, _name(asked), space, seed=study.design.seed, at_once=plan.at_once) as trials,
+        progress_bar(shown=progress) as tell,
+    ):
+        _search(plan, trials, workers=hands, tell=tell)
+        if settings.get("test", True) and trials.note(_TEST) is None:
+            trials.keep_note(_TEST, _test(plan, trials, workers=hands))
+        best = _conclude(plan, trials)
+        table = _table(trials.finished(), space)
+    store.clear_work()
+    write_text(store.folder / "trials.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_json(store.folder / "best.json", best)
+    return Tuning(table, best, store.folder)
+
+
+def _plan_study(adata: ad.AnnData, label: str, settings: TuningSettings) -> Study:
+    for name, value in (("trials", settings.get("trials", 1)), ("at_once", settings.get("at_once", 1))):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, found {value}")
+    own = {"method", "trials", "at_once", "test", "search", "fraction"}
+    chosen = {
+        "repeats": 3,
+        **{name: value for name, value in settings.items() if name not in own},
+        "methods": (settings.get("method", "swav"),),
+        "fractions": (settings.get("fraction", 1.0),),
+        "split": "fixed",  # with new splits, what is tested on would have been trained and validated on
+    }
+    return plan_study(adata, label, cast(DesignSettings, chosen))
+
+
+def _asked(study: Study, space: Space, settings: TuningSettings) -> dict[str, Any]:
+    """What decides the trials; their number is not part of it, so that a tuning can be continued."""
+    return {
+        **study.asked,
+        "search": {name: str(searched) for name, searched in space.items()},
+        "at_once": settings.get("at_once", AT_ONCE),
+    }
+
+
+def _name(asked: Mapping[str, Any]) -> str:
+    """Name of the tuning in a database that may hold many: another design or other data get another."""
+    return f"oligolearn-{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
+def _plan(study: Study, store: Store, space: Space, settings: TuningSettings) -> _Plan:
+    cohort = Cohort(store.keep_matrix(study.X), study.labels.codes, study.groups)
+    bench = Bench(study.design, cohort, study.runs[0].n_labels)
+    default = default_settings(study.design, cohort.n_classes, len(bench.rows("pretrain")))
+    at_once, n_trials = settings.get("at_once", AT_ONCE), settings.get("trials", 50)
+    return _Plan(bench, study, space, default, at_once, n_trials)
+
+
+def _search(plan: _Plan, trials: Trials, *, workers: Workers, tell: Tell) -> None:
+    """Try group after group, the default settings beside the first."""
+    y = plan.bench.cohort.y[plan.bench.rows("validation")]
+    while (group := trials.propose(plan.n_trials)) or trials.note(_DEFAULT) is None:
+        choices = [plan.settings(values) for values in group.values()]
+        if trials.note(_DEFAULT) is None:
+            choices.append(plan.default)
+        done = len(trials.finished())
+        outcomes: dict[int, Outcome] = {}
+        for i, outcome in try_all(plan.bench, choices, "validation", workers=workers):
+            outcomes[i] = outcome
+            if tell is not None:
+                tell(done + len(outcomes), plan.total, f"trials {done + 1} to {done + len(group)}")
+        if trials.note(_DEFAULT) is None:
+            trials.keep_note(_DEFAULT, _scored(outcomes[len(group)], y))
+        for i, (number, values) in enumerate(group.items()):
+            scored = _scored(outcomes[i], y)
+            trials.tell(Trial(number, values, **scored))
+
+
+def _scored(outcome: Outcome, y: Any) -> dict[str, Any]:
+    scores = [] if outcome.predicted is None else balanced_accuracies(y, outcome.predicted)
+    value = float(np.mean(scores)) if scores else None
+    return {"value": value, "scores": scores, "seconds": round(outcome.seconds, 3), "error": outcome.error}
+
+
+def _best(plan: _Plan, trials: Trials) -> Trial | None:
+    """The first of the best trials; None where none is better than the default settings.
+
+    Raises
+    ------
+    ValueError
+        If all trainings diverged.
+    """
+    default = (trials.note(_DEFAULT) or {}).get("value")
+    complete = [trial for trial in trials.finished() if trial.value is not None]
+    if not complete and default is None:
+        raise ValueError("every training diverged, that with the default settings too; search smaller learning rates")
+    best = max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
+    return None if best is None or (default is not None and best.value is not None and best.value <= default) else best
+
+
+def _test(plan: _Plan, trials: Trials, *, workers: Workers) -> dict[str, Any]:
+    """Scores on the test samples, of the default settings and of the best if they are others."""
+    best = _best(plan, trials)
+    choices = [plan.default] if best is None else [plan.default, plan.settings(best.values)]
+    outcomes = dict(try_all(plan.bench, choices, "test", workers=workers))
+    rows = plan.bench.rows("test")
+    y, groups = plan.bench.cohort.y[rows], plan.bench.cohort.groups
+    scores = [_scored(outcomes[i], y)["scores"] for i in range(len(choices))]
+    one, other = outcomes[len(choices) - 1].predicted, outcomes[0].predicted
+    tested: dict[str, Any] = {
+        "n_trials": len(trials.finished()),
+        "n_samples": len(rows),
+        "trial": None if best is None else best.number,
+        "default": scores[0],
+        "best": scores[-1],
+    }
+    if best is not None and one is not None and other is not None:
+        units = None if groups is None else groups[rows]
+        tested["interval"] = difference_interval(y, one, other, units, seed=plan.bench.design.seed)
+    return tested
+
+
+def _conclude(plan: _Plan, trials: Trials) -> dict[str, Any]:
+    """What `best.json` holds."""
+    best, method = _best(plan, trials), plan.bench.method
+    default = trials.note(_DEFAULT) or {}
+    settings = plan.default if best is None else plan.settings(best.values)
+    known = settings_of(method)
+    return {
+        "method": method,
+        "metric": f"{METRIC}, mean of {plan.bench.design.repeats} repeats",
+        "trial": None if best is None else best.number,
+        "validation": {"default": default.get("value"), "best": default.get("value") if best is None else best.value},
+        "test": trials.note(_TEST),
+        **(settings if METHODS[method].objective else {"training": settings["training"]}),
+        "settings": {
+            name: {"default": shown_value(name, plan.default, method), "best": shown_value(name, settings, method)}
+            for name in known
+            if name in plan.space
+        },
+        "importances": trials.importances(),
+        **_commands(plan, settings),
+    }
+
+
+def _commands(plan: _Plan, settings: Settings) -> dict[str, Any]:
+    """Commands that train with the best settings on all samples: verb and options, without the file."""
+    design, method = plan.bench.design, plan.bench.method
+    options, rest = command_options(settings, method)
+    common = ["--seed", str(design.seed)]
+    common += ["--normalize", design.normalize] if design.normalize != "auto" else []
+    common += ["--max-missing", f"{design.max_missing:g}"] if design.max_missing != 0.3 else []
+    common += ["--top-genes", str(design.top_genes)] if design.top_genes is not None else []
+    lines = []
+    if "pretrain" in options:
+        words = ["pretrain", "--method", str(METHODS[method].objective), *options["pretrain"], *common]
+        lines.append([*words, "--out", "pretrained"])
+    start = ["--pretrained", "pretrained"] if "pretrain" in options else []
+    columns = ["--label", design.label, *(["--group", design.group] if design.group else [])]
+    columns += ["--min-class-size", str(design.min_class_size)] if design.min_class_size is not None else []
+    train = ["train", *columns, *start, *options["train"], *common, "--out", "model"]
+    return {"commands": [*lines, train], "python_only": rest}
+
+
+def _table(trials: Sequence[Trial], space: Space) -> pd.DataFrame:
+    rows = [
+        {"number": trial.number, "value": trial.value, "state": trial.state, "seconds": trial.seconds, **trial.values}
+        for trial in trials
+    ]
+    return pd.DataFrame(rows, columns=["number", "value", "state", "seconds", *space])

@@ -1,0 +1,120 @@
+"""Jobs are all done, once each, whoever dies on the way."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from oligolearn.study import label_efficiency
+from oligolearn.study.workers import Workers
+
+SETTINGS: dict[str, Any] = {
+    "fractions": (0.2, 1.0),
+    "repeats": 4,
+    "progress": False,
+    "methods": ("logistic", "scratch", "swav"),
+    "pretraining": {"epochs": 3, "min_steps": 6},
+    "training": {"epochs": 2, "min_steps": 4},
+}
+
+
+def cohort() -> ad.AnnData:
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    X = rng.normal(8, 1, (120, 40)) + 1.5 * rng.normal(size=(3, 40))[y]
+    obs = pd.DataFrame({"y": np.array(["A", "B", "C"])[y]}, index=[f"s{i}" for i in range(120)])
+    return ad.AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=[f"g{i}" for i in range(40)]))
+
+
+def results(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "results.csv").drop(columns="seconds")
+
+
+def killer(folder: Path) -> Callable[[int], int]:
+    """A job that squares a number; the process that first takes up number 3 is killed."""
+
+    def square(number: int) -> int:
+        marker = folder / "killed"
+        if number == 3 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.01)
+        return number**2
+
+    return square
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    folder = tmp_path_factory.mktemp("study") / "alone"
+    label_efficiency(cohort(), "y", out=folder, workers=1, **SETTINGS)
+    return results(folder)
+
+
+@pytest.mark.slow
+def test_jobs_of_a_killed_process_are_done_again(tmp_path: Path) -> None:
+    square = killer(tmp_path)
+    found = list(Workers(2).carry_out(joblib.delayed(square)(number) for number in range(12)))
+    assert (tmp_path / "killed").exists()
+    assert sorted(found) == [number**2 for number in range(12)]
+
+
+@pytest.mark.slow
+def test_processes_that_always_die_are_reported() -> None:
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(OSError, match=r"worker processes died 3 times.*fewer --workers"):
+        list(Workers(2).carry_out([joblib.delayed(die)(), joblib.delayed(die)()]))
+
+
+def test_one_worker_needs_no_process() -> None:
+    assert set(Workers(1).carry_out(joblib.delayed(os.getpid)() for _ in range(3))) == {os.getpid()}
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        yield cluster
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Dask and joblib warn of sizes, ports and lost workers
+def test_a_dask_worker_killed_in_mid_study_changes_nothing(cluster: Any, alone: pd.DataFrame, tmp_path: Path) -> None:
+    folder = tmp_path / "dask"
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        while not (folder / "runs.jsonl").exists() or (folder / "runs.jsonl").read_text().count("\n") < 3:
+            time.sleep(0.02)
+        worker = next(iter(cluster.workers.values()))
+        killed.append(worker.pid)
+        os.kill(worker.pid, signal.SIGKILL)
+
+    watcher = threading.Thread(target=kill_one, daemon=True)
+    watcher.start()
+    label_efficiency(cohort(), "y", out=folder, scheduler=cluster.scheduler_address, **SETTINGS)
+    watcher.join(timeout=5)
+    assert len(killed) == 1
+    pd.testing.assert_frame_equal(results(folder), alone, check_exact=True)
+    lines = (folder / "runs.jsonl").read_text().splitlines()
+    assert len(lines) == len(set(lines)) == len(alone), "every result is written once"
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("oligolearn.study.workers._ANSWER", 0.5)
+    with pytest.raises(ValueError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"):
+        list(Workers(scheduler="tcp://127.0.0.1:9").carry_out([joblib.delayed(abs)(1)]))
