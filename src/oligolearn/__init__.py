@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from oligolearn import data, estimators, nn, pretext, report, saving, study, training, views
     from oligolearn.data import read_expression, simulate_cohort
     from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder, load_model, save_model
-    from oligolearn.study import label_efficiency
+    from oligolearn.study import label_efficiency, tune
 
 __version__ = version("oligolearn")
 
@@ -29,6 +29,7 @@ __all__ = [
     "simulate_cohort",
     "study",
     "training",
+    "tune",
     "views",
 ]
 
@@ -40,6 +41,7 @@ _HOMES = {
     "read_expression": "data",
     "save_model": "estimators",
     "simulate_cohort": "data",
+    "tune": "study",
 }
 
 

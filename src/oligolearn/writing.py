@@ -1,6 +1,8 @@
 """Files that are there whole or not at all."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,38 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; it then takes the place of `path`, file or folder, whatever was there.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder above does not exist.
+    """
+    target = Path(path)
+    check_folder(target)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent))
+    before = temporary.with_name(f"{temporary.name}-before")
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if target.exists():
+            os.replace(target, before)
+        try:
+            os.replace(temporary, target)
+        except BaseException:
+            if before.exists():
+                os.replace(before, target)
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if before.is_dir():
+            shutil.rmtree(before, ignore_errors=True)
+        else:
+            before.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

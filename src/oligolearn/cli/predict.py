@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from oligolearn.cli.options import Data, Duplicates, GenesIn, MinOverlap, Model, Normalize, Samples
+from oligolearn.cli.options import Data, Duplicates, GenesIn, MinOverlap, Model, Normalize, Samples, Stream
 from oligolearn.cli.printing import print_notes
+from oligolearn.cli.reading import read_or_open
 
 Predictions = Annotated[Path, typer.Option(help="CSV to write: sample, prediction, a probability for each class.")]
 Embedding = Annotated[Path, typer.Option(help="File to write: .h5ad with the embedding in X.")]
@@ -21,18 +22,18 @@ def predict(
     duplicates: Duplicates = "auto",
     normalize: Normalize = "auto",
     min_overlap: MinOverlap = 0.8,
+    stream: Stream = None,
 ) -> None:
     """Predict the class of each sample; genes are found by name."""
-    from oligolearn.data import read_expression
     from oligolearn.estimators import load_model, predict_samples
     from oligolearn.writing import check_folder, write_text
 
     check_folder(out)
     saved = load_model(model)
-    adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
-    table, notes = predict_samples(saved, adata, normalize_as=normalize, min_overlap=min_overlap)
+    cohort, read = read_or_open(data, samples=samples, genes_in=genes_in, duplicates=duplicates, stream=stream)
+    table, notes = predict_samples(saved, cohort, normalize_as=normalize, min_overlap=min_overlap)
     write_text(out, table.to_csv(lineterminator="\n"))
-    print_notes([*adata.uns["oligolearn"]["notes"], *notes])
+    print_notes([*read, *notes])
     print(f"Predictions: {out}")
 
 
@@ -45,16 +46,16 @@ def embed(
     duplicates: Duplicates = "auto",
     normalize: Normalize = "auto",
     min_overlap: MinOverlap = 0.8,
+    stream: Stream = None,
 ) -> None:
     """Write the encoder's embedding of each sample; genes are found by name."""
-    from oligolearn.data import read_expression
     from oligolearn.data.h5ad import check_target, write_h5ad
     from oligolearn.estimators import embed_samples, load_model
 
     check_target(out)
     saved = load_model(model)
-    adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
-    embedding, notes = embed_samples(saved, adata, normalize_as=normalize, min_overlap=min_overlap)
+    cohort, read = read_or_open(data, samples=samples, genes_in=genes_in, duplicates=duplicates, stream=stream)
+    embedding, notes = embed_samples(saved, cohort, normalize_as=normalize, min_overlap=min_overlap)
     write_h5ad(embedding, out)
-    print_notes([*adata.uns["oligolearn"]["notes"], *notes])
+    print_notes([*read, *notes])
     print(f"Embedding: {out}")

@@ -6,8 +6,10 @@ import typer
 
 from oligolearn.cli.options import (
     BatchSize,
+    CheckpointMinutes,
     Data,
     Device,
+    Devices,
     Duplicates,
     Epochs,
     GenesIn,
@@ -16,13 +18,18 @@ from oligolearn.cli.options import (
     MaskShare,
     MaxMissing,
     ModelOut,
+    Nodes,
     Normalize,
+    Precision,
     Quiet,
     Samples,
     Seed,
+    Stream,
     TopGenes,
 )
 from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
+from oligolearn.cli.processes import processes
+from oligolearn.cli.reading import read_or_open
 
 Method = Annotated[str, typer.Option(help="Self-supervised objective: swav.")]
 Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters; about three for each class you expect.")]
@@ -45,17 +52,28 @@ def pretrain(
     mask_share: MaskShare = None,
     prototypes: Prototypes = None,
     device: Device = "auto",
+    precision: Precision = "auto",
+    devices: Devices = None,
+    nodes: Nodes = None,
+    stream: Stream = None,
+    checkpoint_minutes: CheckpointMinutes = 5.0,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Pretrain an encoder on all samples of a file. Labels are not used."""
-    from oligolearn.data import read_expression
+    """Pretrain an encoder on all samples of a file. Labels are not used. Killed, the same command goes on."""
     from oligolearn.estimators import Preparation, SelfSupervisedEncoder, pretrain_encoder, save_model
     from oligolearn.saving import check_bundle_target
+    from oligolearn.training import is_first_process
 
     check_bundle_target(out)
-    adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
-    print_notes(adata.uns["oligolearn"]["notes"])
+    n_devices, n_nodes = processes(devices, nodes)
+    checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
+    if not checkpoint_minutes > 0:
+        raise ValueError(f"--checkpoint-minutes must be positive, found {checkpoint_minutes}")
+    cohort, notes = read_or_open(data, samples=samples, genes_in=genes_in, duplicates=duplicates, stream=stream)
+    print_notes(notes)
+    if checkpoint.exists():
+        print(f"Going on from {checkpoint}.")
     with epoch_bar("pretraining", shown=not quiet) as on_epoch:
         model = SelfSupervisedEncoder(
             method,
@@ -64,11 +82,19 @@ def pretrain(
             objective_options=chosen(n_prototypes=prototypes),
             random_state=seed,
             device=device,
+            precision=precision,
+            devices=n_devices,
+            nodes=n_nodes,
+            checkpoint=checkpoint,
+            checkpoint_minutes=checkpoint_minutes,
             on_epoch=on_epoch,
             **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         )
-        trained = pretrain_encoder(adata, model, Preparation(normalize, max_missing, top_genes))
+        trained = pretrain_encoder(cohort, model, Preparation(normalize, max_missing, top_genes))
+    if not is_first_process():
+        return
     save_model(trained.model, out, features=trained.features, facts=trained.facts)
+    checkpoint.unlink(missing_ok=True)
     print_notes(trained.notes)
     settings = ", ".join(f"{name} {value:.4g}" for name, value in trained.model.options_.items())
     print(f"{method}: {settings}; final loss {trained.model.history_.losses[-1]:.4f}")

@@ -11,11 +11,17 @@ _GENES, _CLASSES, _BATCHES, _SUBJECTS = "Genes", "Classes", "Batches or platform
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(metavar="OUT.h5ad", help="File to write; one that exists is replaced.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT.h5ad|OUT.zarr", help="File to write; one that exists is replaced.")
+    ],
     *,
     n_samples: Annotated[int, typer.Option(help="Number of samples.")] = 600,
     n_genes: Annotated[int, typer.Option(help="Number of genes.")] = 2000,
     seed: options.Seed = 0,
+    sparse: Annotated[bool, typer.Option("--sparse", help="Write X sparse (CSR).")] = False,
+    block_rows: Annotated[
+        int | None, typer.Option(help="Samples in memory at a time; decides no value. Default: 256.")
+    ] = None,
     n_classes: Annotated[int, typer.Option(help="Number of classes.", rich_help_panel=_CLASSES)] = 4,
     log2_fold_change: Annotated[
         float, typer.Option(help="Size of a class effect against class_1.", rich_help_panel=_CLASSES)
@@ -86,10 +92,11 @@ def simulate(
     ] = 0.5,
 ) -> None:
     """Write a SIMULATED cohort, to plan a study: counts with known classes, gene modules, batches and patients."""
-    from oligolearn.data.h5ad import write_h5ad
-    from oligolearn.data.simulate import BatchEffect, ClassEffect, Subjects, Transcriptome, simulate_cohort
+    from oligolearn.data.simulate import BatchEffect, ClassEffect, Subjects, Transcriptome, simulate_blocks
+    from oligolearn.data.storing import check_stored_target, store_expression
 
-    cohort = simulate_cohort(
+    check_stored_target(out)
+    cohort, blocks = simulate_blocks(
         n_samples,
         n_genes,
         transcriptome=Transcriptome(
@@ -99,8 +106,9 @@ def simulate(
         batches=BatchEffect(n_batches, batch_location, batch_scale, batch_confounding),
         subjects=Subjects(samples_per_patient, patient_sd, share_cell_lines, cell_line_shift),
         seed=seed,
+        block_rows=block_rows,
     )
-    write_h5ad(cohort, out)
+    store_expression(out, cohort, blocks, sparse=sparse)
     counts = cohort.obs["label"].value_counts(sort=False)
     labels = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
     missing = int(cohort.obs["label"].isna().sum())

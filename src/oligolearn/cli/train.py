@@ -20,6 +20,7 @@ from oligolearn.cli.options import (
     MinClassSize,
     ModelOut,
     Normalize,
+    Precision,
     Quiet,
     Samples,
     Seed,
@@ -58,6 +59,7 @@ def train(
     early_stopping: EarlyStopping = False,
     folds: Folds = 5,
     device: Device = "auto",
+    precision: Precision = "auto",
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -91,6 +93,7 @@ def train(
             early_stopping=early_stopping,
             random_state=seed,
             device=device,
+            precision=precision,
             on_epoch=on_epoch,
             **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         )

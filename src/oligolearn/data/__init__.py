@@ -18,6 +18,8 @@ from oligolearn.data.samples import label_of
 from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
 from oligolearn.data.simulate import simulate_cohort
 from oligolearn.data.splits import Split, label_counts, label_order, split_rows
+from oligolearn.data.stored import StoredExpression, open_expression
+from oligolearn.data.stream import ExpressionStream, align_stream, prepare_stream
 from oligolearn.data.units import Normalized, guess_units, normalize
 
 __all__ = [
@@ -25,13 +27,16 @@ __all__ = [
     "BatchEffect",
     "ClassEffect",
     "ExpressionScaler",
+    "ExpressionStream",
     "Labels",
     "Normalized",
     "Prepared",
     "Split",
+    "StoredExpression",
     "Subjects",
     "Transcriptome",
     "align_expression",
+    "align_stream",
     "check_class_groups",
     "check_class_sizes",
     "check_missing",
@@ -44,7 +49,9 @@ __all__ = [
     "label_order",
     "merge_duplicate_genes",
     "normalize",
+    "open_expression",
     "prepare_expression",
+    "prepare_stream",
     "read_expression",
     "sample_warnings",
     "simulate_cohort",

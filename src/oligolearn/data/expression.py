@@ -13,14 +13,14 @@ from oligolearn.data.delimited import read_delimited
 from oligolearn.data.gct import read_gct
 from oligolearn.data.genes import merge_duplicate_genes
 from oligolearn.data.geo import is_series_matrix, read_series_matrix
-from oligolearn.data.h5ad import read_h5ad
+from oligolearn.data.h5ad import read_h5ad, read_zarr
 from oligolearn.data.orientation import find_genes
 from oligolearn.data.parquet import read_parquet
 from oligolearn.data.samples import check_sample_ids, join_sheet, read_sample_sheet
 from oligolearn.data.table import Table, text_column
 from oligolearn.data.textfile import existing_file
 
-EXTENSIONS = (".h5ad", ".csv", ".tsv", ".txt", ".parquet", ".gct", ".csv.gz", ".tsv.gz", ".txt.gz", ".gct.gz")
+EXTENSIONS = (".h5ad", ".csv", ".tsv", ".txt", ".parquet", ".gct", ".csv.gz", ".tsv.gz", ".txt.gz", ".gct.gz", ".zarr")
 GENES_IN = ("auto", "rows", "columns")
 CELLS_AT_ONCE = 1 << 22
 
@@ -48,8 +48,8 @@ def read_expression(
     Parameters
     ----------
     path
-        ``.h5ad``; ``.csv``, ``.tsv``, ``.txt`` or ``.gct``, each also with ``.gz``; ``.parquet``; a GEO series matrix
-        (``.txt``, ``.txt.gz``).
+        ``.h5ad``, ``.zarr``; ``.csv``, ``.tsv``, ``.txt`` or ``.gct``, each also with ``.gz``; ``.parquet``; a GEO
+        series matrix (``.txt``, ``.txt.gz``).
     samples
         Sample sheet, joined to the samples by id.
     label
@@ -73,7 +73,7 @@ def read_expression(
     ValueError
         Anything else that is wrong with a file: the message says what was expected, what was found, and where.
     """
-    path = existing_file(path)
+    path = Path(path) if Path(path).suffix == ".zarr" else existing_file(path)
     if genes_in not in GENES_IN:
         raise ValueError(f"genes_in must be one of {', '.join(GENES_IN)}, found {genes_in!r}")
     kind = _format(path)
@@ -81,8 +81,8 @@ def read_expression(
     sheet = None if samples is None else read_sample_sheet(existing_file(samples))
     sheet_ids = set() if sheet is None else {str(cell).strip() for cell in sheet.to_numpy().ravel() if cell}
 
-    if kind == "h5ad":
-        found = _from_h5ad(path, genes_in)
+    if kind in {"h5ad", "zarr"}:
+        found = _from_anndata(path, genes_in)
     else:
         table = _read_table(path, kind, labels)
         found = _orient(table, kind, genes_in, sheet_ids, labels)
@@ -118,10 +118,12 @@ def _read_table(path: Path, kind: str, labels: Sequence[str]) -> Table:
     return read_delimited(path, labels)
 
 
-def _from_h5ad(path: Path, genes_in: str) -> _Expression:
+def _from_anndata(path: Path, genes_in: str) -> _Expression:
     if genes_in == "rows":
-        raise ValueError(f"{path.name}: an .h5ad file has its genes in columns; leave out genes_in (--genes-in)")
-    adata = read_h5ad(path)
+        raise ValueError(
+            f"{path.name}: an {path.suffix} file has its genes in columns; leave out genes_in (--genes-in)"
+        )
+    adata = read_zarr(path) if path.suffix == ".zarr" else read_h5ad(path)
     return _Expression(adata.X, adata.obs, adata.var, "columns", adata.uns["oligolearn"]["notes"])
 
 
@@ -172,7 +174,9 @@ def _merge_genes(found: _Expression, how: str) -> _Expression:
 def _check_values(found: _Expression, path: Path) -> None:
     """Refuse a matrix too small, empty or infinite."""
     n_samples, n_genes = found.X.shape
-    where = "" if path.suffix == ".h5ad" else f" (genes were taken to be in {found.genes_in}: see --genes-in)"
+    where = (
+        "" if path.suffix in {".h5ad", ".zarr"} else f" (genes were taken to be in {found.genes_in}: see --genes-in)"
+    )
     if n_genes < 2:
         raise ValueError(f"{path.name}: {n_genes} gene(s), {n_samples:,} samples; expected at least 2 genes{where}")
     if n_samples < 2:

@@ -100,9 +100,13 @@ def check_missing(X: npt.NDArray[np.floating], gene_names: Sequence[str], max_mi
     ValueError
         A gene misses more; the worst are named.
     """
+    return check_missing_shares(np.isnan(X).mean(axis=0), gene_names, max_missing)
+
+
+def check_missing_shares(share: npt.NDArray[np.floating], gene_names: Sequence[str], max_missing: float) -> str | None:
+    """`check_missing` for shares of missing values that are known, ``(n_genes,)``."""
     if not 0 <= max_missing <= 1:
         raise ValueError(f"max_missing is a share between 0 and 1, found {max_missing}")
-    share = np.isnan(X).mean(axis=0)
     if not share.any():
         return None
     worst = np.argsort(-share, kind="stable")

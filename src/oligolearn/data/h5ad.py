@@ -1,6 +1,7 @@
 """AnnData files to a dense matrix with clean sample columns."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,31 @@ def read_h5ad(path: Path) -> ad.AnnData:
     with path.open("rb") as stream:
         if stream.read(len(HDF5_MAGIC)) != HDF5_MAGIC:
             raise ValueError(f"{path.name} is not an HDF5 file although its name ends in .h5ad: check what it is")
+    return _read(ad.read_h5ad, path)
+
+
+def read_zarr(path: Path) -> ad.AnnData:
+    """`read_h5ad` for a ``.zarr`` store, a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such folder.
+    ValueError
+        As `read_h5ad`.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: check the path (relative paths start at {Path.cwd()})")
+    if not path.is_dir():
+        raise ValueError(f"{path.name} is a file; a .zarr store is a folder: unpack it if it is an archive")
+    return _read(ad.read_zarr, path)
+
+
+def _read(reader: Callable[[Path], ad.AnnData], path: Path) -> ad.AnnData:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # repeated names and old formats are dealt with below
-            raw = ad.read_h5ad(path)
+            raw = reader(path)
     except Exception as error:
         # anndata and h5py raise whatever the damaged place leads to: KeyError, OSError, AttributeError, their own
         reason = " ".join(str(error).split())[:160]
@@ -45,9 +67,9 @@ def read_h5ad(path: Path) -> ad.AnnData:
         raise ValueError(f"{path.name} has no X: expected the samples x genes matrix in X{kept}")
     return ad.AnnData(
         X=_dense(raw.X, path),
-        obs=_clean(raw.obs),
-        var=_clean(raw.var),
-        uns={"oligolearn": {"notes": _earlier_notes(raw.uns)}},
+        obs=clean_table(raw.obs),
+        var=clean_table(raw.var),
+        uns={"oligolearn": {"notes": earlier_notes(raw.uns)}},
     )
 
 
@@ -71,7 +93,7 @@ def _dense(X: Any, path: Path) -> npt.NDArray[np.float32]:
     return dense
 
 
-def _clean(frame: pd.DataFrame) -> pd.DataFrame:
+def clean_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Turn text into categories without missing-value words; leave numbers and booleans alone."""
     columns = {}
     for name, column in frame.items():
@@ -82,7 +104,7 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=frame.index.astype(str))
 
 
-def _earlier_notes(uns: Any) -> list[str]:
+def earlier_notes(uns: Any) -> list[str]:
     """Return what an earlier reading noted, if this file was written by `oligolearn convert`."""
     ours = uns.get("oligolearn", {})
     notes = ours.get("notes", []) if isinstance(ours, dict) else []

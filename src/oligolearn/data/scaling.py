@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 CLIP = 10.0
 _BLOCK_ROWS = 256
+_CELLS_AT_ONCE = 1 << 18  # in 64 bits they stay in the cache
 
 
 class ExpressionScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -42,25 +43,40 @@ class ExpressionScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn mean and standard deviation of each gene from `X`, ``(n_samples, n_genes)``, NaN where missing."""
         values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan")
-        mean, variance = _moments(values)
+        return self._learn(*_moments(values))
+
+    def _learn(self, mean: NDArray[np.float64], variance: NDArray[np.float64]) -> Self:
         deviation = np.sqrt(variance)
         deviation[deviation <= 1e-6 * np.abs(mean)] = 0.0  # constant but for rounding
         self.mean_ = mean
         self.scale_ = deviation
+        self.n_features_in_ = len(mean)
         return self
+
+    @classmethod
+    def from_moments(cls, mean: NDArray[np.float64], variance: NDArray[np.float64]) -> Self:
+        """Scaler for which mean and variance of each gene, ``(n_genes,)``, are known."""
+        return cls()._learn(mean, variance)
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Standardise `X`, ``(n_samples, n_genes)``; the result is a new float32 matrix."""
         check_is_fitted(self)
         values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
+        return self.standardise(values, np.empty(values.shape, dtype=np.float32))
+
+    def standardise(self, values: NDArray[np.floating], out: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`transform` of an array known to be good, into `out`, which may be `values` itself."""
         inverse = np.divide(1.0, self.scale_, out=np.zeros_like(self.scale_), where=self.scale_ > 0)
-        result = np.empty(values.shape, dtype=np.float32)
-        for block, out in zip(_row_blocks(values), _row_blocks(result), strict=True):
-            standardised = (block - self.mean_) * inverse
+        step = max(1, _CELLS_AT_ONCE // max(1, values.shape[1]))
+        for start in range(0, len(values), step):
+            standardised = values[start : start + step] - self.mean_
+            standardised *= inverse
             if self.clip is not None:
                 np.clip(standardised, -self.clip, self.clip, out=standardised)
-            out[:] = np.nan_to_num(standardised, copy=False, nan=0.0)
-        return result
+            if np.isnan(standardised.sum()):
+                np.nan_to_num(standardised, copy=False, nan=0.0)
+            out[start : start + step] = standardised
+        return out
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able statistics, exact to the last digit."""
@@ -106,5 +122,11 @@ def top_variance_genes(X: NDArray[np.floating], n_top: int) -> NDArray[np.intp]:
     """Numbers, in order, of the `n_top` genes with the largest variance over the rows of `X`; ties by position."""
     if n_top < 2:
         raise ValueError(f"top_genes must be at least 2, found {n_top}")
-    variance = _moments(X)[1]
+    return largest_variances(_moments(X)[1], n_top)
+
+
+def largest_variances(variance: NDArray[np.floating], n_top: int) -> NDArray[np.intp]:
+    """`top_variance_genes` for variances that are known, ``(n_genes,)``."""
+    if n_top < 2:
+        raise ValueError(f"top_genes must be at least 2, found {n_top}")
     return np.sort(np.argsort(-variance, kind="stable")[:n_top])

@@ -19,6 +19,7 @@ of a source's oddities, but its effects cannot be chosen. The defaults of the di
 (32 samples) in the uniformly processed counts of Wang 2018 (Scientific Data 5:180061).
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ import pandas as pd
 
 from oligolearn.data.cohort_design import BatchEffect, ClassEffect, Subjects, Transcriptome, require_at_least
 
-__all__ = ["BatchEffect", "ClassEffect", "Subjects", "Transcriptome", "simulate_cohort"]
+__all__ = ["BatchEffect", "ClassEffect", "Subjects", "Transcriptome", "simulate_blocks", "simulate_cohort"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -93,6 +94,50 @@ def simulate_cohort(
     >>> cohort.shape, cohort.obs["label"].value_counts().tolist()
     ((60, 100), [20, 20, 20])
     """
+    frame, blocks = simulate_blocks(
+        n_samples,
+        n_genes,
+        transcriptome=transcriptome,
+        classes=classes,
+        batches=batches,
+        subjects=subjects,
+        seed=seed,
+    )
+    counts = np.empty((n_samples, n_genes), dtype=np.float32)
+    start = 0
+    for block in blocks:
+        counts[start : start + len(block)] = block
+        start += len(block)
+    return ad.AnnData(X=counts, obs=frame.obs, var=frame.var, uns=frame.uns)
+
+
+def simulate_blocks(  # noqa: PLR0913  (those of `simulate_cohort` and one)
+    n_samples: int = 600,
+    n_genes: int = 2000,
+    *,
+    transcriptome: Transcriptome | None = None,
+    classes: ClassEffect | None = None,
+    batches: BatchEffect | None = None,
+    subjects: Subjects | None = None,
+    seed: int = 0,
+    block_rows: int | None = None,
+) -> tuple[ad.AnnData, Iterator[npt.NDArray[np.float32]]]:
+    """Draw a cohort larger than memory: the counts of `simulate_cohort`, some rows at a time.
+
+    Parameters
+    ----------
+    n_samples, n_genes, transcriptome, classes, batches, subjects, seed
+        As for `simulate_cohort`, which also says what is raised.
+    block_rows : int
+        Rows in a block, but for the last one; decides memory, not values. None for 256.
+
+    Returns
+    -------
+    AnnData, iterator
+        `obs`, `var` and `uns` without `X`; the counts, ``(block_rows, n_genes)`` at a time.
+    """
+    if block_rows is not None:
+        require_at_least("block_rows", block_rows, 1)
     transcriptome, classes = transcriptome or Transcriptome(), classes or ClassEffect()
     batches, subjects = batches or BatchEffect(), subjects or Subjects()
     require_at_least("n_samples", n_samples, 1)
@@ -114,8 +159,7 @@ def simulate_cohort(
         "batches": batches,
         "subjects": subjects,
     }
-    return ad.AnnData(
-        X=_draw_counts(genes, effects, samples, transcriptome, subjects.patient_sd, seeds),
+    frame = ad.AnnData(
         obs=_sample_table(samples, classes),
         var=_gene_table(genes, effects, keep_truth=classes.keep_truth),
         uns={
@@ -129,6 +173,8 @@ def simulate_cohort(
             }
         },
     )
+    blocks = _draw_counts(genes, effects, samples, transcriptome, subjects.patient_sd, seeds)
+    return frame, blocks if block_rows is None else _in_blocks_of(block_rows, blocks)
 
 
 class _Genes(NamedTuple):
@@ -260,15 +306,14 @@ def _draw_patients(label: Integers, kind: Integers, mean_samples: float, rng: np
 
 def _draw_counts(
     genes: _Genes, effects: _Effects, samples: _Samples, settings: Transcriptome, patient_sd: float, seeds: _CountSeeds
-) -> npt.NDArray[np.float32]:
-    """Counts `(n_samples, n_genes)`, some rows at a time."""
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Counts, always the same number of rows at a time: they follow each other in one random stream."""
     n_samples, n_genes = len(samples.label), len(genes.abundance)
     library_rng, activity_rng, count_rng = (np.random.default_rng(child) for child in seeds.samples.spawn(3))
     library = settings.reads_per_gene * n_genes * np.exp(settings.library_sd * library_rng.standard_normal(n_samples))
     activity = np.zeros((n_samples, settings.n_modules + 1))  # the last column, which module -1 picks, stays 0
     activity[:, :-1] = settings.module_sd * activity_rng.standard_normal((n_samples, settings.n_modules))
 
-    counts = np.empty((n_samples, n_genes), dtype=np.float32)
     for start in range(0, n_samples, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         scale = effects.scale[samples.batch[rows]]
@@ -279,8 +324,23 @@ def _draw_counts(
         rate = np.exp2(log2_rate - log2_rate.max(axis=1, keepdims=True))  # the largest is 1: no overflow
         mean = rate * (library[rows] / rate.sum(axis=1))[:, None]
         dispersion = np.maximum(genes.dispersion * scale**2, 1e-9)  # so small is Poisson
-        counts[rows] = count_rng.poisson(count_rng.gamma(1.0 / dispersion, mean * dispersion))
-    return counts
+        yield count_rng.poisson(count_rng.gamma(1.0 / dispersion, mean * dispersion)).astype(np.float32)
+
+
+def _in_blocks_of(size: int, blocks: Iterator[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
+    """Cut and join blocks of rows to another size."""
+    held: list[npt.NDArray[np.float32]] = []
+    n_held = 0
+    for block in blocks:
+        held.append(block)
+        n_held += len(block)
+        if n_held >= size:
+            joined = np.concatenate(held)
+            whole = n_held - n_held % size
+            yield from (joined[start : start + size] for start in range(0, whole, size))
+            held, n_held = [joined[whole:]], n_held - whole
+    if n_held:
+        yield np.concatenate(held)
 
 
 def _patient_deviations(patient: Integers, n_genes: int, seed: np.random.SeedSequence) -> Floats:

@@ -34,11 +34,28 @@ class Normalized(NamedTuple):
     sentence: str
 
 
-class _Values(NamedTuple):
-    smallest: float
-    largest: float
-    whole: bool
-    share_negative: float
+class Survey(NamedTuple):
+    """What the values of a matrix, or of a part of it, are like; `guess` says what they are."""
+
+    smallest: float = np.inf
+    largest: float = -np.inf
+    whole: bool = True
+    n_negative: int = 0
+    n_present: int = 0
+
+    def joined(self, other: "Survey") -> "Survey":
+        """Survey of both parts."""
+        return Survey(
+            min(self.smallest, other.smallest),
+            max(self.largest, other.largest),
+            self.whole and other.whole,
+            self.n_negative + other.n_negative,
+            self.n_present + other.n_present,
+        )
+
+    def guess(self) -> tuple[str, str]:
+        """Units and the evidence, as `guess_units` gives them."""
+        return _judge(self)
 
 
 def guess_units(X: npt.NDArray[np.floating]) -> tuple[str, str]:
@@ -67,9 +84,15 @@ def guess_units(X: npt.NDArray[np.floating]) -> tuple[str, str]:
     >>> guess_units(np.array([[0.0, 310.0], [7.0, 25.0]]))
     ('counts', 'counts: whole numbers from 0 to 310')
     """
-    values = _survey(X)
+    return survey_values(X).guess()
+
+
+def _judge(values: Survey) -> tuple[str, str]:
+    if values.n_present == 0:
+        raise ValueError("there is no value: all are missing")
+    share_negative = values.n_negative / values.n_present
     span = f"from {values.smallest:.4g} to {values.largest:.4g}"
-    if values.share_negative == 0:
+    if share_negative == 0:
         if values.whole and values.largest > 1:
             return "counts", f"counts: whole numbers {span}"
         if values.largest > LARGEST_LOG:
@@ -78,12 +101,12 @@ def guess_units(X: npt.NDArray[np.floating]) -> tuple[str, str]:
     if max(values.largest, -values.smallest) > LARGEST_LOG:
         return (
             "linear",
-            f"linear intensities less background: {span}, {values.share_negative:.1%} negative",
+            f"linear intensities less background: {span}, {share_negative:.1%} negative",
         )
     # Corrections leave a log scale a few values just below zero; centring makes many.
-    if values.share_negative < 0.01 and -values.smallest < 0.1 * values.largest:
-        return "log", f"log scale: {span}, of which {values.share_negative:.2%} negative"
-    return "centred", f"centred values (log ratios or z-scores): {span}, {values.share_negative:.0%} negative"
+    if share_negative < 0.01 and -values.smallest < 0.1 * values.largest:
+        return "log", f"log scale: {span}, of which {share_negative:.2%} negative"
+    return "centred", f"centred values (log ratios or z-scores): {span}, {share_negative:.0%} negative"
 
 
 def normalize(
@@ -142,20 +165,25 @@ def _logged(X: npt.NDArray[np.floating], units: str, names: Sequence[str], *, in
     for rows in _blocks(X):
         block = X[rows].astype(np.float64)
         if units == "counts":
-            total = np.nansum(block, axis=1, keepdims=True)
+            total = block.sum(axis=1, keepdims=True)
+            if np.isnan(total).any():
+                total = np.nansum(block, axis=1, keepdims=True)
             empty = np.flatnonzero(total[:, 0] == 0)
             if len(empty):
                 listed = some([names[rows.start + int(i)] for i in empty])
                 raise ValueError(f"{len(empty)} sample(s) have no counts at all ({listed}); remove them")
             block *= 1e6 / total
-        out[rows] = np.log2(1 + block)
+        block += 1
+        out[rows] = np.log2(block, out=block)
     return out
 
 
 def _refuse_negative(X: npt.NDArray[np.floating], units: str, names: Sequence[str]) -> None:
     for rows in _blocks(X):
-        negative = np.argwhere(X[rows] < 0)
-        if len(negative):
+        if not np.fmin.reduce(X[rows], axis=None) >= 0:
+            negative = np.argwhere(X[rows] < 0)
+            if not len(negative):
+                continue  # nothing but missing values
             row, column = (int(i) for i in negative[0])
             what = "counts cannot be" if units == "counts" else "values without a logarithm are"
             raise ValueError(
@@ -168,19 +196,16 @@ def _float32(X: npt.NDArray[np.floating], inplace: bool) -> npt.NDArray[np.float
     return X.astype(np.float32, copy=not inplace)
 
 
-def _survey(X: npt.NDArray[np.floating]) -> _Values:
-    smallest, largest, whole, n_negative, n_present = np.inf, -np.inf, True, 0, 0
+def survey_values(X: npt.NDArray[np.floating]) -> Survey:
+    """Survey a matrix, missing values left out."""
+    found = Survey()
     for rows in _blocks(X):
         block = X[rows][~np.isnan(X[rows])]
-        if block.size == 0:
-            continue
-        smallest, largest = min(smallest, float(block.min())), max(largest, float(block.max()))
-        whole = whole and bool((block == np.rint(block)).all())
-        n_negative += int((block < 0).sum())
-        n_present += block.size
-    if n_present == 0:
-        raise ValueError("there is no value: all are missing")
-    return _Values(smallest, largest, whole, n_negative / n_present)
+        if block.size:
+            whole = found.whole and bool((block == np.rint(block)).all())
+            negative = int((block < 0).sum())
+            found = found.joined(Survey(float(block.min()), float(block.max()), whole, negative, block.size))
+    return found
 
 
 def _blocks(X: npt.NDArray[np.floating]) -> Iterator[slice]:

@@ -13,6 +13,7 @@ from oligolearn.estimators.cohorts import (
 )
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
+from oligolearn.estimators.together import Share, Together, fit_together
 
 __all__ = [
     "CollapseWarning",
@@ -21,9 +22,12 @@ __all__ = [
     "Preparation",
     "SavedModel",
     "SelfSupervisedEncoder",
+    "Share",
     "SubspaceLogisticRegression",
+    "Together",
     "Trained",
     "embed_samples",
+    "fit_together",
     "load_model",
     "predict_samples",
     "pretrain_encoder",

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from oligolearn.training import Team
+
 Made = TypeVar("Made")
 OnEpoch = Callable[[int, int, float], None]
 
@@ -47,6 +49,13 @@ def resolve_device(device: str) -> torch.device:
     return found
 
 
+def launch_team(device: str, devices: int, nodes: int) -> Team | None:
+    """Start `devices` processes on each of `nodes` machines; None where one process is all."""
+    if devices == nodes == 1:
+        return None
+    return Team.launch(resolve_device(device).type, devices, nodes)
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's own generators, which draw initial weights and dropout, and put them back afterwards."""
@@ -68,6 +77,12 @@ def describe_encoder(encoder: str | Callable[..., nn.Module], options: Mapping[s
             f"only encoders known by name can be saved, since loading a model runs no code; found a factory {encoder!r}"
         )
     return {"name": encoder, "options": dict(options or {})}
+
+
+def describe_callable(factory: Callable[..., Any]) -> str:
+    """Name of a factory that is the same in every process."""
+    name = getattr(factory, "__qualname__", type(factory).__qualname__)
+    return f"{getattr(factory, '__module__', '')}.{name}"
 
 
 def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -14,12 +14,14 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
 from oligolearn.data import (
-    Aligned,
     Prepared,
+    StoredExpression,
     align_expression,
+    align_stream,
     class_labels,
     group_numbers,
     prepare_expression,
+    prepare_stream,
     top_variance_genes,
 )
 from oligolearn.estimators.bundles import SavedModel
@@ -85,25 +87,38 @@ class Trained(NamedTuple):
     notes: list[str]
 
 
-def pretrain_encoder(adata: ad.AnnData, model: SelfSupervisedEncoder, preparation: Preparation) -> Trained:
+def pretrain_encoder(
+    data: ad.AnnData | StoredExpression, model: SelfSupervisedEncoder, preparation: Preparation
+) -> Trained:
     """Pretrain on all samples of a cohort.
 
     Parameters
     ----------
-    adata
-        As `oligolearn.data.read_expression` gives it.
+    data
+        As `oligolearn.data.read_expression` gives it, or one that stays on disk.
     model
         Settings.
     preparation
         Of the matrix.
     """
-    prepared = preparation.apply(adata)
-    prepared = _keep_genes(prepared, preparation.choose_genes(prepared.X))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # said in the notes
-        fitted = clone(model).fit(prepared.X)
-    notes = [*prepared.notes, *(f"Warning: {sentence}." for sentence in fitted.diagnosis_)]
-    return Trained(fitted, prepared.genes, _facts(adata, prepared.X, prepared.units), notes)
+        if isinstance(data, StoredExpression):
+            stream = prepare_stream(
+                data,
+                normalize_as=preparation.normalize,
+                max_missing=preparation.max_missing,
+                top_genes=preparation.top_genes,
+            )
+            fitted = clone(model).fit_stream(stream)
+            read = {"file": data.path.name, "n_samples": len(data), "fingerprint": stream.fingerprint}
+            genes, notes, facts = stream.genes, stream.notes, {"units": stream.units, "training_data": read}
+        else:
+            prepared = preparation.apply(data)
+            prepared = _keep_genes(prepared, preparation.choose_genes(prepared.X))
+            fitted = clone(model).fit(prepared.X)
+            genes, notes, facts = prepared.genes, prepared.notes, _facts(data, prepared.X, prepared.units)
+    return Trained(fitted, genes, facts, [*notes, *(f"Warning: {sentence}." for sentence in fitted.diagnosis_)])
 
 
 class LabelColumns(NamedTuple):
@@ -225,15 +240,17 @@ def _cross_validate(
     }
 
 
-def predict_samples(saved: SavedModel, adata: ad.AnnData, **alignment: Any) -> tuple[pd.DataFrame, list[str]]:
+def predict_samples(
+    saved: SavedModel, data: ad.AnnData | StoredExpression, **alignment: Any
+) -> tuple[pd.DataFrame, list[str]]:
     """Class and probabilities of new samples.
 
     Parameters
     ----------
     saved
         A classifier from `load_model`.
-    adata
-        As `oligolearn.data.read_expression` gives it.
+    data
+        As `oligolearn.data.read_expression` gives it, or one that stays on disk.
     **alignment
         `normalize_as` and `min_overlap` of `oligolearn.data.align_expression`.
 
@@ -251,31 +268,42 @@ def predict_samples(saved: SavedModel, adata: ad.AnnData, **alignment: Any) -> t
         raise ValueError(
             "this model is an encoder without classes: `embed` uses it, and `train --pretrained` builds on it"
         )
-    aligned = _aligned(saved, adata, alignment)
-    probabilities = saved.model.predict_proba(aligned.X)
+    blocks, notes = _aligned(saved, data, alignment)
+    probabilities = np.concatenate([saved.model.predict_proba(X) for X in blocks])
     table = pd.DataFrame(
         probabilities,
-        index=pd.Index(adata.obs_names.astype(str), name="sample"),
+        index=pd.Index(data.obs.index.astype(str), name="sample"),
         columns=[f"probability_{name}" for name in saved.model.classes_],
     )
     table.insert(0, "prediction", saved.model.classes_[probabilities.argmax(axis=1)])
-    return table, aligned.notes
+    return table, notes
 
 
-def embed_samples(saved: SavedModel, adata: ad.AnnData, **alignment: Any) -> tuple[ad.AnnData, list[str]]:
-    """Embedding of new samples by the encoder of a model: ``X`` is ``(n_samples, out_dim)``, `obs` that of `adata`.
+def embed_samples(
+    saved: SavedModel, data: ad.AnnData | StoredExpression, **alignment: Any
+) -> tuple[ad.AnnData, list[str]]:
+    """Embedding of new samples by the encoder of a model: ``X`` is ``(n_samples, out_dim)``, `obs` that of `data`.
 
     Parameters, notes and errors are those of `predict_samples`.
     """
-    aligned = _aligned(saved, adata, alignment)
+    blocks, notes = _aligned(saved, data, alignment)
     model = saved.model
-    X = model.embed(aligned.X) if isinstance(model, FineTunedClassifier) else model.transform(aligned.X)
+    embed = model.embed if isinstance(model, FineTunedClassifier) else model.transform
+    X = np.concatenate([embed(block) for block in blocks])
     names = pd.DataFrame(index=[f"dimension_{i + 1}" for i in range(X.shape[1])])
-    return ad.AnnData(X, obs=adata.obs.copy(), var=names), aligned.notes
+    return ad.AnnData(X, obs=data.obs.copy(), var=names), notes
 
 
-def _aligned(saved: SavedModel, adata: ad.AnnData, alignment: Mapping[str, Any]) -> Aligned:
-    return align_expression(adata, saved.description["features"], units=saved.description["units"], **alignment)
+def _aligned(
+    saved: SavedModel, data: ad.AnnData | StoredExpression, alignment: Mapping[str, Any]
+) -> tuple[Iterable[NDArray[np.float32]], list[str]]:
+    """Rows as the model expects them, all or a block at a time, and what was done."""
+    features, units = saved.description["features"], saved.description["units"]
+    if isinstance(data, StoredExpression):
+        stream = align_stream(data, features, units=units, **alignment)
+        return stream.blocks(), stream.notes
+    aligned = align_expression(data, features, units=units, **alignment)
+    return [aligned.X], aligned.notes
 
 
 def _facts(adata: ad.AnnData, X: NDArray[np.float32], units: str) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Pretraining without labels, as a scikit-learn transformer."""
 
+import hashlib
 import math
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import torch
@@ -15,14 +17,33 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from oligolearn.data.scaling import ExpressionScaler
-from oligolearn.estimators.building import OnEpoch, describe_encoder, part_of, resolve, resolve_device, seeded
+from oligolearn.data.stream import BUFFER_BYTES, ExpressionStream
+from oligolearn.estimators.building import (
+    OnEpoch,
+    describe_callable,
+    describe_encoder,
+    launch_team,
+    part_of,
+    resolve,
+    resolve_device,
+    seeded,
+)
 from oligolearn.nn import ENCODERS, Encoder
 from oligolearn.pretext import OBJECTIVES, diagnose_collapse, suggest_options
 from oligolearn.saving import Bundle
-from oligolearn.training import History, Runtime, Schedule, apply_in_batches, fit, n_batches
+from oligolearn.training import Checkpoint, Epoch, History, Runtime, Schedule, Team, apply_in_batches, fit, n_batches
 from oligolearn.views import VIEWS
 
 N_DIAGNOSED = 2048  # rows, enough to see a collapse
+
+
+class _Rows(NamedTuple):
+    """Where training has its standardised rows from."""
+
+    n_rows: int
+    take: Callable[[Tensor], Tensor]  # what `epoch` draws -> rows on the device
+    epoch: Epoch | None
+    identity: Mapping[str, Any]  # for the checkpoint
 
 
 class CollapseWarning(UserWarning):
@@ -54,6 +75,17 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     precision
         Of the products of linear layers while training: ``"32"``, ``"bf16"``, or ``"auto"`` for bf16 where the
         hardware has it. Weights, sums and everything after training stay in 32 bits or more.
+    devices, nodes
+        Processes on each machine, each with a GPU of its own where there are GPUs, and machines. They share each
+        batch: the result is that of one process, rounding apart. See `oligolearn.training.Team.launch`: the script
+        runs once in each of them, so only the one for which `oligolearn.training.is_first_process()` is true should
+        write files.
+    checkpoint
+        File, ``.safetensors``, that keeps the state of the training as it goes; a `fit` with the same settings and
+        data that was killed goes on from it. It is left behind: remove it when the model is saved. Needs a
+        `random_state`.
+    checkpoint_minutes
+        Longest time between two writings of it, see `oligolearn.training.Checkpoint`.
     on_epoch
         Called after each epoch with ``(epochs done, all epochs, mean loss)``.
 
@@ -100,6 +132,10 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
         precision: str = "auto",
+        devices: int = 1,
+        nodes: int = 1,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_minutes: float = 5.0,
         on_epoch: OnEpoch | None = None,
     ) -> None:
         self.objective = objective
@@ -116,6 +152,10 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.random_state = random_state
         self.device = device
         self.precision = precision
+        self.devices = devices
+        self.nodes = nodes
+        self.checkpoint = checkpoint
+        self.checkpoint_minutes = checkpoint_minutes
         self.on_epoch = on_epoch
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
@@ -127,11 +167,53 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             If a setting is unknown or the loss diverges.
         """
         values, seed = self._prepare(X)
-        device = resolve_device(self.device)
+        team = launch_team(self.device, self.devices, self.nodes)
+        if team is not None:
+            team.check_alike("samples, genes and sum of X", [*values.shape, float(np.nansum(np.abs(values)))])
+            seed = team.first_says(seed)
+        device = resolve_device(self.device) if team is None else team.device
         rows = torch.from_numpy(self.scaler_.transform(values)).to(device)
         objective = self._build(len(rows), rows.shape[1], seed, device)
-        history = self._train(objective, rows, seed)
+        identity = {} if self.checkpoint is None else {"data": _fingerprint(values)}
+        source = _Rows(len(rows), lambda numbers: rows[numbers.to(device)], None, identity)
+        history = self._train(objective, source, seed, device, team)
         return self._finish(objective, history, rows[:N_DIAGNOSED])
+
+    def fit_stream(self, stream: ExpressionStream, *, buffer_bytes: int = BUFFER_BYTES) -> Self:
+        """Pretrain on rows that stay on disk, in a bounded memory.
+
+        Where all rows fit in the buffer, this is `fit`. Otherwise rows are shuffled within those that fit.
+
+        Parameters
+        ----------
+        stream
+            From `oligolearn.data.prepare_stream`.
+        buffer_bytes
+            For rows in memory.
+
+        Raises
+        ------
+        ValueError
+            If a setting is unknown, the loss diverges, or the file is damaged.
+        """
+        if stream.scaler is None:
+            raise ValueError("the stream was not prepared for training; make it with prepare_stream")
+        self.scaler_ = stream.scaler
+        self.n_features_in_ = len(stream.genes)
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        team = launch_team(self.device, self.devices, self.nodes)
+        if team is not None:
+            team.check_alike("samples, genes and means of the stream", [len(stream), float(stream.scaler.mean_.sum())])
+            seed = team.first_says(seed)
+        device = resolve_device(self.device) if team is None else team.device
+        objective = self._build(len(stream), len(stream.genes), seed, device)
+        identity = {"data": stream.fingerprint, "order of rows": stream.order(buffer_bytes)}
+        draw = cast(Epoch, stream.shuffled(buffer_bytes=buffer_bytes))
+        source = _Rows(len(stream), lambda batch: batch.to(device), draw, identity)
+        history = self._train(objective, source, seed, device, team)
+        some = np.empty((min(N_DIAGNOSED, len(stream)), len(stream.genes)), np.float32)
+        stream.standardised(0, len(some), some)
+        return self._finish(objective, history, torch.from_numpy(some).to(device))
 
     def _prepare(self, X: ArrayLike) -> tuple[NDArray[np.floating], int]:
         """Check `X`, fit the scaler on it, draw the seed."""
@@ -174,23 +256,44 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def _view(self) -> Callable[..., Tensor]:
         return partial(resolve("view", self.view, VIEWS), **(self.view_options or {}))
 
-    def _train(self, objective: nn.Module, rows: Tensor, seed: int) -> History:
+    def _train(self, objective: nn.Module, rows: _Rows, seed: int, device: torch.device, team: Team | None) -> History:
         view = self._view()
-        draws = torch.Generator(rows.device).manual_seed(seed)
+        draws = torch.Generator(device).manual_seed(seed)
 
-        def two_views(numbers: Tensor) -> tuple[Tensor, Tensor]:
-            batch = rows[numbers.to(rows.device)]
+        def two_views(drawn: Tensor) -> tuple[Tensor, Tensor]:
+            batch = rows.take(drawn)
             return view(batch, generator=draws), view(batch, generator=draws)
 
         return fit(
             objective,
             two_views,
-            len(rows),
-            self._schedule(len(rows)),
+            rows.n_rows,
+            self._schedule(rows.n_rows),
             generator=torch.Generator().manual_seed(seed),
+            epoch=rows.epoch,
             on_epoch=self.on_epoch,
-            runtime=Runtime(self.precision),
+            runtime=Runtime(self.precision, self._checkpoint(rows, seed, draws), team),
         )
+
+    def _checkpoint(self, rows: _Rows, seed: int, draws: torch.Generator) -> Checkpoint | None:
+        if self.checkpoint is None:
+            return None
+        if self.random_state is None:
+            raise ValueError("a training goes on from its checkpoint only if it is the same: pass a random_state")
+        named = {what: getattr(self, what) for what in ("objective", "encoder", "view")}
+        settings = ("encoder_options", "view_options", "epochs", "batch_size", "learning_rate", "weight_decay")
+        identity = {
+            **{what: value if isinstance(value, str) else describe_callable(value) for what, value in named.items()},
+            **{name: getattr(self, name) for name in settings},
+            "min_steps": self.min_steps,
+            "objective_options": self.options_,
+            "precision": self.precision,
+            "seed": seed,
+            "device": draws.device.type,
+            "samples": rows.n_rows,
+            **rows.identity,
+        }
+        return Checkpoint(self.checkpoint, identity, generators=[draws], minutes=self.checkpoint_minutes)
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Embed `X`, ``(n_samples, n_genes)``, as ``(n_samples, out_dim)``; the same whatever the batch."""
@@ -244,3 +347,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _fingerprint(values: NDArray[np.floating]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()[:16]

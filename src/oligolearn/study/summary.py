@@ -1,5 +1,6 @@
 """From the runs of a study to the one dict that tables, figures and report are made of."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ def summarize(store: Store) -> dict[str, Any]:
             "fractions": about["fractions"],
             "methods": [_titled(name) for name in asked["methods"]],
         },
-        "settings": about["settings"],
+        "settings": {**about["settings"], **_ways(runs, about)},
         "seed": asked["seed"],
         "command": about["command"],
         "versions": about["versions"],
@@ -78,6 +79,17 @@ def summarize(store: Store) -> dict[str, Any]:
             for run in runs
             if "error" in run
         ],
+    }
+
+
+def _ways(runs: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> dict[str, Any]:
+    """How the networks were trained: as replicas, or one at a time and why."""
+    ways = Counter(run["trained"] for run in runs if run.get("trained"))
+    if not ways:
+        return {}
+    return {
+        "networks trained together": f"up to {about.get('replicas', 1)}",
+        "how networks were trained": "; ".join(f"{n:,} {way}" for way, n in sorted(ways.items())),
     }
 
 

@@ -3,11 +3,13 @@
 from oligolearn.training.checkpoint import Checkpoint
 from oligolearn.training.inference import apply_in_batches
 from oligolearn.training.loop import Batch, Epoch, Runtime, fit
-from oligolearn.training.replicas import Replicas, fit_replicas, room_for_replicas
+from oligolearn.training.products import resolve_precision
+from oligolearn.training.replicas import LARGEST_STACKED_ON_CPU, Replicas, fit_replicas, room_for_replicas
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
 from oligolearn.training.team import Team, is_first_process
 
 __all__ = [
+    "LARGEST_STACKED_ON_CPU",
     "Batch",
     "Checkpoint",
     "DivergedError",
@@ -22,5 +24,6 @@ __all__ = [
     "fit_replicas",
     "is_first_process",
     "n_batches",
+    "resolve_precision",
     "room_for_replicas",
 ]

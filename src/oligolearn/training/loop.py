@@ -13,6 +13,7 @@ from oligolearn.training.checkpoint import Checkpoint, Progress
 from oligolearn.training.descent import adamw, clip_gradients, shuffled
 from oligolearn.training.products import draws_dropout, fast_products, resolve_precision
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
+from oligolearn.training.team import Team
 
 Batch = Any  # whatever the module's forward takes: a tuple of views, or rows and their labels
 
@@ -34,13 +35,16 @@ class Runtime:
         Of the products of linear layers: ``"32"``, ``"bf16"``, or ``"auto"`` for bf16 where the hardware has it.
     checkpoint
         Where to keep the state of the training as it goes; if it holds one, training goes on from there.
+    team
+        Processes that share the work of each batch; the first of them writes the checkpoint.
     """
 
     precision: str = "32"
     checkpoint: Checkpoint | None = None
+    team: Team | None = None
 
 
-def fit(  # noqa: PLR0913  (the whole of a training)
+def fit(  # noqa: PLR0913, PLR0915  (the whole of a training)
     module: nn.Module,
     make_batch: Callable[[Any], Batch],
     n_rows: int,
@@ -75,7 +79,7 @@ def fit(  # noqa: PLR0913  (the whole of a training)
     on_epoch
         Called with ``(epochs done, all epochs, mean loss)``.
     runtime
-        Precision and checkpoint.
+        Precision, checkpoint and team.
 
     Returns
     -------
@@ -87,12 +91,12 @@ def fit(  # noqa: PLR0913  (the whole of a training)
     DivergedError
         If the loss of an epoch is not finite.
     ValueError
-        If a checkpoint meets a `score`, or is not that of this training.
+        If a checkpoint or a team meets a `score`, or a checkpoint is not that of this training.
     """
     runtime = runtime or Runtime()
-    checkpoint = runtime.checkpoint
-    if checkpoint is not None and score is not None:
-        raise ValueError("a training with early stopping keeps no checkpoints: pass `score` or a checkpoint")
+    checkpoint, team = runtime.checkpoint, runtime.team
+    if (checkpoint or team) is not None and score is not None:
+        raise ValueError("a training with early stopping keeps no checkpoints and has no team: pass `score` or these")
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimizer = adamw(parameters, schedule)
     tell: Callable[[float], None] = getattr(module, "on_step", lambda _: None)
@@ -109,6 +113,10 @@ def fit(  # noqa: PLR0913  (the whole of a training)
         if checkpoint is not None:
             checkpoint.generators += dropout
             at = checkpoint.resume(module, optimizer, generator)
+        if team is not None:
+            stack.enter_context(team.share(module))
+            team.check_alike("checkpoint: its step", [at.step])
+            checkpoint = checkpoint if team.is_first else None
         while at.step < schedule.steps:
             module.train()
             at.order = generator.get_state()
@@ -118,6 +126,8 @@ def fit(  # noqa: PLR0913  (the whole of a training)
                 optimizer.zero_grad()
                 loss = module(make_batch(rows))
                 loss.backward()
+                if team is not None:
+                    team.reduce_gradients(parameters)
                 clip_gradients(parameters, schedule.clip_norm)
                 optimizer.step()
                 changed()

@@ -1,0 +1,32 @@
+"""Expression files as verbs read them: into memory, or left on disk where they are large."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from oligolearn.data import StoredExpression
+
+
+def read_or_open(
+    data: Path, *, samples: Path | None, genes_in: str, duplicates: str, stream: bool | None
+) -> "tuple[ad.AnnData | StoredExpression, list[str]]":
+    """Samples, and what was done to them, in sentences.
+
+    Parameters
+    ----------
+    data, samples, genes_in, duplicates
+        As `oligolearn.data.read_expression` takes them.
+    stream
+        As `oligolearn.data.open_expression` takes it.
+    """
+    from oligolearn.data import open_expression, read_expression
+
+    stored = open_expression(data, samples=samples, stream=stream)
+    if stored is not None:
+        if genes_in == "rows":
+            raise ValueError(f"{data.name}: an {data.suffix} file has its genes in columns; leave out --genes-in")
+        return stored, stored.notes
+    adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
+    return adata, adata.uns["oligolearn"]["notes"]
