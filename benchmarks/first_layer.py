@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from machine import describe_machine, simulated_classes
@@ -81,7 +82,7 @@ def step_seconds(precision: str, device: str, *, profiled: bool = False) -> tupl
             shares[kind] = shares.get(kind, 0.0) + event.self_cpu_time_total / total
     else:
         train()
-    steps = sorted(b - a for a, b in zip(times[3:-1], times[4:], strict=True))
+    steps = sorted(b - a for a, b in pairwise(times[3:]))
     return steps[len(steps) // 2], shares
 
 

@@ -1,8 +1,8 @@
 """The reference protocol on one machine: 9,352 samples x 57,387 genes, 89 label fractions x 50 repeats x 2 methods.
 
-8,900 trainings and the pretrainings before them, on a simulated cohort, through the `oligolearn` command. The goal is 30
-minutes on one H200. ``--scale`` shrinks samples, genes, fractions and repeats, to try the script; ``--check`` exits with
-1 where the goal is missed or trainings failed.
+8,900 trainings and the pretrainings before them, on a simulated cohort, through the `oligolearn` command. The goal is
+30 minutes on one H200. ``--scale`` shrinks samples, genes, fractions and repeats, to try the script; ``--check`` exits
+with 1 where the goal is missed or trainings failed.
 """
 
 import argparse

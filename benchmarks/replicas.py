@@ -1,8 +1,8 @@
 """Many small trainings: replicas against the loop that one would write in plain PyTorch.
 
 The plain loop trains one model at a time: `DataLoader`, eager Adam, 32 bits, torch's own number of threads. Both train
-the same network on the same rows for as many steps; times are per model and step, test accuracies are means. ``--check``
-exits with 1 where a goal is missed or the accuracies differ by more than 2 points.
+the same network on the same rows for as many steps; times are per model and step, test accuracies are means.
+``--check`` exits with 1 where a goal is missed or the accuracies differ by more than 2 points.
 """
 
 import argparse

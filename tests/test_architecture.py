@@ -94,7 +94,7 @@ def imported(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[str, str
 
 
 def known_name(target: ast.expr) -> str:
-    """Return the module that a call imports, or the package where only that is written out (f"oligolearn.study.{x}")."""
+    """Return the module that a call imports, or its package where only that is written out: f"oligolearn.study.{x}"."""
     match target:
         case ast.Constant(value=value):
             return str(value)

@@ -146,8 +146,11 @@ def _start(model: Model, matrix: _Matrix, share: Share) -> _Job:
     if isinstance(model, SelfSupervisedEncoder):
         _, seed = model._prepare(values)
         objective = model._build(len(values), values.shape[1], seed, device)
-        sample = torch.from_numpy(model.scaler_.transform(values[:N_DIAGNOSED])).to(device)
-        finish: Callable[[History], Model] = lambda history: model._finish(objective, history, sample)  # noqa: E731
+
+        def finish(history: History) -> Model:
+            some = _values(matrix, share, share.rows[:N_DIAGNOSED])
+            return model._finish(objective, history, torch.from_numpy(model.scaler_.transform(some)).to(device))
+
         rows = torch.from_numpy(share.rows)
         return _Job(model, objective, model._schedule(len(rows)), seed, share, rows, None, model._view(), finish)
     _, codes, seed = model._prepare(values, share.y)

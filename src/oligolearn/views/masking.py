@@ -44,5 +44,8 @@ def mask_genes(x: Tensor, *, share: float = 0.5, per: str = "batch", generator: 
         raise ValueError(f"share of masked genes must lie between 0 and 1, found {share}")
     rows = 1 if per == "batch" else x.shape[0]
     hidden = torch.rand(rows, x.shape[1], generator=generator, device=x.device) < share
+    if x.device.type == "cpu":  # only as many draws as are needed; a GPU would have to wait for their number
+        hidden = hidden.expand_as(x)
+        return x.masked_scatter(hidden, torch.randn(int(hidden.sum()), generator=generator, dtype=x.dtype))
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
     return torch.where(hidden, noise, x)
