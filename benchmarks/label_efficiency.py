@@ -9,12 +9,11 @@ points and logistic regression by 4 at 1 %, and is within 1 point of the best at
 """
 
 import argparse
-import os
-import platform
 import sys
 from pathlib import Path
 
 import pandas as pd
+from machine import describe_machine
 
 from oligolearn.report import conclude
 from oligolearn.study import LabelEfficiency, label_efficiency
@@ -32,7 +31,7 @@ def main() -> int:
     if not chosen.data.is_dir():
         print(f"the cohorts are not in {chosen.data}; pass --data")
         return 1 if chosen.check else 0
-    print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
+    print(describe_machine())
     mirna = label_efficiency(
         chosen.data / "tcga_mirna.h5ad",
         "cancer_type",

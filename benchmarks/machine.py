@@ -3,11 +3,16 @@
 import datetime
 import os
 import platform
+import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+# The folder of a script comes first on Python's path, and `sklearn.py` is the name of one: the library goes before it.
+_HERE = str(Path(__file__).resolve().parent)
+sys.path[:] = [*(entry for entry in sys.path if str(Path(entry or ".").resolve()) != _HERE), _HERE]
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 
 
 def describe_machine(device: str = "cpu") -> str:

@@ -5,8 +5,6 @@ time, and at most 3 times the size of the file in memory.
 """
 
 import argparse
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -15,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from machine import describe_machine
 
 N_SAMPLES, N_GENES = 1000, 20_000
 LARGEST_RATIO = 3.0
@@ -73,7 +72,7 @@ def main() -> None:
         return
     missed = False
     matrix = N_SAMPLES * N_GENES * 4 / 2**20
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(describe_machine())
     print(f"the matrix takes {matrix:.0f} MB as float32")
     print(f"{'file':24} {'ours s':>8} {'pyarrow s':>10} {'ratio':>6} {'ours MB':>8} {'pyarrow MB':>11} {'file MB':>8}")
     with tempfile.TemporaryDirectory() as folder:

@@ -9,20 +9,15 @@ import statistics
 import sys
 import time
 import warnings
-from pathlib import Path
 
-sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent]  # this file's name
+import numpy as np
+from machine import describe_machine, simulated_classes  # first: it lets `sklearn` be the library
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-import numpy as np  # noqa: E402
-from sklearn.exceptions import ConvergenceWarning  # noqa: E402
-from sklearn.neural_network import MLPClassifier  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
-
-from oligolearn import FineTunedClassifier  # noqa: E402
-
-sys.path.append(str(Path(__file__).parent))
-from machine import describe_machine, simulated_classes  # noqa: E402
+from oligolearn import FineTunedClassifier
 
 HIDDEN, EPOCHS, BATCH, N_TRAIN, N_TEST = (512, 256, 128), 15, 64, 1024, 2000
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from machine import describe_machine
 
 SMALLEST_SHARE = 0.7
 LARGEST_PEAK = 4.0  # GiB
@@ -129,7 +130,6 @@ def main() -> None:
         how, path = arguments.train
         train_once(how, Path(path), arguments.memory_rows, arguments.steps, arguments.batch_size)
         return
-    from machine import describe_machine
 
     missed = False
     print(describe_machine())

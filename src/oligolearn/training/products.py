@@ -8,7 +8,7 @@ itself, and whoever wrote it, need not know. Nearly all time of a network over 2
   operating system page by page, which takes longer than the product.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.training.norms import replicated_norm
+from oligolearn.training.sequences import StackedSequence, is_plain
 
 PRECISIONS = ("auto", "32", "bf16")
 _SMALLEST_BF16 = 2**15  # weights: below, converting costs more than the product
@@ -48,7 +49,7 @@ def fast_products(
     precision: str,
     *,
     generators: Sequence[torch.Generator] = (),
-    stacked: dict[str, nn.Parameter] | None = None,
+    stacked: Mapping[str, Tensor] | None = None,
 ) -> Iterator[Callable[[], None]]:
     """Let the linear layers of `module` compute fast, and its dropout draw from `generators`.
 
@@ -61,7 +62,7 @@ def fast_products(
     generators
         For the dropout masks, one for each replica, on the device of the module.
     stacked
-        Under `torch.func.vmap`: weights of all replicas by name, ``(n_replicas, n_out, n_in)``.
+        Under `torch.func.vmap`: parameters and buffers of all replicas by name, ``(n_replicas, ...)``.
 
     Yields
     ------
@@ -75,9 +76,20 @@ def fast_products(
         for weight in weights:
             weight.changed = True
 
+    def product(layer: nn.Linear, weight: Tensor) -> Callable[[Tensor], Tensor] | None:
+        compute = _product_for(layer, weight, precision)
+        if compute is None:
+            return None
+        weights.append(compute)
+        return partial(_apply, weight=weight, compute=compute)
+
     try:
         for name, layer in module.named_modules():
-            if type(layer) is nn.Linear:
+            if stacked is not None and is_plain(layer):
+                masks = partial(_masks, generators=generators) if generators else None
+                layer.forward = StackedSequence(name, layer, stacked, product, masks)
+                patched.append(layer)
+            elif type(layer) is nn.Linear:
                 weight = layer.weight if stacked is None else stacked.get(f"{name}.weight", layer.weight)
                 compute = _product_for(layer, weight, precision)
                 if compute is not None:
@@ -134,8 +146,7 @@ class _Weight:
 
     def add_gradient(self, d_out: Tensor, x: Tensor) -> None:
         """Add ``d_out.T @ x`` to the gradient of the weight."""
-        multiply = torch.mm if d_out.dim() == 2 else torch.bmm
-        turned = d_out.mT.contiguous()
+        multiply, turned = (torch.mm, d_out.mT.contiguous()) if d_out.dim() == 2 else (torch.bmm, d_out.mT)
         if self._gradient is None:
             self._gradient = torch.empty_like(self.weight)
         if self.weight.grad is None and self.dtype == self.weight.dtype:
@@ -148,6 +159,11 @@ class _Weight:
             self.weight.grad = self._gradient.copy_(self._product)
         else:
             self.weight.grad.add_(self._product)
+
+
+def _apply(x: Tensor, weight: Tensor, compute: _Weight) -> Tensor:
+    out: Tensor = _Product.apply(x, weight, compute)  # type: ignore[no-untyped-call]
+    return out
 
 
 def _linear(layer: nn.Linear, compute: _Weight, x: Tensor) -> Tensor:
@@ -253,5 +269,8 @@ class _Masks(torch.autograd.Function):
     def vmap(
         info: Any, in_dims: tuple[int | None, ...], x: Tensor, p: float, generators: Sequence[torch.Generator]
     ) -> tuple[Tensor, int]:
-        rows = x.detach().movedim(in_dims[0] or 0, 0)
-        return torch.stack([_mask(one, p, generator) for one, generator in zip(rows, generators, strict=True)]), 0
+        return _masks(x.detach().movedim(in_dims[0] or 0, 0), p, generators), 0
+
+
+def _masks(rows: Tensor, p: float, generators: Sequence[torch.Generator]) -> Tensor:
+    return torch.stack([_mask(one, p, generator) for one, generator in zip(rows, generators, strict=True)])

@@ -315,7 +315,7 @@ def _fit_stacked(
         optimizer = adamw(learning, schedule)
         compute = _vectorised(base, None if training.shared else 0)
         step = 0
-        with fast_products(base, precision, generators=dropout, stacked=parameters) as changed:
+        with fast_products(base, precision, generators=dropout, stacked=parameters | buffers) as changed:
             while step < schedule.steps and not outcome.all_diverged and not stop.is_set():
                 epoch_losses = []
                 for parts in zip(*(draw(per_epoch, generator) for generator in orders), strict=True):
