@@ -284,3 +284,12 @@ def test_the_module_is_left_as_it_was_found(trained: nn.Module, training: bool) 
 
 def test_no_rows_give_no_outputs(trained: nn.Module) -> None:
     assert apply_in_batches(trained, torch.empty(0, N_FEATURES)).shape == (0, 1)
+
+
+def test_an_infinite_norm_clips_nothing() -> None:
+    found = []
+    for norm in (math.inf, 1e9):
+        module = Regression()
+        fit(module, batches_of(20), 20, Schedule(8, 10, 1e-2, clip_norm=norm), generator=order())
+        found.append(weights(module))
+    assert_same(*found)

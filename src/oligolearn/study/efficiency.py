@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from oligolearn.data import read_expression
-from oligolearn.report import fragment, write_figures, write_report
 from oligolearn.saving import write_json
 from oligolearn.study.execute import Cohort, embed_cohort, execute
 from oligolearn.study.methods import METHODS
@@ -40,6 +39,8 @@ class LabelEfficiency:
     folder: Path
 
     def _repr_html_(self) -> str:
+        from oligolearn.report import fragment
+
         return fragment(self.summary)
 
 
@@ -114,6 +115,8 @@ def rebuild(folder: str | os.PathLike[str]) -> LabelEfficiency:
     ValueError
         If no run of it succeeded.
     """
+    from oligolearn.report import write_figures, write_report  # training must not wait for what draws
+
     store = Store(folder)
     summary = summarize(store)
     store.write_results()

@@ -1,5 +1,6 @@
 """What every training loop does in a step: order of rows, clipping, AdamW."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -32,10 +33,12 @@ def clip_gradients(parameters: Iterable[nn.Parameter], longest: float, n_replica
     parameters
         With their gradients; stacked over replicas in the first dimension where `n_replicas` is given.
     longest
-        Norm.
+        Norm; infinite for none.
     n_replicas
         None for a single model.
     """
+    if math.isinf(longest):
+        return
     gradients = [p.grad for p in parameters if p.grad is not None]
     rows = [g.reshape(n_replicas or 1, -1) for g in gradients]
     norms = torch.stack([torch.linalg.vector_norm(g, dim=1) for g in rows])

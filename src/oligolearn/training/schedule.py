@@ -21,7 +21,7 @@ class Schedule:
     weight_decay
         Decoupled (AdamW).
     clip_norm
-        Largest norm of a gradient; longer ones are scaled down to it.
+        Largest norm of a gradient; longer ones are scaled down to it. Infinite: none is.
     patience
         Early stopping: epochs without a better score before training stops. Only counts where a score is given.
     """
