@@ -4,46 +4,29 @@ torch's own kernel, under `torch.func.vmap`, took 674 µs forth and back for 64 
 find mean and variance together; sums and products of whole matrices took 114.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-def replicated_norm(layer: nn.BatchNorm1d, x: Tensor) -> Tensor:
-    """What `nn.BatchNorm1d.forward` gives, for rows ``(batch, n_units)`` under `torch.func.vmap`."""
-    held, spread = layer.running_mean, layer.running_var
-    if not layer.training or x.dim() != 2 or held is None or spread is None or layer.momentum is None:
-        plain: Tensor = nn.BatchNorm1d.forward(layer, x)
-        return plain
-    out: Tensor
-    out, mean, variance = _Replicated.apply(x, layer.weight, layer.bias, layer.eps)  # type: ignore[no-untyped-call]
-    n_rows, share = len(x), layer.momentum
-    held.mul_(1 - share).add_(share * mean.detach())
-    spread.mul_(1 - share).add_(share * n_rows / (n_rows - 1) * variance.detach())
-    if layer.num_batches_tracked is not None:
-        layer.num_batches_tracked.add_(1)
-    return out
+def normalise(layer: nn.BatchNorm1d, own: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """What `nn.BatchNorm1d.forward` gives, for all replicas.
 
-
-class Affine(NamedTuple):
-    """Parameters of the batch norms of all replicas, ``(n_replicas, n_units)``."""
-
-    weight: Tensor
-    bias: Tensor
-
-
-class Statistics(NamedTuple):
-    """Buffers of the batch norms of all replicas, ``(n_replicas, n_units)``; training changes them in place."""
-
-    mean: Tensor
-    variance: Tensor
-    n_seen: Tensor | None
-
-
-def normalise(layer: nn.BatchNorm1d, x: Tensor, affine: Affine, held: Statistics) -> Tensor:
-    """What batch norm gives for ``(n_replicas, batch, n_units)``; `layer` says whether it is training."""
-    (weight, bias), (running_mean, running_var, n_seen) = affine, held
+    Parameters
+    ----------
+    layer
+        Says whether it is training.
+    own
+        Parameters and buffers of all replicas, ``(n_replicas, n_units)``; training changes the buffers in place.
+    x
+        ``(n_replicas, batch, n_units)`` or ``(n_replicas, batch, n_units, length)``.
+    """
+    if x.dim() == 4:
+        rows = x.transpose(2, 3)
+        return normalise(layer, own, rows.flatten(1, 2)).view(rows.shape).transpose(2, 3)
+    weight, bias, running_mean, running_var = (own[name] for name in _NAMES)
     if not layer.training:
         scale = weight * torch.rsqrt(running_var + layer.eps)
         return torch.addcmul((bias - running_mean * scale)[:, None], x, scale[:, None])
@@ -52,9 +35,11 @@ def normalise(layer: nn.BatchNorm1d, x: Tensor, affine: Affine, held: Statistics
     n_rows, share = x.shape[1], layer.momentum or 0.0
     running_mean.mul_(1 - share).add_(mean, alpha=share)
     running_var.mul_(1 - share).add_(variance, alpha=share * n_rows / (n_rows - 1))
-    if n_seen is not None:
-        n_seen.add_(1)
+    own["num_batches_tracked"].add_(1)
     return out
+
+
+_NAMES = ("weight", "bias", "running_mean", "running_var")
 
 
 def _check_rows(x: Tensor) -> None:
@@ -87,32 +72,3 @@ class _Norm(torch.autograd.Function):
         slope = (weight * scale)[:, None]
         d_x = torch.addcmul(-slope * d_bias[:, None] / n_rows, d_out, slope)
         return d_x.addcmul_(normal, -slope * d_weight[:, None] / n_rows), d_weight, d_bias, None
-
-
-class _Replicated(torch.autograd.Function):
-    """`_Norm` as `torch.func.vmap` meets it."""
-
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        raise NotImplementedError("only under vmap")
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        raise NotImplementedError("only under vmap")
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], x: Tensor, weight: Tensor, bias: Tensor, eps: float
-    ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[int, int, int]]:
-        n = info.batch_size
-        whole = [
-            part.expand(n, *part.shape) if dim is None else part.movedim(dim, 0)
-            for part, dim in zip((x, weight, bias), in_dims, strict=False)
-        ]
-        return _Norm.apply(*whole, eps), (0, 0, 0)  # type: ignore[no-untyped-call]

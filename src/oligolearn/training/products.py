@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oligolearn.training.norms import replicated_norm
-from oligolearn.training.sequences import StackedSequence, is_plain
+from oligolearn.training.layers import Products, StackedLayers, drop, is_plain, named_within
 
 PRECISIONS = ("auto", "32", "bf16")
 _SMALLEST_BF16 = 2**15  # weights: below, converting costs more than the product
+
 _SMALLEST_KEPT = 2**20  # weights, over all replicas: from here on, fresh memory costs more than a call of ours
+_Forward = tuple[nn.Module, Callable[[Tensor], Tensor]]
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
@@ -69,7 +70,6 @@ def fast_products(
     callable
         To be called whenever the weights have changed: an optimizer's fused step leaves no trace on them.
     """
-    patched: list[nn.Module] = []
     weights: list[_Weight] = []
 
     def changed() -> None:
@@ -81,31 +81,48 @@ def fast_products(
         if compute is None:
             return None
         weights.append(compute)
-        return partial(_apply, weight=weight, compute=compute)
+        return partial(_multiply, compute, weight)
 
+    if stacked is None:
+        forwards = _forwards(module, product, generators)
+    else:
+        forwards = _stacked_forwards(module, module, stacked, product, generators)
+    patched = []
     try:
-        for name, layer in module.named_modules():
-            if stacked is not None and is_plain(layer):
-                masks = partial(_masks, generators=generators) if generators else None
-                layer.forward = StackedSequence(name, layer, stacked, product, masks)
-                patched.append(layer)
-            elif type(layer) is nn.Linear:
-                weight = layer.weight if stacked is None else stacked.get(f"{name}.weight", layer.weight)
-                compute = _product_for(layer, weight, precision)
-                if compute is not None:
-                    layer.forward = partial(_linear, layer, compute)  # type: ignore[method-assign]
-                    patched.append(layer)
-                    weights.append(compute)
-            elif type(layer) is nn.Dropout and layer.p > 0 and generators:
-                layer.forward = partial(_dropout, layer, generators)  # type: ignore[method-assign]
-                patched.append(layer)
-            elif type(layer) is nn.BatchNorm1d and layer.affine and stacked is not None:
-                layer.forward = partial(replicated_norm, layer)  # type: ignore[method-assign]
-                patched.append(layer)
+        for layer, forward in forwards:
+            layer.forward = forward  # type: ignore[method-assign]
+            patched.append(layer)
         yield changed
     finally:
         for layer in patched:
-            del layer.forward
+            layer.__dict__.pop("forward", None)  # a layer may be there under two names
+
+
+def _forwards(module: nn.Module, product: Products, generators: Sequence[torch.Generator]) -> Iterator[_Forward]:
+    """Layers of one model, and what takes the place of their `forward`."""
+    for layer in module.modules():
+        if type(layer) is nn.Linear:
+            compute = product(layer, layer.weight)
+            if compute is not None:
+                yield layer, partial(_linear, layer, compute)
+        elif type(layer) is nn.Dropout and layer.p > 0 and generators:
+            yield layer, partial(_dropout, layer, generators[0])
+
+
+def _stacked_forwards(
+    part: nn.Module,
+    root: nn.Module,
+    stacked: Mapping[str, Tensor],
+    product: Products,
+    generators: Sequence[torch.Generator],
+) -> Iterator[_Forward]:
+    """Plain parts of the module that stands for all replicas, and what takes the place of their `forward`."""
+    names = {name for name, _ in (*part.named_parameters(), *part.named_buffers())}
+    if is_plain(part) and names <= stacked.keys():  # a weight that two layers share has one name only
+        yield part, StackedLayers(part, root, stacked, product, generators)
+        return
+    for name, child in part.named_children():
+        yield from _stacked_forwards(child, root, named_within(name, stacked), product, generators)
 
 
 def draws_dropout(module: nn.Module) -> bool:
@@ -161,19 +178,22 @@ class _Weight:
             self.weight.grad.add_(self._product)
 
 
-def _apply(x: Tensor, weight: Tensor, compute: _Weight) -> Tensor:
+def _multiply(compute: _Weight, weight: Tensor, x: Tensor) -> Tensor:
     out: Tensor = _Product.apply(x, weight, compute)  # type: ignore[no-untyped-call]
     return out
 
 
-def _linear(layer: nn.Linear, compute: _Weight, x: Tensor) -> Tensor:
+def _linear(layer: nn.Linear, compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """What `nn.Linear.forward` gives, for rows ``(..., n_in)``."""
-    product = _Replicated if compute.weight.dim() == 3 else _Product
-    rows = x if x.dim() == 2 else x.flatten(0, -2)
-    out: Tensor = product.apply(rows, layer.weight, compute)  # type: ignore[no-untyped-call]
+    out = compute(x if x.dim() == 2 else x.flatten(0, -2))
     if x.dim() != 2:
         out = out.reshape(*x.shape[:-1], out.shape[-1])
     return out if layer.bias is None else out + layer.bias
+
+
+def _dropout(layer: nn.Dropout, generator: torch.Generator, x: Tensor) -> Tensor:
+    """What `nn.Dropout.forward` gives."""
+    return drop(x, layer.p, generator) if layer.training else x
 
 
 class _Product(torch.autograd.Function):
@@ -205,72 +225,3 @@ class _Product(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             ctx.compute.add_gradient(d_out, low if low.dim() == d_out.dim() else low.expand(len(d_out), -1, -1))
         return d_x, None, None
-
-
-class _Replicated(torch.autograd.Function):
-    """`_Product` as `torch.func.vmap` meets it: hands the weights of all replicas on at once."""
-
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(x: Tensor, weight: Tensor, compute: _Weight) -> Tensor:
-        raise NotImplementedError("only under vmap")
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        raise NotImplementedError("only under vmap")
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], x: Tensor, weight: Tensor, compute: _Weight
-    ) -> tuple[Tensor, int]:
-        rows = x if in_dims[0] is None else x.movedim(in_dims[0], 0)
-        return _Product.apply(rows, weight, compute), 0  # type: ignore[no-untyped-call]
-
-
-def _dropout(layer: nn.Dropout, generators: Sequence[torch.Generator], x: Tensor) -> Tensor:
-    """What `nn.Dropout.forward` gives, the mask of each replica drawn from its own generator."""
-    if not layer.training:
-        return x
-    if torch._C._functorch.is_batchedtensor(x):
-        kept: Tensor = _Masks.apply(x, layer.p, generators)  # type: ignore[no-untyped-call]
-    else:
-        kept = _mask(x, layer.p, generators[0])
-    return x * kept
-
-
-def _mask(x: Tensor, p: float, generator: torch.Generator) -> Tensor:
-    kept = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) >= p
-    return kept.to(x.dtype) / (1 - p) if p < 1 else torch.zeros_like(x)
-
-
-class _Masks(torch.autograd.Function):
-    """Dropout masks as `torch.func.vmap` meets them: one generator for each replica."""
-
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(x: Tensor, p: float, generators: Sequence[torch.Generator]) -> Tensor:
-        raise NotImplementedError("only under vmap")
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return None, None, None
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], x: Tensor, p: float, generators: Sequence[torch.Generator]
-    ) -> tuple[Tensor, int]:
-        return _masks(x.detach().movedim(in_dims[0] or 0, 0), p, generators), 0
-
-
-def _masks(rows: Tensor, p: float, generators: Sequence[torch.Generator]) -> Tensor:
-    return torch.stack([_mask(one, p, generator) for one, generator in zip(rows, generators, strict=True)])

@@ -1,0 +1,140 @@
+"""Plain layers, computed for all replicas at once.
+
+Under `torch.func.vmap` every operation of every layer costs tens of microseconds of Python and dispatch. Linear layers,
+batch norms, elementwise functions and dropout need none of that: they are written out here for stacked weights, and
+`torch.func.vmap` meets one operation for a layer, or for a whole sequence of them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oligolearn.training.norms import normalise
+
+Step = Callable[[Tensor], Tensor]
+Products = Callable[[nn.Linear, Tensor], Step | None]
+_ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Whether a module is a layer that is written out here, or a sequence of such layers."""
+    if type(module) is nn.Sequential:
+        return len(module) > 0 and all(type(layer) in _ELEMENTWISE or is_plain(layer) for layer in module)
+    if type(module) is nn.BatchNorm1d:
+        return module.affine and module.track_running_stats and module.momentum is not None
+    return type(module) in (nn.Linear, nn.Dropout)
+
+
+class StackedLayers:
+    """Takes the place of the `forward` of a plain module under `torch.func.vmap`.
+
+    Parameters
+    ----------
+    module
+        What is written out.
+    root
+        The module that stands for all replicas, and holds `module`.
+    own
+        Parameters and buffers of `module` by name, those of all replicas: ``(n_replicas, ...)``.
+    product
+        Gives the product with a stacked weight, or None for torch's own.
+    generators
+        For dropout, one for each replica.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        root: nn.Module,
+        own: Mapping[str, Tensor],
+        product: Products,
+        generators: Sequence[torch.Generator],
+    ) -> None:
+        self.root = root
+        self.steps = list(_steps(module, own, product, generators))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Compute ``(...)`` of one replica, which is ``(n_replicas, ...)`` behind the scenes."""
+        anchor = next(self.root.parameters())  # one for each replica, even where all of them see the same rows
+        out: Tensor = _Stacked.apply(x, anchor, self.steps)  # type: ignore[no-untyped-call]
+        return out
+
+
+def drop(x: Tensor, p: float, generator: torch.Generator) -> Tensor:
+    """What `torch.nn.functional.dropout` gives, its mask drawn from a generator."""
+    return x * _mask(x, p, generator)
+
+
+def _steps(
+    module: nn.Module, own: Mapping[str, Tensor], product: Products, generators: Sequence[torch.Generator]
+) -> Iterator[Step]:
+    if isinstance(module, nn.Sequential):
+        for name, layer in module.named_children():
+            yield from _steps(layer, named_within(name, own), product, generators)
+    elif isinstance(module, nn.Linear):
+        yield partial(_linear, product(module, own["weight"]), own["weight"], own.get("bias"))
+    elif isinstance(module, nn.BatchNorm1d):
+        yield partial(normalise, module, own)
+    elif isinstance(module, nn.Dropout):
+        yield partial(_drop_stacked, module, generators)
+    else:
+        yield module
+
+
+def named_within(name: str, stacked: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Parameters and buffers of the part `name` of a module, by the names they have there."""
+    prefix = f"{name}." if name else ""
+    return {key.removeprefix(prefix): value for key, value in stacked.items() if key.startswith(prefix)}
+
+
+def _linear(compute: Step | None, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
+    if x.stride(0) == 0:  # all replicas see the same rows: one product
+        rows = x[0].reshape(-1, x.shape[-1])
+    else:
+        rows = x if x.dim() == 3 else x.reshape(len(x), -1, x.shape[-1])
+    out = torch.matmul(rows, weight.mT) if compute is None else compute(rows)
+    if bias is not None:
+        out = out + bias[:, None]
+    return out if x.dim() == 3 else out.reshape(*x.shape[:-1], out.shape[-1])
+
+
+def _drop_stacked(layer: nn.Dropout, generators: Sequence[torch.Generator], x: Tensor) -> Tensor:
+    if not layer.training or layer.p == 0:
+        return x
+    masks = [_mask(one, layer.p, generator) for one, generator in zip(x.detach(), generators, strict=True)]
+    return x * torch.stack(masks)
+
+
+def _mask(x: Tensor, p: float, generator: torch.Generator) -> Tensor:
+    kept = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) >= p
+    return kept.to(x.dtype) / (1 - p) if p < 1 else torch.zeros_like(x)
+
+
+class _Stacked(torch.autograd.Function):
+    """`StackedLayers` as `torch.func.vmap` meets them."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(x: Tensor, anchor: Tensor, steps: Sequence[Step]) -> Tensor:
+        raise NotImplementedError("only under vmap")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        raise NotImplementedError("only under vmap")
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: Sequence[int | None], x: Tensor, anchor: Tensor, steps: Sequence[Step]
+    ) -> tuple[Tensor, int]:
+        x = x.expand(info.batch_size, *x.shape) if in_dims[0] is None else x.movedim(in_dims[0], 0)
+        for step in steps:
+            x = step(x)
+        return x, 0
