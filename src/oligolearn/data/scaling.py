@@ -40,6 +40,11 @@ class ExpressionScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __init__(self, clip: float | None = CLIP) -> None:
         self.clip = clip
 
+    @property
+    def inverse_scale_(self) -> NDArray[np.float64]:
+        """What a centred gene is multiplied by, ``(n_genes,)``: ``1 / scale_``, and 0 for constant genes."""
+        return np.divide(1.0, self.scale_, out=np.zeros_like(self.scale_), where=self.scale_ > 0)
+
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn mean and standard deviation of each gene from `X`, ``(n_samples, n_genes)``, NaN where missing."""
         values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan")
@@ -66,7 +71,7 @@ class ExpressionScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def standardise(self, values: NDArray[np.floating], out: NDArray[np.float32]) -> NDArray[np.float32]:
         """`transform` of an array known to be good, into `out`, which may be `values` itself."""
-        inverse = np.divide(1.0, self.scale_, out=np.zeros_like(self.scale_), where=self.scale_ > 0)
+        inverse = self.inverse_scale_
         step = max(1, _CELLS_AT_ONCE // max(1, values.shape[1]))
         for start in range(0, len(values), step):
             standardised = values[start : start + step] - self.mean_

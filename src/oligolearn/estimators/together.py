@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from oligolearn.data.scaling import ExpressionScaler
 from oligolearn.estimators.building import resolve_device
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.labels import UNLABELLED
@@ -212,7 +211,7 @@ class _Batches:
         self.targets = None if jobs[0].target is None else torch.stack([_tensor(job.target) for job in jobs])
         self.scalers = [job.model.scaler_ for job in jobs]
         self.mean = _stacked([scaler.mean_ for scaler in self.scalers], device).float()
-        self.inverse = _stacked([_inverse(scaler) for scaler in self.scalers], device).float()
+        self.inverse = _stacked([scaler.inverse_scale_ for scaler in self.scalers], device).float()
         self.views = [job.view for job in jobs]
         self.draws = [torch.Generator(device).manual_seed(job.seed) for job in jobs]
 
@@ -240,10 +239,6 @@ class _Batches:
         if clip is not None:
             x.clamp_(-clip, clip)
         return x.nan_to_num_(nan=0.0)
-
-
-def _inverse(scaler: ExpressionScaler) -> NDArray[np.float64]:
-    return np.divide(1.0, scaler.scale_, out=np.zeros_like(scaler.scale_), where=scaler.scale_ > 0)
 
 
 def _stacked(arrays: Sequence[NDArray[Any] | None], device: torch.device) -> Tensor:
