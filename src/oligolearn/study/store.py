@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oligolearn.estimators.metrics import METRICS
 from oligolearn.saving import write_json
 from oligolearn.study.design import Run
-from oligolearn.writing import whole_file, write_text
+from oligolearn.writing import differences, whole_file, write_text
 
 COLUMNS = ("repeat", "fraction", "n_labels", "method", *METRICS, "seconds", "seed")
 
@@ -69,15 +69,10 @@ class Store:
         self._cut_torn_line()
 
     def _check_same(self, asked: Mapping[str, Any]) -> None:
-        there = self.describe()["asked"]
-        differences = [
-            f"{name} is {there.get(name)!r} there and {asked.get(name)!r} here"
-            for name in sorted({*there, *asked})
-            if there.get(name) != asked.get(name)
-        ]
-        if differences:
+        differ = differences(self.describe()["asked"], asked)
+        if differ:
             raise ValueError(
-                f"{self.folder} holds another {self._what}: {'; '.join(differences)}; repeat its command to go "
+                f"{self.folder} holds another {self._what}: {differ}; repeat its command to go "
                 "on with it, or choose another --out"
             )
 
@@ -154,7 +149,7 @@ class Store:
 
     def keep_matrix(self, X: NDArray[np.float32]) -> Path:
         """Lay the matrix where worker processes map it into their memory."""
-        path = self.work / "matrix.npy"
+        path = (self.work / "matrix.npy").resolve()  # a worker may have started in another folder
         if not path.exists():
             self.work.mkdir(exist_ok=True)
             with whole_file(path) as temporary:

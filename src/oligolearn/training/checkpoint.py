@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from oligolearn.writing import whole_file
+from oligolearn.writing import differences, whole_file
 
 _LARGEST_SHARE = 0.1  # of the time, that writing may take
 
@@ -133,10 +133,6 @@ class Checkpoint:
             order.set_state(tensors["order"])
         return Progress(facts["step"], facts["losses"], losses)
 
-    def remove(self) -> None:
-        """Remove the file: the training is done and its result is kept."""
-        self.path.unlink(missing_ok=True)
-
     def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -146,14 +142,10 @@ class Checkpoint:
             raise ValueError(f"the checkpoint {self.path} is damaged ({error}); remove it to start again") from None
 
     def _check_same(self, there: Mapping[str, Any]) -> None:
-        differences = [
-            f"{name} is {there.get(name)!r} there and {self.identity.get(name)!r} here"
-            for name in sorted({*there, *self.identity})
-            if there.get(name) != self.identity.get(name)
-        ]
-        if differences:
+        differ = differences(there, self.identity)
+        if differ:
             raise ValueError(
-                f"{self.path} is the checkpoint of another training: {'; '.join(differences)}; repeat its command to "
+                f"{self.path} is the checkpoint of another training: {differ}; repeat its command to "
                 "go on with it, or remove it"
             )
 
