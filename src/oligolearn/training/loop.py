@@ -95,7 +95,7 @@ def fit(  # noqa: PLR0913, PLR0915  (the whole of a training)
     """
     runtime = runtime or Runtime()
     checkpoint, team = runtime.checkpoint, runtime.team
-    if (checkpoint or team) is not None and score is not None:
+    if (checkpoint is not None or team is not None) and score is not None:
         raise ValueError("a training with early stopping keeps no checkpoints and has no team: pass `score` or these")
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimizer = adamw(parameters, schedule)
