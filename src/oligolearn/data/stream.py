@@ -1,7 +1,6 @@
 """Expression matrices larger than memory: prepared as those in memory are, read in shuffled blocks ahead of training.
 
-Looked at before this was written: annbatch asks for Python 3.12, scDataset 0.3 cannot go on within an epoch; neither
-standardises by statistics of the training rows.
+Looked at before this was written: annbatch asks for Python 3.12, scDataset 0.3 cannot go on within an epoch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
