@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "oligolearn"
 
 # A part may import the parts of the groups to its left (here: above), and itself.
 GROUPS = (
-    ("writing",),
+    ("writing", "workers"),
     ("data", "views", "nn"),
     ("pretext", "adapt"),
     ("training", "saving"),
@@ -89,18 +89,8 @@ def imported(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[str, str
                 yield alias.asname or alias.name, ".".join((*above, *([module] if module else []), alias.name))
         case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called), args=[target, *_]):
             if called in {"import_module", "__import__"}:
-                name = known_name(target)
+                name = str(target.value) if isinstance(target, ast.Constant) else "<computed>"
                 yield name, name
-
-
-def known_name(target: ast.expr) -> str:
-    """Return the module that a call imports, or its package where only that is written out: f"oligolearn.study.{x}"."""
-    match target:
-        case ast.Constant(value=value):
-            return str(value)
-        case ast.JoinedStr(values=[ast.Constant(value=str(start)), *_]) if start.count(".") > 1:
-            return start.rpartition(".")[0]
-    return "<computed>"
 
 
 def violations(root: Path) -> list[str]:

@@ -36,7 +36,7 @@ Fractions = Annotated[
 Points = Annotated[int, typer.Option(help="Without --fractions: this many, spread over a logarithmic scale.")]
 Repeats = Annotated[int, typer.Option(help="Number of random splits.")]
 SplitKind = Annotated[str, typer.Option(help="resampled: a new split in each repeat; fixed: one split, seeds vary.")]
-Workers = Annotated[int | None, typer.Option(help="Processes; changes the time it takes, never the results.")]
+Processes = Annotated[int | None, typer.Option(help="Processes; changes the time it takes, never the results.")]
 Out = Annotated[Path, typer.Option(help="Folder for the study. The same command resumes it.")]
 PretrainEpochs = Annotated[int | None, typer.Option(help="Epochs of pretraining. Default: the method's own.")]
 Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: three per class.")]
@@ -71,15 +71,14 @@ def study(
     device: Device = "cpu",
     precision: Precision = "auto",
     seed: Seed = 0,
-    workers: Workers = None,
+    workers: Processes = None,
     scheduler: Scheduler = None,
     quiet: Quiet = False,
 ) -> None:
     """Train every method on growing numbers of labels, test the differences, and write a report."""
-    from oligolearn.study.workers import wake
+    from oligolearn.workers import Workers
 
-    if scheduler is None:
-        wake(workers)
+    Workers(workers, scheduler).start("oligolearn.study.execute")
     from oligolearn.data import read_expression
 
     adata = read_expression(

@@ -17,7 +17,7 @@ from oligolearn.study.planning import DesignSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
 from oligolearn.study.store import Store
 from oligolearn.study.summary import summarize
-from oligolearn.study.workers import Workers
+from oligolearn.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,13 @@ def label_efficiency(
     >>> study = label_efficiency("cohort.h5ad", "subtype", out="study", repeats=5)  # doctest: +SKIP
     >>> study.results.groupby(["n_labels", "method"]).accuracy.mean()  # doctest: +SKIP
     """
+    hands = Workers(workers, scheduler)
+    hands.start("oligolearn.study.execute")
     adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=label)
     study = plan_study(adata, label, settings, command=command)
     store = Store(out)
     store.open(study.asked, study.about)
-    _carry_out(study, store, Workers(workers, scheduler), progress=progress)
+    _carry_out(study, store, hands, progress=progress)
     return rebuild(out)
 
 
@@ -131,7 +133,7 @@ def _carry_out(study: Study, store: Store, workers: Workers, *, progress: bool) 
     wants_maps = not store.embeddings()
     if not wants_maps and store.finished() >= set(study.runs):
         return
-    cohort = Cohort(store.keep_matrix(study.X).resolve(), study.labels.codes, study.groups)
+    cohort = Cohort(store.keep_matrix(study.X), study.labels.codes, study.groups)
     with progress_bar(shown=progress) as tell:
         execute(study.design, cohort, study.runs, store, workers=workers, on_progress=tell)
     if wants_maps:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +18,8 @@ from oligolearn.study.design import Design, Draw, Run, draw_repeat, group_runs, 
 from oligolearn.study.embedding import map_samples, sample_rows
 from oligolearn.study.methods import METHODS, Fitted, Task, pretrain
 from oligolearn.study.store import Store
-from oligolearn.study.workers import Workers, threads
-from oligolearn.training import DivergedError
+from oligolearn.training import DivergedError, threads
+from oligolearn.workers import Workers
 
 OnProgress = Callable[[float, float, str], None]
 
@@ -46,6 +45,16 @@ class Cohort(NamedTuple):
     def n_classes(self) -> int:
         """Number of classes."""
         return int(self.y.max()) + 1
+
+    def expression(self) -> NDArray[np.float32]:
+        """The matrix, mapped anew: a mapping that outlived its file would show the next study the data of this one."""
+        matrix: NDArray[np.float32] = np.load(self.matrix, mmap_mode="c")  # torch wants to be able to write, never does
+        return matrix
+
+    def values(self, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> NDArray[np.float32]:
+        """Some rows of the matrix, ``(len(rows), n_genes)``; `genes` numbers columns, None for all."""
+        X = self.expression()
+        return X[rows] if genes is None else X[np.ix_(rows, genes)]
 
 
 def execute(
@@ -160,24 +169,18 @@ def _encoder_path(store: Store, repeat: int, method: str) -> Path:
     return store.work / f"{method}-{repeat}"
 
 
-@lru_cache(maxsize=1)
-def _matrix(path: Path) -> NDArray[np.float32]:
-    matrix: NDArray[np.float32] = np.load(path, mmap_mode="c")  # torch wants to be able to write, and never does
-    return matrix
-
-
 def _drawn(design: Design, cohort: Cohort, repeat: int) -> tuple[Draw, NDArray[np.intp] | None]:
     """The rows of a repeat, and its genes where not all are used."""
-    X = _matrix(cohort.matrix)
     draw = draw_repeat(design, cohort.y, cohort.groups, repeat)
+    return draw, chosen_genes(design, cohort, draw.split.pretrain)
+
+
+def chosen_genes(design: Design, cohort: Cohort, rows: NDArray[np.intp]) -> NDArray[np.intp] | None:
+    """Numbers of the genes that vary most in `rows`, as many as `design` says; None for all."""
+    X = cohort.expression()
     if design.top_genes is None or design.top_genes >= X.shape[1]:
-        return draw, None
-    return draw, top_variance_genes(X[draw.split.pretrain], design.top_genes)
-
-
-def _seen(cohort: Cohort, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> NDArray[np.float32]:
-    X = _matrix(cohort.matrix)
-    return X[rows] if genes is None else X[np.ix_(rows, genes)]
+        return None
+    return top_variance_genes(X[rows], design.top_genes)
 
 
 def _hardware(design: Design) -> dict[str, Any]:
@@ -190,7 +193,7 @@ def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], method: st
         started = time.perf_counter()
         models = pretrain(
             method,
-            _matrix(cohort.matrix),
+            cohort.expression(),
             [Share(draw.split.pretrain, genes=genes) for draw, genes in drawn],
             n_classes=cohort.n_classes,
             seeds=[draw.seed for draw, _ in drawn],
@@ -214,7 +217,7 @@ def _task(design: Design, cohort: Cohort, run: Run, encoder: SelfSupervisedEncod
     places = np.searchsorted(rows, shown)  # training rows are pretraining rows, and these ascend
     seed = training_seed(draw.seed, run.n_labels)
     settings = {**_hardware(design), **design.training}
-    return Task(_matrix(cohort.matrix), rows, genes, places, cohort.y[shown], seed, settings, encoder)
+    return Task(cohort.expression(), rows, genes, places, cohort.y[shown], seed, settings, encoder)
 
 
 def _carry_out(
@@ -251,7 +254,7 @@ def _tested(design: Design, cohort: Cohort, run: Run, fitted: Fitted, bundle: Bu
         return {"error": str(fitted.model)}
     draw, genes = _drawn(design, cohort, run.repeat)
     y = cohort.y[draw.split.test]
-    probabilities = fitted.model.predict_proba(_seen(cohort, draw.split.test, genes))
+    probabilities = fitted.model.predict_proba(cohort.values(draw.split.test, genes))
     return {
         **score_predictions(y, probabilities),
         "confusion": confusion(y, probabilities),
@@ -265,9 +268,9 @@ def _embed(design: Design, cohort: Cohort, method: str | None, encoder: Path | N
     with threads(design.threads):
         draw, genes = _drawn(design, cohort, 0)
         rows = sample_rows(draw.split, cohort.y)
-        values = _seen(cohort, rows, genes)
+        values = cohort.values(rows, genes)
         if encoder is None:
-            seen = ExpressionScaler().fit(_seen(cohort, draw.split.pretrain, genes)).transform(values)
+            seen = ExpressionScaler().fit(cohort.values(draw.split.pretrain, genes)).transform(values)
         else:
             seen = SelfSupervisedEncoder.from_bundle(load_bundle(encoder)).transform(values)
         held_out = np.isin(rows, draw.split.test)

@@ -9,13 +9,12 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from oligolearn.data import top_variance_genes
 from oligolearn.estimators import CollapseWarning, FineTunedClassifier, SelfSupervisedEncoder, Share, fit_together
 from oligolearn.study.design import Design, Draw, draw_repeat, training_seed
-from oligolearn.study.execute import Cohort
+from oligolearn.study.execute import Cohort, chosen_genes
 from oligolearn.study.methods import METHODS, PROTOTYPES_PER_CLASS
-from oligolearn.study.workers import Workers, threads
-from oligolearn.training import DivergedError
+from oligolearn.training import DivergedError, threads
+from oligolearn.workers import Workers
 
 HeldOut = Literal["validation", "test"]
 N_RESAMPLED = 2000
@@ -71,6 +70,10 @@ class Bench(NamedTuple):
         rows: NDArray[np.intp] = getattr(self.draws()[0].split, part)
         return rows
 
+    def genes(self) -> NDArray[np.intp] | None:
+        """Genes of all repeats, which share their pretraining rows; None for all genes."""
+        return chosen_genes(self.design, self.cohort, self.rows("pretrain"))
+
 
 def default_settings(design: Design, n_classes: int, n_pretrain: int) -> dict[str, dict[str, Any]]:
     """Settings that `oligolearn study` trains the method of `design` with."""
@@ -99,37 +102,35 @@ def _try(bench: Bench, number: int, settings: Mapping[str, Any], part: HeldOut) 
     started = time.perf_counter()
     with threads(bench.design.threads), warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # a collapsed encoder shows in the score
-        X: NDArray[np.float32] = np.load(bench.cohort.matrix, mmap_mode="r")
-        draws = bench.draws()
-        n_top = bench.design.top_genes
-        if n_top is not None and n_top < X.shape[1]:  # the repeats share their rows, and so their genes
-            X = X[:, top_variance_genes(X[draws[0].split.pretrain], n_top)]
+        draws, genes = bench.draws(), bench.genes()
         try:
-            models = _fit(bench, X, draws, settings)
+            models = _fit(bench, draws, genes, settings)
         except DivergedError as error:
             return number, Outcome(None, time.perf_counter() - started, str(error))
-        predicted = [model.predict_proba(X[getattr(draws[0].split, part)]).argmax(axis=1) for model in models]
+        held_out = bench.cohort.values(getattr(draws[0].split, part), genes)
+        predicted = [model.predict_proba(held_out).argmax(axis=1) for model in models]
     return number, Outcome(np.array(predicted), time.perf_counter() - started)
 
 
 def _fit(
-    bench: Bench, X: NDArray[np.float32], draws: list[Draw], settings: Mapping[str, Any]
+    bench: Bench, draws: list[Draw], genes: NDArray[np.intp] | None, settings: Mapping[str, Any]
 ) -> list[FineTunedClassifier]:
     """One fitted classifier for each repeat, trained on nothing but its training rows."""
+    X = bench.cohort.expression()
     encoders: list[Any] = [None] * len(draws)
     objective = METHODS[bench.method].objective
     machine = {"device": bench.design.device, "precision": bench.design.precision}
     if objective:
         options = {**machine, **settings["pretraining"]}
         fresh = [SelfSupervisedEncoder(objective, random_state=draw.seed, **options) for draw in draws]
-        encoders = _whole(fit_together(fresh, X, [Share(draw.split.pretrain) for draw in draws]).models)
+        encoders = _whole(fit_together(fresh, X, [Share(draw.split.pretrain, genes=genes) for draw in draws]).models)
     options = {**machine, **settings["training"]}
     seeds = [training_seed(draw.seed, bench.n_labels) for draw in draws]
     classifiers = [
         FineTunedClassifier(encoder, random_state=seed, **options)
         for encoder, seed in zip(encoders, seeds, strict=True)
     ]
-    shares = [Share(draw.split.pretrain, _shown_labels(bench, draw)) for draw in draws]
+    shares = [Share(draw.split.pretrain, _shown_labels(bench, draw), genes) for draw in draws]
     return _whole(fit_together(classifiers, X, shares).models)
 
 

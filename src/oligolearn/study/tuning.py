@@ -37,7 +37,7 @@ from oligolearn.study.trying import (
     difference_interval,
     try_all,
 )
-from oligolearn.study.workers import Workers
+from oligolearn.workers import Workers
 from oligolearn.writing import write_text
 
 AT_ONCE = 8
@@ -165,6 +165,7 @@ def tune(
     >>> tuned.best["training"]  # doctest: +SKIP
     """
     check_storage(storage)
+    Workers(workers).start("oligolearn.study.trying")
     search = settings.get("search", ())
     given = {"pretraining": settings.get("pretraining", {}), "training": settings.get("training", {})}
     space = search_space(settings.get("method", "swav"), search, given=given)

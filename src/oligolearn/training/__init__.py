@@ -7,6 +7,7 @@ from oligolearn.training.products import resolve_precision
 from oligolearn.training.replicas import LARGEST_STACKED_ON_CPU, Replicas, fit_replicas, room_for_replicas
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
 from oligolearn.training.team import Team, is_first_process
+from oligolearn.training.threads import threads
 
 __all__ = [
     "LARGEST_STACKED_ON_CPU",
@@ -26,4 +27,5 @@ __all__ = [
     "n_batches",
     "resolve_precision",
     "room_for_replicas",
+    "threads",
 ]

@@ -90,7 +90,7 @@ def fast_products(
     patched = []
     try:
         for layer, forward in forwards:
-            layer.forward = forward  # type: ignore[method-assign]
+            layer.forward = forward
             patched.append(layer)
         yield changed
     finally:

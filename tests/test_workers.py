@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ import pandas as pd
 import pytest
 
 from oligolearn.study import label_efficiency
-from oligolearn.study.workers import Workers
+from oligolearn.workers import Workers
 
 SETTINGS: dict[str, Any] = {
     "fractions": (0.2, 1.0),
@@ -39,18 +41,38 @@ def results(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "results.csv").drop(columns="seconds")
 
 
-def killer(folder: Path) -> Callable[[int], int]:
-    """A job that squares a number; the process that first takes up number 3 is killed."""
+def square(folder: Path, number: int) -> int:
+    """Square a number; the process that first takes up number 3 is killed."""
+    marker = folder / "killed"
+    if number == 3 and not marker.exists():
+        marker.touch()
+        die()
+    time.sleep(0.01)
+    return number**2
 
-    def square(number: int) -> int:
-        marker = folder / "killed"
-        if number == 3 and not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.01)
-        return number**2
 
-    return square
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def write_and_sleep(file: Path) -> None:
+    file.write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +84,46 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_jobs_of_a_killed_process_are_done_again(tmp_path: Path) -> None:
-    square = killer(tmp_path)
-    found = list(Workers(2).carry_out(joblib.delayed(square)(number) for number in range(12)))
+    found = list(Workers(2).carry_out(joblib.delayed(square)(tmp_path, number) for number in range(12)))
     assert (tmp_path / "killed").exists()
     assert sorted(found) == [number**2 for number in range(12)]
 
 
 @pytest.mark.slow
 def test_processes_that_always_die_are_reported() -> None:
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
     with pytest.raises(OSError, match=r"worker processes died 3 times.*fewer --workers"):
         list(Workers(2).carry_out([joblib.delayed(die)(), joblib.delayed(die)()]))
+
+
+@pytest.mark.slow
+def test_processes_end_with_whom_they_work_for(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"  # without a guard: a worker must not run it again
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nimport joblib\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_workers import write_and_sleep\n"
+        "from oligolearn.workers import Workers\n"
+        "folder = Path(sys.argv[1])\n"
+        "(folder / f'script-{__name__}').touch()\n"
+        "list(Workers(2).carry_out([joblib.delayed(write_and_sleep)(folder / n) for n in 'ab']))\n"
+    )
+    for number in (signal.SIGKILL, signal.SIGINT):
+        folder = tmp_path / number.name
+        folder.mkdir()
+        parent = subprocess.Popen([sys.executable, script, folder], stderr=subprocess.PIPE)
+        files = [folder / "a", folder / "b"]
+        wait_until(lambda files=files: all(file.exists() and file.read_text() for file in files))
+        workers = [int(file.read_text()) for file in files]
+        parent.send_signal(number)
+        said = parent.communicate(timeout=10)[1].decode()
+        wait_until(lambda workers=workers: not any(map(is_alive, workers)))
+        assert sorted(file.name for file in folder.iterdir()) == ["a", "b", "script-__main__"]
+        assert said.count("Traceback") == (number == signal.SIGINT), "the script's own, none of its workers'"
+
+
+def test_the_user_s_backend_is_used() -> None:
+    with joblib.parallel_config(backend="threading"):
+        assert set(Workers(2).carry_out(joblib.delayed(os.getpid)() for _ in range(3))) == {os.getpid()}
 
 
 def test_one_worker_needs_no_process() -> None:
@@ -115,6 +164,6 @@ def test_a_dask_worker_killed_in_mid_study_changes_nothing(cluster: Any, alone: 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr("oligolearn.study.workers._ANSWER", 0.5)
+    monkeypatch.setattr("oligolearn.workers._ANSWER", 0.5)
     with pytest.raises(ValueError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"):
         list(Workers(scheduler="tcp://127.0.0.1:9").carry_out([joblib.delayed(abs)(1)]))
