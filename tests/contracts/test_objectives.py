@@ -24,11 +24,20 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "swav": {
         "swav": {"n_prototypes": 6, "projection": (12, 8), "frozen_share": 0.0},
         "swav with a queue": {"n_prototypes": 6, "projection": (12, 8), "frozen_share": 0.0, "queue_length": 16},
-    }
+    },
+    "simclr": {"simclr": {"projection": (12, 8), "temperature": 0.2}},
+    "moco": {
+        "moco": {"projection": (12, 8), "momentum": 0.9, "queue_length": 16},
+        "moco without a queue": {"projection": (12, 8), "momentum": 0.9},
+        "moco of version 1": {"projection": (12, 8), "momentum": 0.9, "queue_length": 16, "version": 1},
+    },
+    "byol": {"byol": {"projection": (12, 8), "momentum": 0.9}},
+    "vicreg": {"vicreg": {"projection": (12, 8)}},
+    "barlow-twins": {"barlow-twins": {"projection": (12, 8)}},
 }
 
 Make = Callable[..., nn.Module]
-Views = tuple[Tensor, Tensor]
+Views = tuple[Tensor, ...]
 CASES = [
     pytest.param((objective, options, encoder), id=f"{variant}-{encoder}")
     for objective in OBJECTIVES
@@ -56,37 +65,44 @@ def _leave_the_global_generator_alone() -> Any:
         yield
 
 
-def two_views(n_rows: int = 8, seed: int = 0) -> Views:
+def two_views(objective: nn.Module, n_rows: int = 8, seed: int = 0) -> Views:
+    """What the objective takes, for a batch of rows of its own: no seed gives rows that another one gives."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(n_rows, N_FEATURES, generator=generator)
     first, second = (x + 0.5 * torch.randn(n_rows, N_FEATURES, generator=generator) for _ in range(2))
-    return first, second
+    return numbered(objective, (first, second), n_rows * seed + torch.arange(n_rows))
+
+
+def numbered(objective: nn.Module, views: Views, rows: Tensor) -> Views:
+    """Add the numbers of the rows for an objective that needs them."""
+    return (*views, rows) if getattr(objective, "needs_rows", False) else views
 
 
 def losses_of(objective: nn.Module, seeds: range) -> list[Tensor]:
-    return [objective(two_views(seed=seed)).detach() for seed in seeds]
+    return [objective(two_views(objective, seed=seed)).detach() for seed in seeds]
 
 
 def test_the_loss_is_a_finite_scalar_in_32_and_16_bits(make: Make) -> None:
-    full = make()(two_views())
+    objective = make()
+    full = objective(two_views(objective))
     assert full.shape == ()
     assert full.dtype == torch.float32
     assert full.isfinite()
     objective = make()
     with torch.autocast("cpu", torch.bfloat16):
         for seed in range(4):
-            half = objective(two_views(seed=seed))
+            half = objective(two_views(objective, seed=seed))
             assert half.shape == ()
             assert half.isfinite()
             half.backward()
     assert all(p.grad.isfinite().all() for p in objective.parameters() if p.grad is not None)
     with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(make()(two_views()).float(), full, rtol=0.1, atol=0.05)
+        torch.testing.assert_close(make()(two_views(objective)).float(), full, rtol=0.1, atol=0.05)
 
 
 def test_gradients_reach_every_weight(make: Make) -> None:
     objective = make()
-    objective(two_views()).backward()
+    objective(two_views(objective)).backward()
     encoder = {name for name, _ in objective.encoder.named_parameters(prefix="encoder")}
     names = {name for name, p in objective.named_parameters() if p.requires_grad}
     assert encoder <= names
@@ -100,28 +116,29 @@ def test_the_order_of_rows_does_not_matter(make: Make) -> None:
     order = torch.randperm(8, generator=torch.Generator().manual_seed(1))
     plain, shuffled = make().double(), make().double()
     for seed in range(3):
-        first, second = (view.double() for view in two_views(seed=seed))
-        torch.testing.assert_close(plain((first, second)), shuffled((first[order], second[order])))
+        views = tuple(view.double() for view in two_views(plain, seed=seed))
+        torch.testing.assert_close(plain(views), shuffled(tuple(view[order] for view in views)))
 
 
 def test_rows_that_no_longer_belong_together_change_the_loss(make: Make) -> None:
-    first, second = two_views()
-    assert abs(make()((first, second)) - make()((first, second.roll(1, dims=0)))) > 1e-3
+    first, second, *rows = two_views(make())
+    assert abs(make()((first, second, *rows)) - make()((first, second.roll(1, dims=0), *rows))) > 1e-3
 
 
 def test_no_random_numbers_are_drawn(make: Make) -> None:
     objective, same = make(), make()
     before = torch.get_rng_state()
-    loss = objective(two_views())
+    loss = objective(two_views(objective))
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(1234)
-    assert torch.equal(same(two_views()), loss)
+    assert torch.equal(same(two_views(same)), loss)
 
 
 def test_the_views_are_left_as_they_are(make: Make) -> None:
-    views = two_views()
-    make()(views).backward()
-    assert all(torch.equal(view, before) for view, before in zip(views, two_views(), strict=True))
+    objective = make()
+    views = two_views(objective)
+    objective(views).backward()
+    assert all(torch.equal(view, before) for view, before in zip(views, two_views(objective), strict=True))
 
 
 def test_state_survives_saving_in_the_middle_of_training(make: Make) -> None:
@@ -137,8 +154,8 @@ def test_it_works_as_a_function_of_its_state(make: Make) -> None:
     module, template = make(0), make(1)
     state = copy.deepcopy(dict(module.state_dict()))
     for seed in range(5):
-        found = functional_call(template, state, (two_views(seed=seed),))
-        torch.testing.assert_close(found, module(two_views(seed=seed)))
+        found = functional_call(template, state, (two_views(module, seed=seed),))
+        torch.testing.assert_close(found, module(two_views(module, seed=seed)))
     for name, value in module.state_dict().items():
         torch.testing.assert_close(state[name], value)
 
@@ -153,8 +170,8 @@ def test_replicas_at_once_equal_replicas_one_by_one(make: Make) -> None:
         return functional_call(template, (weights, state), (views,))
 
     for step in range(4):
-        each = [two_views(seed=10 * step + number) for number in range(3)]
-        stacked = tuple(torch.stack([views[i] for views in each]) for i in range(2))
+        each = [two_views(template, seed=10 * step + number) for number in range(3)]
+        stacked = tuple(torch.stack(parts) for parts in zip(*each, strict=True))
         found = torch.vmap(loss)(parameters, buffers, stacked)
         expected = torch.stack([module(views) for module, views in zip(alone, each, strict=True)])
         torch.testing.assert_close(found, expected)
@@ -165,7 +182,7 @@ def test_replicas_end_where_separate_trainings_end(make: Make) -> None:
     schedule = Schedule(20, 8, 1e-3)
 
     def views(rows: Tensor) -> Views:  # fixed for each row: what is drawn is not at stake here
-        return x[rows] + 0.1 * x.flip(0)[rows], x[rows] - 0.1 * x.flip(0)[rows]
+        return numbered(alone[0], (x[rows] + 0.1 * x.flip(0)[rows], x[rows] - 0.1 * x.flip(0)[rows]), rows)
 
     def order(seed: int) -> torch.Generator:
         return torch.Generator().manual_seed(seed)
@@ -188,7 +205,7 @@ def test_collapse_on_constant_input_is_named(make: Make) -> None:
     x = torch.full((16, N_FEATURES), 0.7)
     history = fit(
         objective,
-        lambda rows: (x[rows], x[rows]),
+        lambda rows: numbered(objective, (x[rows], x[rows]), rows),
         16,
         Schedule(10, 8, 1e-3),
         generator=torch.Generator().manual_seed(0),
@@ -203,18 +220,21 @@ def test_collapse_on_constant_input_is_named(make: Make) -> None:
 
 
 def test_learning_lowers_the_loss(make: Make) -> None:
-    objective = make()
-    before = torch.stack(losses_of(make(), range(100, 110))).mean()
+    objective, untrained = make(), make()
     schedule = Schedule(60, 32, 3e-3)
     generator = torch.Generator().manual_seed(0)
     centres = 2 * torch.randn(5, N_FEATURES, generator=generator)
     x = centres.repeat(20, 1) + 0.3 * torch.randn(100, N_FEATURES, generator=generator)
+    nuisance = torch.randn(N_FEATURES, generator=generator)  # a direction in which views differ, to be unlearned
 
     def views(rows: Tensor) -> Views:
         first, second = (x[rows] + 0.3 * torch.randn(len(rows), N_FEATURES, generator=generator) for _ in range(2))
-        return first, second
+        shifts = nuisance * torch.randn(2, len(rows), 1, generator=generator)
+        return numbered(objective, (first + shifts[0], second + shifts[1]), rows)
 
+    with torch.no_grad():  # the last batches count: a queue is full by then
+        losses = [untrained(views(rows)) for rows in torch.randperm(100, generator=generator)[:96].split(32) * 2]
+    before = torch.stack(losses[-3:]).mean()
     history = fit(objective, views, 100, schedule, generator=torch.Generator().manual_seed(0))
-    assert history.losses[-1] < 0.8 * history.losses[0]
-    assert history.losses[-1] < before
+    assert history.losses[-1] < 0.8 * before
     assert diagnose_collapse(objective, history.losses[-1], objective.encoder(x).detach()) == []

@@ -142,7 +142,9 @@ def test_a_new_objective_starts_frozen_and_none_is_frozen_for_a_share_of_zero() 
 def test_training_freezes_prototypes_for_one_epoch_exactly() -> None:
     x = torch.randn(40, N_GENES, generator=torch.Generator().manual_seed(0))
     n_epochs, batch_size = 7, 8
-    options = suggest_options(OBJECTIVES["swav"], {}, n_rows=40, batch_size=batch_size, n_epochs=n_epochs)
+    options = suggest_options(
+        OBJECTIVES["swav"], {}, n_rows=40, batch_size=batch_size, n_epochs=n_epochs, n_features=N_GENES
+    )
     objective = make(frozen_share=options["frozen_share"])
     start = objective.prototypes.weight.detach().clone()
     seen: list[bool] = []
@@ -277,12 +279,19 @@ def test_settings_out_of_range_are_refused(options: dict[str, float], message: s
 
 def test_suggestions_suit_the_cohort_and_keep_what_was_chosen() -> None:
     for n_rows, batch_size in [(6, 6), (30, 30), (200, 64), (9000, 256)]:
-        options = suggest_options(OBJECTIVES["swav"], {}, n_rows=n_rows, batch_size=batch_size, n_epochs=10)
+        options = suggest_options(
+            OBJECTIVES["swav"], {}, n_rows=n_rows, batch_size=batch_size, n_epochs=10, n_features=N_GENES
+        )
         assert 2 <= options["n_prototypes"] <= max(2, batch_size)
         assert options["frozen_share"] == pytest.approx(0.1)
         OBJECTIVES["swav"](MLP(N_GENES, (4,)), **options)
     chosen = suggest_options(
-        OBJECTIVES["swav"], {"n_prototypes": 11, "epsilon": 0.02}, n_rows=99, batch_size=64, n_epochs=10
+        OBJECTIVES["swav"],
+        {"n_prototypes": 11, "epsilon": 0.02},
+        n_rows=99,
+        batch_size=64,
+        n_epochs=10,
+        n_features=N_GENES,
     )
     assert chosen["n_prototypes"] == 11
     assert chosen["epsilon"] == 0.02

@@ -244,6 +244,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             n_rows=n_rows,
             batch_size=n_rows // n_batches(n_rows, self.batch_size),
             n_epochs=math.ceil(self._schedule(n_rows).steps / n_batches(n_rows, self.batch_size)),
+            n_features=n_features,
         )
         with seeded(seed, device):
             encoder = resolve("encoder", self.encoder, ENCODERS)(n_features, **(self.encoder_options or {}))

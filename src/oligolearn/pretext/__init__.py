@@ -5,21 +5,53 @@ from typing import Any
 
 from torch import nn
 
+from oligolearn.pretext.barlow_twins import BarlowTwins
+from oligolearn.pretext.byol import BYOL
 from oligolearn.pretext.collapse import diagnose_collapse, effective_rank
+from oligolearn.pretext.moco import MoCo
+from oligolearn.pretext.simclr import SimCLR
 from oligolearn.pretext.swav import SwAV, sinkhorn
+from oligolearn.pretext.vicreg import VICReg
 
-OBJECTIVES: dict[str, Callable[..., nn.Module]] = {"swav": SwAV}
+OBJECTIVES: dict[str, Callable[..., nn.Module]] = {
+    "swav": SwAV,
+    "simclr": SimCLR,
+    "moco": MoCo,
+    "byol": BYOL,
+    "vicreg": VICReg,
+    "barlow-twins": BarlowTwins,
+}
 
 
 def suggest_options(
-    objective: Callable[..., nn.Module], chosen: Mapping[str, Any], *, n_rows: int, batch_size: int, n_epochs: int
+    objective: Callable[..., nn.Module],
+    chosen: Mapping[str, Any],
+    *,
+    n_rows: int,
+    batch_size: int,
+    n_epochs: int,
+    n_features: int,
 ) -> dict[str, Any]:
     """Settings of an objective: those chosen, completed by the objective's own `suggest_options` where it has one."""
     suggest = getattr(objective, "suggest_options", None)
     if suggest is None:
         return dict(chosen)
-    options: dict[str, Any] = suggest(chosen, n_rows=n_rows, batch_size=batch_size, n_epochs=n_epochs)
+    options: dict[str, Any] = suggest(
+        chosen, n_rows=n_rows, batch_size=batch_size, n_epochs=n_epochs, n_features=n_features
+    )
     return options
 
 
-__all__ = ["OBJECTIVES", "SwAV", "diagnose_collapse", "effective_rank", "sinkhorn", "suggest_options"]
+__all__ = [
+    "BYOL",
+    "OBJECTIVES",
+    "BarlowTwins",
+    "MoCo",
+    "SimCLR",
+    "SwAV",
+    "VICReg",
+    "diagnose_collapse",
+    "effective_rank",
+    "sinkhorn",
+    "suggest_options",
+]

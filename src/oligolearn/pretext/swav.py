@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
+from oligolearn.pretext.precision import at_least_float32
 
 
 def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
@@ -37,7 +38,7 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
     tensor([[0.1400, 0.8600],
             [1.0000, 0.0000]])
     """
-    log_codes = _at_least_float32(scores) / epsilon
+    log_codes = at_least_float32(scores) / epsilon
     for _ in range(iterations):
         log_codes = log_codes - torch.logsumexp(log_codes, dim=0, keepdim=True)
         log_codes = log_codes - torch.logsumexp(log_codes, dim=1, keepdim=True)
@@ -125,7 +126,9 @@ class SwAV(nn.Module):
         self.register_buffer("queued", torch.zeros((), dtype=torch.long))
 
     @staticmethod
-    def suggest_options(chosen: Mapping[str, Any], *, n_rows: int, batch_size: int, n_epochs: int) -> dict[str, Any]:
+    def suggest_options(
+        chosen: Mapping[str, Any], *, n_rows: int, batch_size: int, n_epochs: int, n_features: int
+    ) -> dict[str, Any]:
         """Complete the settings that a user has chosen by some that suit the cohort.
 
         Half as many prototypes as rows in a batch, up to 50; a queue where there are more prototypes than rows in a
@@ -152,7 +155,7 @@ class SwAV(nn.Module):
         if self._frozen:
             prototypes = prototypes.detach()
         codes = self._codes(z.detach().view(n_views, n_rows, -1), prototypes.detach())
-        predictions = F.log_softmax(_at_least_float32(z @ prototypes.T) / self.temperature, dim=1).view_as(codes)
+        predictions = F.log_softmax(at_least_float32(z @ prototypes.T) / self.temperature, dim=1).view_as(codes)
         # the sum over all pairs of views, less each view with itself
         pairs = (codes.sum(dim=0) * predictions.sum(dim=0)).sum() - (codes * predictions).sum()
         return -pairs / (n_rows * n_views * (n_views - 1))
@@ -175,10 +178,6 @@ class SwAV(nn.Module):
         return torch.stack(
             [sinkhorn(view @ prototypes.T, epsilon=self.epsilon, iterations=self.iterations) for view in z]
         )
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _check_settings(n_prototypes: int, epsilon: float, temperature: float, iterations: int, queue_length: int) -> None:
