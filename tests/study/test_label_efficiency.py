@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +104,18 @@ def test_other_data_in_the_same_folder_are_refused(finished):
     settings = {"fractions": (0.1, 1.0), "repeats": 3, "workers": 1, "progress": False, **QUICK}
     with pytest.raises(ValueError, match="data is '"):
         label_efficiency(cohort(seed=1), "y", out=finished, **settings)
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_new_study_in_the_place_of_a_removed_one_sees_its_own_data(tmp_path, workers):
+    settings = {"workers": workers, "fractions": (1.0,), "repeats": 1, "methods": ("logistic",), "progress": False}
+    anew, replaced = tmp_path / "anew", tmp_path / "replaced"
+    for out, seed in ((anew, 1), (replaced, 0)):
+        label_efficiency(cohort(seed=seed), "y", out=out, **settings)
+    shutil.rmtree(replaced)
+    label_efficiency(cohort(seed=1), "y", out=replaced, **settings)
+    expected, found = (pd.read_csv(out / "results.csv").drop(columns="seconds") for out in (anew, replaced))
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
 def test_test_rows_do_not_reach_training(tmp_path):

@@ -320,6 +320,22 @@ def test_a_fraction_hides_the_other_labels(tmp_path, monkeypatch):
     assert set(shown) == {round(0.25 * n_train)}
 
 
+def test_trials_share_one_matrix_and_choose_genes_in_it(tmp_path, monkeypatch):
+    seen = []
+    original = trying.fit_together
+    monkeypatch.setattr(trying, "fit_together", lambda m, X, shares: seen.append((X, shares)) or original(m, X, shares))
+    data = cohort()
+    tune(data, "y", out=tmp_path / "o", trials=1, top_genes=7, test=False, **TINY)
+    assert len(seen) == 2  # the trial and the default settings
+    for X, shares in seen:
+        assert isinstance(X, np.memmap)
+        assert X.flags.writeable, "torch would copy it"
+        np.testing.assert_array_equal(X, data.X)
+        for share in shares:
+            variance = data.X[share.rows].var(axis=0, dtype=float)
+            np.testing.assert_array_equal(share.genes, np.sort(np.argsort(-variance)[:7]))
+
+
 def test_patients_stay_on_one_side(tmp_path, monkeypatch):
     splits = []
     original = trying.draw_repeat
