@@ -1,14 +1,30 @@
-"""Masking and noise: their shares, their moments, what they leave alone, and where their randomness comes from."""
+"""What every view promises; masking and noise: their shares, their moments, what they leave alone."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from oligolearn.views import VIEWS, add_noise, mask_genes
+from oligolearn.views import VIEWS, add_noise, make_view, mask_genes
 
 MARK = 1e6  # no draw looks like it
+GENES = [f"G{number}" for number in range(30)]
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "masking": ("masking", {}),
+    "masking by zeros": ("masking", {"fill": "zero", "per": "row"}),
+    "masking by marginals": ("masking", {"fill": "marginal"}),
+    "marginal": ("marginal", {}),
+    "noise": ("noise", {}),
+    "swapping": ("swapping", {}),
+    "gene-sets": ("gene-sets", {"sets": {"one": GENES[:10], "two": GENES[5:20]}}),
+    "gene-sets by marginals": ("gene-sets", {"sets": {"one": GENES[:9]}, "per": "row", "fill": "marginal"}),
+    "mixup": ("mixup", {}),
+    "latent": ("latent", {"n_codes": 4, "n_hidden": 8, "steps": 10}),
+    "compose": ("compose", {"views": ["mixup", ("masking", {"share": 0.2})]}),
+}
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -75,28 +91,54 @@ def test_noise_has_the_variance_asked_for() -> None:
     assert torch.equal(add_noise(x, scale=0.0, generator=generator()), x)
 
 
-@pytest.mark.parametrize("name", VIEWS)
+def made(case: str) -> Callable[..., Tensor]:
+    name, options = CASES[case]
+    rows = torch.randn(25, len(GENES), generator=generator(11))
+    return make_view(name, options, rows=rows, genes=GENES)
+
+
+def test_every_view_is_among_the_cases() -> None:
+    assert {name for name, _ in CASES.values()} == VIEWS.keys()
+
+
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_a_view_is_decided_by_its_generator_alone(name: str, dtype: torch.dtype) -> None:
-    x = torch.randn(20, 30, generator=generator(3)).to(dtype)
+def test_a_view_is_decided_by_its_generator_alone(case: str, dtype: torch.dtype) -> None:
+    x = torch.randn(20, len(GENES), generator=generator(3)).to(dtype)
     before, state = x.clone(), torch.get_rng_state()
-    first = VIEWS[name](x, generator=generator(7))
+    first = made(case)(x, generator=generator(7))
     torch.manual_seed(99)
-    again, other = VIEWS[name](x, generator=generator(7)), VIEWS[name](x, generator=generator(8))
+    again, other = made(case)(x, generator=generator(7)), made(case)(x, generator=generator(8))
     torch.set_rng_state(state)
-    VIEWS[name](x, generator=generator(7))
+    made(case)(x, generator=generator(7))
     assert torch.equal(torch.get_rng_state(), state), "the global state is not drawn from"
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(x, before), "the input is left as it is"
     assert first.dtype == dtype
     assert first.shape == x.shape
+    assert first.isfinite().all()
+    assert not first.requires_grad
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_two_views_from_one_generator_differ(name: str) -> None:
-    x, source = torch.zeros(4, 50), generator()
-    assert not torch.equal(VIEWS[name](x, generator=source), VIEWS[name](x, generator=source))
+@pytest.mark.parametrize("case", CASES)
+def test_two_views_from_one_generator_differ(case: str) -> None:
+    x, source, view = torch.randn(4, len(GENES), generator=generator(3)), generator(), made(case)
+    assert not torch.equal(view(x, generator=source), view(x, generator=source))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_batch_of_one_row_will_do(case: str) -> None:
+    assert made(case)(torch.ones(1, len(GENES)), generator=generator()).shape == (1, len(GENES))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_training_rows_are_left_as_they_are(case: str) -> None:
+    name, options = CASES[case]
+    rows = torch.randn(25, len(GENES), generator=generator(11))
+    before = rows.clone()
+    make_view(name, options, rows=rows, genes=GENES)(rows, generator=generator())
+    assert torch.equal(rows, before)
 
 
 @pytest.mark.parametrize("share", [-0.01, 1.01, math.nan])
@@ -110,3 +152,30 @@ def test_unknown_masking_and_negative_noise_are_refused() -> None:
         mask_genes(torch.zeros(2, 3), per="gene", generator=generator())
     with pytest.raises(ValueError, match="must not be negative"):
         add_noise(torch.zeros(2, 3), scale=-0.5, generator=generator())
+    with pytest.raises(ValueError, match="fill must be one of normal, zero, marginal, found 'mean'"):
+        mask_genes(torch.zeros(2, 3), fill="mean", generator=generator())
+    with pytest.raises(ValueError, match=r"draws from the training rows, found none; pass rows="):
+        mask_genes(torch.zeros(2, 3), fill="marginal", generator=generator())
+
+
+def test_unknown_views_and_settings_are_refused() -> None:
+    rows = torch.zeros(2, 3)
+    with pytest.raises(ValueError, match="unknown view 'blur'; choose one of compose, gene-sets, latent"):
+        make_view("blur", rows=rows)
+    with pytest.raises(ValueError, match="view 'swapping' has no setting shares; it has share, per"):
+        make_view("swapping", {"shares": 0.5}, rows=rows)
+    with pytest.raises(ValueError, match="view 'masking' has no setting rows; it has share, per, fill"):
+        make_view("masking", {"rows": rows}, rows=rows)
+
+
+def test_views_of_ones_own_are_functions_or_classes_with_fit() -> None:
+    def shift(x: Tensor, *, by: float = 1.0, generator: torch.Generator) -> Tensor:
+        return x + by
+
+    class Centre:
+        def fit(self, rows: Tensor, *, genes: object = None) -> Callable[..., Tensor]:
+            return lambda x, generator: x - rows.mean(dim=0)
+
+    x = torch.ones(2, 3)
+    assert torch.equal(make_view(shift, {"by": 2.0}, rows=x)(x, generator=generator()), x + 2)
+    assert torch.equal(make_view(Centre, rows=x)(x, generator=generator()), x - 1)

@@ -1,12 +1,27 @@
-"""Random views of a sample: ``(x, generator=...) -> x``, all randomness from an explicit generator."""
+"""Random views of a sample: ``(x, generator=...) -> x``, all randomness from an explicit generator.
 
-from collections.abc import Callable
+A view that needs the training rows, or the names of the genes, is a class with its settings; its method
+``fit(rows, *, genes=None)`` returns the function. `make_view` does the right thing with either.
+"""
 
-from torch import Tensor
-
-from oligolearn.views.masking import mask_genes
+from oligolearn.views.gene_sets import GeneSetMasking, read_gmt
+from oligolearn.views.latent import LatentNeighbours
+from oligolearn.views.masking import MarginalMasking, mask_genes
+from oligolearn.views.mixup import Mixup
+from oligolearn.views.named import VIEWS, Compose, make_view
 from oligolearn.views.noise import add_noise
+from oligolearn.views.swapping import GeneSwapping
 
-VIEWS: dict[str, Callable[..., Tensor]] = {"masking": mask_genes, "noise": add_noise}
-
-__all__ = ["VIEWS", "add_noise", "mask_genes"]
+__all__ = [
+    "VIEWS",
+    "Compose",
+    "GeneSetMasking",
+    "GeneSwapping",
+    "LatentNeighbours",
+    "MarginalMasking",
+    "Mixup",
+    "add_noise",
+    "make_view",
+    "mask_genes",
+    "read_gmt",
+]

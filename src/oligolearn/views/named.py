@@ -1,0 +1,122 @@
+"""Views by their names, made ready for a data set."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oligolearn.views.gene_sets import GeneSetMasking
+from oligolearn.views.latent import LatentNeighbours
+from oligolearn.views.masking import MarginalMasking, mask_genes
+from oligolearn.views.mixup import Mixup
+from oligolearn.views.noise import add_noise
+from oligolearn.views.swapping import GeneSwapping
+
+View = Callable[..., Tensor]
+
+
+def make_view(
+    view: str | Callable[..., Any],
+    options: Mapping[str, Any] | None = None,
+    *,
+    rows: Tensor,
+    genes: Sequence[str] | None = None,
+) -> View:
+    """Make a view ready: ``(x, generator=...) -> x``.
+
+    Parameters
+    ----------
+    view
+        Name in `VIEWS`; a function ``(x, *, generator, **options) -> x``; or a class whose instances have a
+        ``fit(rows, *, genes)`` that returns such a function.
+    options
+        Settings of the view, by name.
+    rows
+        Standardised training rows, ``(n_rows, n_genes)``, for views that need them.
+    genes
+        Names of the genes, for views that need them.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, the view has no such setting, or a setting is out of its range.
+
+    Examples
+    --------
+    >>> view = make_view("masking", {"fill": "marginal", "share": 1.0}, rows=torch.full((5, 3), 7.0))
+    >>> view(torch.zeros(1, 3), generator=torch.Generator().manual_seed(0))
+    tensor([[7., 7., 7.]])
+    """
+    if isinstance(view, str) and view not in VIEWS:
+        raise ValueError(f"unknown view {view!r}; choose one of {', '.join(sorted(VIEWS))}, or pass a function")
+    made = VIEWS[view] if isinstance(view, str) else view
+    options = dict(options or {})
+    _check_names(view, made, options)
+    if isinstance(made, type):
+        ready: View = made(**options).fit(rows, genes=genes)
+        return ready
+    if made is mask_genes and options.get("fill") == "marginal":
+        options["rows"] = rows
+    return partial(made, **options)
+
+
+class Compose:
+    """Several views, one after the other.
+
+    Parameters
+    ----------
+    views
+        Names in `VIEWS`, or pairs of a name and its settings, in the order in which they are applied.
+
+    Examples
+    --------
+    >>> both = Compose([("masking", {"share": 0.2, "fill": "zero"}), ("noise", {"scale": 0.1})]).fit(torch.ones(5, 4))
+    >>> both(torch.ones(2, 4), generator=torch.Generator().manual_seed(0)).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(self, views: Sequence[str | tuple[str, Mapping[str, Any]]]) -> None:
+        if isinstance(views, str) or not views:
+            raise ValueError(f"views must be a list of at least one view, found {views!r}")
+        self.views: list[tuple[str, Mapping[str, Any]]] = []
+        for view in views:
+            if not isinstance(view, str) and len(view) != 2:
+                raise ValueError(f"each of the views is a name, or a name and its settings, found {view!r}")
+            self.views.append((view, {}) if isinstance(view, str) else (view[0], view[1]))
+
+    def fit(self, rows: Tensor, *, genes: Sequence[str] | None = None) -> View:
+        """Fit each of the views to the standardised training `rows`, ``(n_rows, n_genes)``."""
+        return partial(
+            _in_turn, views=[make_view(name, settings, rows=rows, genes=genes) for name, settings in self.views]
+        )
+
+
+def _in_turn(x: Tensor, *, views: Sequence[View], generator: torch.Generator) -> Tensor:
+    for view in views:
+        x = view(x, generator=generator)
+    return x
+
+
+def _check_names(view: object, made: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(made).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    known = [name for name in parameters if name not in ("x", "rows", "generator")]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise ValueError(f"view {view!r} has no setting {', '.join(unknown)}; it has {', '.join(known)}")
+
+
+VIEWS: dict[str, Callable[..., Any]] = {
+    "masking": mask_genes,
+    "marginal": MarginalMasking,
+    "noise": add_noise,
+    "swapping": GeneSwapping,
+    "gene-sets": GeneSetMasking,
+    "mixup": Mixup,
+    "latent": LatentNeighbours,
+    "compose": Compose,
+}
