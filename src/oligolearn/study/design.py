@@ -78,6 +78,11 @@ class Design:
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, found {self.seed}")
 
+    @property
+    def hardware(self) -> dict[str, str]:
+        """Settings of every estimator that say what it computes on."""
+        return {"device": self.device, "precision": self.precision}
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-able settings."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

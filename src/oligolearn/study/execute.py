@@ -183,10 +183,6 @@ def chosen_genes(design: Design, cohort: Cohort, rows: NDArray[np.intp]) -> NDAr
     return top_variance_genes(X[rows], design.top_genes)
 
 
-def _hardware(design: Design) -> dict[str, Any]:
-    return {"device": design.device, "precision": design.precision}
-
-
 def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], method: str) -> list[_Pretrained]:
     with threads(design.threads):
         drawn = [_drawn(design, cohort, repeat) for repeat in repeats]
@@ -197,7 +193,7 @@ def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], method: st
             [Share(draw.split.pretrain, genes=genes) for draw, genes in drawn],
             n_classes=cohort.n_classes,
             seeds=[draw.seed for draw, _ in drawn],
-            settings={**_hardware(design), **design.pretraining},
+            settings={**design.hardware, **design.pretraining},
         )
     seconds = (time.perf_counter() - started) / len(repeats)
     return [_Pretrained(repeat, method, _bundle(model, seconds)) for repeat, model in zip(repeats, models, strict=True)]
@@ -216,7 +212,7 @@ def _task(design: Design, cohort: Cohort, run: Run, encoder: SelfSupervisedEncod
     rows, shown = draw.split.pretrain, draw.order[: run.n_labels]
     places = np.searchsorted(rows, shown)  # training rows are pretraining rows, and these ascend
     seed = training_seed(draw.seed, run.n_labels)
-    settings = {**_hardware(design), **design.training}
+    settings = {**design.hardware, **design.training}
     return Task(cohort.expression(), rows, genes, places, cohort.y[shown], seed, settings, encoder)
 
 

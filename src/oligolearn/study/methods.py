@@ -181,6 +181,19 @@ METHODS: dict[str, Method] = {
 }
 
 
+def objective_defaults(objective: str, n_classes: int, n_rows: int) -> dict[str, int]:
+    """Settings of an objective that a study chooses by the cohort: SwAV has three prototypes for each class.
+
+    Examples
+    --------
+    >>> objective_defaults("swav", n_classes=5, n_rows=200)
+    {'n_prototypes': 15}
+    """
+    if objective != "swav":
+        return {}
+    return {"n_prototypes": max(2, min(PROTOTYPES_PER_CLASS * n_classes, n_rows // 2))}
+
+
 def pretrain(
     method: str,
     X: NDArray[np.float32],
@@ -201,17 +214,17 @@ def pretrain(
     shares
         Rows and genes that each encoder is pretrained on.
     n_classes
-        SwAV gets three prototypes for each.
+        Decides settings of the objective, see `objective_defaults`.
     seeds
         Of the trainings.
     settings
         Settings of `SelfSupervisedEncoder` that differ from the study's.
     """
+    objective = METHODS[method].objective or method
     models = []
     for share, seed in zip(shares, seeds, strict=True):
-        n_prototypes = max(2, min(PROTOTYPES_PER_CLASS * n_classes, len(share.rows) // 2))
-        options = {"n_prototypes": n_prototypes, **(settings.get("objective_options") or {})}
-        objective = METHODS[method].objective or method
+        chosen = settings.get("objective_options") or {}
+        options = {**objective_defaults(objective, n_classes, len(share.rows)), **chosen}
         models.append(SelfSupervisedEncoder(objective, random_state=seed, **{**settings, "objective_options": options}))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the diagnosis is kept with the run

@@ -43,15 +43,11 @@ _NETWORK_SETTINGS = (
 )
 
 
-class DesignSettings(TypedDict, total=False):
-    """Settings of a `Design`, by name; `points` spreads that many fractions over a logarithmic scale."""
+class SharedSettings(TypedDict, total=False):
+    """Settings of a `Design` that a study and a tuning have in common, by name."""
 
-    methods: Sequence[str]
-    fractions: Sequence[float] | None
-    points: int
     repeats: int
     group: str | None
-    split: str
     seed: int
     min_class_size: int | None
     normalize: str
@@ -62,6 +58,15 @@ class DesignSettings(TypedDict, total=False):
     threads: int
     device: str
     precision: str
+
+
+class DesignSettings(SharedSettings, total=False):
+    """Settings of a `Design`, by name; `points` spreads that many fractions over a logarithmic scale."""
+
+    methods: Sequence[str]
+    fractions: Sequence[float] | None
+    points: int
+    split: str
 
 
 class Study(NamedTuple):
@@ -132,7 +137,7 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
     notes = [*map(str, read.get("notes", [])), *labels.notes, *([grouping] if grouping else []), *prepared.notes]
     if design.top_genes is not None:
         notes.append(f"In each repeat, the {design.top_genes:,} genes that vary most in the training rows were kept.")
-    at_once = replicas_at_once(design, len(prepared.X), prepared.X.shape[1])
+    at_once = replicas_at_once(design, prepared.X.shape[1])
     asked = {**design.as_dict(), "data": _fingerprint(prepared, labels, groups)}
     about = {
         "title": f"Label efficiency of {label} in {file}",
@@ -160,7 +165,7 @@ def _design(label: str, labels: Labels, settings: DesignSettings) -> Design:
     return Design(label=label, fractions=tuple(map(float, fractions)), **chosen)
 
 
-def replicas_at_once(design: Design, n_rows: int, n_genes: int) -> int:
+def replicas_at_once(design: Design, n_genes: int) -> int:
     """How many networks a study trains together: from the memory at hand, and on a CPU from what pays.
 
     On a CPU more than 8 bring little, groups of equal size keep all workers busy, and large networks are as fast one

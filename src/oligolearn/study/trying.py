@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oligolearn.estimators import CollapseWarning, FineTunedClassifier, SelfSupervisedEncoder, Share, fit_together
 from oligolearn.study.design import Design, Draw, draw_repeat, training_seed
 from oligolearn.study.execute import Cohort, chosen_genes
-from oligolearn.study.methods import METHODS, PROTOTYPES_PER_CLASS
+from oligolearn.study.methods import METHODS, objective_defaults
 from oligolearn.training import DivergedError, threads
 from oligolearn.workers import Workers
 
@@ -80,9 +80,8 @@ def default_settings(design: Design, n_classes: int, n_pretrain: int) -> dict[st
     pretraining, training = dict(design.pretraining), dict(design.training)
     objective = METHODS[design.methods[0]].objective
     if objective:
-        n_prototypes = max(2, min(PROTOTYPES_PER_CLASS * n_classes, n_pretrain // 2))
-        suggested = {"n_prototypes": n_prototypes} if objective == "swav" else {}
-        pretraining["objective_options"] = {**suggested, **(pretraining.get("objective_options") or {})}
+        chosen = pretraining.get("objective_options") or {}
+        pretraining["objective_options"] = {**objective_defaults(objective, n_classes, n_pretrain), **chosen}
     return {"pretraining": pretraining, "training": training}
 
 
@@ -119,12 +118,11 @@ def _fit(
     X = bench.cohort.expression()
     encoders: list[Any] = [None] * len(draws)
     objective = METHODS[bench.method].objective
-    machine = {"device": bench.design.device, "precision": bench.design.precision}
     if objective:
-        options = {**machine, **settings["pretraining"]}
+        options = {**bench.design.hardware, **settings["pretraining"]}
         fresh = [SelfSupervisedEncoder(objective, random_state=draw.seed, **options) for draw in draws]
         encoders = _whole(fit_together(fresh, X, [Share(draw.split.pretrain, genes=genes) for draw in draws]).models)
-    options = {**machine, **settings["training"]}
+    options = {**bench.design.hardware, **settings["training"]}
     seeds = [training_seed(draw.seed, bench.n_labels) for draw in draws]
     classifiers = [
         FineTunedClassifier(encoder, random_state=seed, **options)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, Unpack, cast
+from typing import Any, NamedTuple, Unpack, cast
 
 import anndata as ad
 import numpy as np
@@ -16,7 +16,7 @@ from oligolearn.data import read_expression
 from oligolearn.saving import write_json
 from oligolearn.study.execute import Cohort
 from oligolearn.study.methods import METHODS
-from oligolearn.study.planning import DesignSettings, Study, plan_study
+from oligolearn.study.planning import DesignSettings, SharedSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
 from oligolearn.study.search_space import (
     Space,
@@ -47,7 +47,7 @@ Settings = dict[str, dict[str, Any]]
 Tell = Callable[[float, float, str], None] | None
 
 
-class TuningSettings(TypedDict, total=False):
+class TuningSettings(SharedSettings, total=False):
     """Settings of a tuning, by name; those that are not here mean what they do in `Design`."""
 
     method: str
@@ -56,18 +56,6 @@ class TuningSettings(TypedDict, total=False):
     test: bool
     search: Sequence[str]
     fraction: float
-    repeats: int
-    group: str | None
-    seed: int
-    min_class_size: int | None
-    normalize: str
-    max_missing: float
-    top_genes: int | None
-    pretraining: dict[str, Any]
-    training: dict[str, Any]
-    threads: int
-    device: str
-    precision: str
 
 
 @dataclass(frozen=True)
