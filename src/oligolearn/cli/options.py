@@ -52,13 +52,19 @@ Stream = Annotated[
 CheckpointMinutes = Annotated[
     float, typer.Option(help="Longest time between two savings of the state from which a killed training goes on.")
 ]
+Threads = Annotated[
+    int, typer.Option(help="Threads of each training; part of the study or tuning, they decide how sums round.")
+]
+Processes = Annotated[int | None, typer.Option(help="Processes; changes the time it takes, never the results.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars: for logs.")]
 
 ModelOut = Annotated[Path, typer.Option(help="Folder for the model.")]
 Model = Annotated[Path, typer.Argument(help="Folder of a model.")]
 MinOverlap = Annotated[float, typer.Option(help="Smallest share of the model's genes that the data must have.")]
 Layers = Annotated[str, typer.Option(help="Units of the encoder's blocks, from input to output, comma-separated.")]
+PretrainEpochs = Annotated[int | None, typer.Option(help="Epochs of pretraining. Default: the method's own.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of training. Default: the method's own.")]
 BatchSize = Annotated[int | None, typer.Option(help="Samples in a batch. Default: the method's own.")]
 LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate. Default: the method's own.")]
+Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: three per class; `tune` searches.")]
 MaskShare = Annotated[float | None, typer.Option(help="Share of the genes hidden in each view.")]

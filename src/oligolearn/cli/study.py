@@ -20,9 +20,13 @@ from oligolearn.cli.options import (
     MinClassSize,
     Normalize,
     Precision,
+    PretrainEpochs,
+    Processes,
+    Prototypes,
     Quiet,
     Samples,
     Seed,
+    Threads,
     TopGenes,
 )
 from oligolearn.cli.printing import chosen, print_conclusion
@@ -36,14 +40,10 @@ Fractions = Annotated[
 Points = Annotated[int, typer.Option(help="Without --fractions: this many, spread over a logarithmic scale.")]
 Repeats = Annotated[int, typer.Option(help="Number of random splits.")]
 SplitKind = Annotated[str, typer.Option(help="resampled: a new split in each repeat; fixed: one split, seeds vary.")]
-Processes = Annotated[int | None, typer.Option(help="Processes; changes the time it takes, never the results.")]
 Out = Annotated[Path, typer.Option(help="Folder for the study. The same command resumes it.")]
-PretrainEpochs = Annotated[int | None, typer.Option(help="Epochs of pretraining. Default: the method's own.")]
-Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: three per class.")]
 Scheduler = Annotated[
     str | None, typer.Option(help="Dask scheduler (tcp://host:8786) whose workers do the work; they must see --out.")
 ]
-Threads = Annotated[int, typer.Option(help="Threads of each training; part of the study, it decides how sums round.")]
 
 
 def study(

@@ -19,9 +19,13 @@ from oligolearn.cli.options import (
     MinClassSize,
     Normalize,
     Precision,
+    PretrainEpochs,
+    Processes,
+    Prototypes,
     Quiet,
     Samples,
     Seed,
+    Threads,
     TopGenes,
 )
 from oligolearn.cli.printing import chosen
@@ -45,10 +49,6 @@ Storage = Annotated[
     str | None, typer.Option(help="Database of the trials: postgresql+psycopg://... Default: SQLite in --out.")
 ]
 NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the one test for a later call.")]
-PretrainEpochs = Annotated[int | None, typer.Option(help="Epochs of pretraining. Default: the method's own.")]
-Prototypes = Annotated[int | None, typer.Option(help="Fixes SwAV's clusters, which are searched otherwise.")]
-Threads = Annotated[int, typer.Option(help="Threads of each training; part of the tuning, it decides how sums round.")]
-Workers = Annotated[int | None, typer.Option(help="Processes; changes the time it takes, never the results.")]
 
 
 def tune(
@@ -79,7 +79,7 @@ def tune(
     device: Device = "cpu",
     precision: Precision = "auto",
     seed: Seed = 0,
-    workers: Workers = None,
+    workers: Processes = None,
     quiet: Quiet = False,
 ) -> None:
     """Search the settings of a method on validation samples, and test the best once.
