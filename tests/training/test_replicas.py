@@ -197,6 +197,66 @@ def test_what_vmap_refuses_is_trained_one_at_a_time_from_the_start() -> None:
         assert distance(module, other) < 1e-12
 
 
+class Layers(nn.Module):
+    """Squared error of layers, over rows with a tail of other dimensions and one weight that two layers share."""
+
+    def __init__(self, seed: int, layers: Callable[[], nn.Module], *, tail: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.layers = layers()
+            self.first, self.second = nn.Linear(N_FEATURES, N_FEATURES), nn.Linear(N_FEATURES, N_FEATURES)
+        self.second.weight = self.first.weight
+        self.tail = tail
+
+    def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        if self.tail:
+            x = x[:, None] * torch.linspace(0.5, 1.5, self.tail, dtype=x.dtype)[:, None]
+        out = self.second(self.first(self.layers(x)).tanh())
+        return (out.flatten(1).mean(dim=1) - y).square().mean()
+
+
+@pytest.mark.parametrize(
+    ("layers", "tail"),
+    [
+        (lambda: nn.Sequential(nn.BatchNorm1d(N_FEATURES), nn.Linear(N_FEATURES, N_FEATURES)), 0),
+        (lambda: nn.BatchNorm1d(N_FEATURES), 0),
+        (lambda: nn.Sequential(nn.ReLU(), nn.Sequential(nn.Linear(N_FEATURES, N_FEATURES), nn.GELU())), 0),
+        (lambda: nn.Dropout(0.3), 0),
+        (lambda: nn.Sequential(nn.Dropout(0.3), nn.Linear(N_FEATURES, N_FEATURES)), 3),
+        (lambda: nn.BatchNorm1d(4), 4),
+        (lambda: nn.LayerNorm(N_FEATURES), 2),
+    ],
+    ids=["norm first", "norm", "nested", "dropout", "dropout first", "norm of channels", "not plain"],
+)
+@pytest.mark.parametrize("shared", [True, False])
+def test_layers_do_the_same_wherever_they_stand(layers: Callable[[], nn.Module], tail: int, *, shared: bool) -> None:
+    data, n = Data(), 3
+    modules, alone = ([Layers(seed, layers, tail=tail).double() for seed in range(n)] for _ in range(2))
+
+    def make_batch(rows: Tensor, replicas: Sequence[int]) -> tuple[Tensor, Tensor]:
+        return data.x[rows], data.y[rows]
+
+    generators = torch.Generator().manual_seed(9) if shared else orders(n)
+    fit_replicas(modules, make_batch, N_ROWS, SCHEDULE, generators=generators, stacked=True)
+    for number, module in enumerate(alone):
+        order = torch.Generator().manual_seed(9 if shared else number)
+        fit(module, lambda rows: make_batch(rows, []), N_ROWS, SCHEDULE, generator=order)
+        assert distance(modules[number], module) < 1e-8
+
+
+def test_a_module_with_a_vmap_of_its_own_is_trained_one_at_a_time() -> None:
+    class Mapped(Layers):
+        def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+            x, y = batch
+            return (torch.vmap(self.first)(x).mean(dim=1) - y).square().mean()
+
+    modules = [Mapped(seed, nn.Identity).double() for seed in range(2)]
+    found = fit_replicas(modules, Data().batch, N_ROWS, Schedule(2, 8, 1e-3), generators=orders(2))
+    assert "torch.func.vmap inside of replicas" in found.how
+
+
 def test_large_networks_are_not_stacked_on_a_cpu() -> None:
     modules, data = make(2, width=300_000), Data()
     found = fit_replicas(modules, data.batch, N_ROWS, Schedule(1, 8, 1e-3), generators=orders(2))

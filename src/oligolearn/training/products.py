@@ -86,7 +86,7 @@ def fast_products(
     if stacked is None:
         forwards = _forwards(module, product, generators)
     else:
-        forwards = _stacked_forwards(module, module, stacked, product, generators)
+        forwards = _stacked_forwards(module, stacked, product, generators)
     patched = []
     try:
         for layer, forward in forwards:
@@ -111,7 +111,6 @@ def _forwards(module: nn.Module, product: Products, generators: Sequence[torch.G
 
 def _stacked_forwards(
     part: nn.Module,
-    root: nn.Module,
     stacked: Mapping[str, Tensor],
     product: Products,
     generators: Sequence[torch.Generator],
@@ -119,10 +118,10 @@ def _stacked_forwards(
     """Plain parts of the module that stands for all replicas, and what takes the place of their `forward`."""
     names = {name for name, _ in (*part.named_parameters(), *part.named_buffers())}
     if is_plain(part) and names <= stacked.keys():  # a weight that two layers share has one name only
-        yield part, StackedLayers(part, root, stacked, product, generators)
+        yield part, StackedLayers(part, stacked, product, generators)
         return
     for name, child in part.named_children():
-        yield from _stacked_forwards(child, root, named_within(name, stacked), product, generators)
+        yield from _stacked_forwards(child, named_within(name, stacked), product, generators)
 
 
 def draws_dropout(module: nn.Module) -> bool:

@@ -4,14 +4,14 @@ import copy
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from oligolearn.training.descent import adamw, clip_gradients, shuffled
 from oligolearn.training.loop import Batch, Runtime, diverged, dropout_generators, fit
@@ -313,7 +313,7 @@ def _fit_stacked(
     with _stack(modules) as (parameters, buffers):
         learning = [p for p in parameters.values() if p.requires_grad]
         optimizer = adamw(learning, schedule)
-        compute = _vectorised(base, None if training.shared else 0)
+        losses_of = _Vectorised(base, _by_every_name(modules[0], parameters | buffers), None if training.shared else 0)
         step = 0
         with fast_products(base, precision, generators=dropout, stacked=parameters | buffers) as changed:
             while step < schedule.steps and not outcome.all_diverged and not stop.is_set():
@@ -323,7 +323,7 @@ def _fit_stacked(
                     tell(step / schedule.steps)
                     optimizer.zero_grad()
                     batch = training.make_batch(parts[0] if training.shared else torch.stack(parts), which)
-                    losses = compute(parameters, buffers, batch, step == 0)
+                    losses = losses_of(batch)
                     losses.sum().backward()  # type: ignore[no-untyped-call]
                     clip_gradients(learning, schedule.clip_norm, len(modules))
                     optimizer.step()
@@ -354,25 +354,51 @@ def _prepare(
     return base, dropout
 
 
-def _vectorised(base: nn.Module, batch_dim: int | None) -> Callable[..., Tensor]:
-    """Losses ``(n_replicas,)`` from stacked parameters and buffers and a batch."""
+def _by_every_name(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Stacked parameters and buffers under all names they have: layers may share one."""
+    every = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    first = {id(value): name for name, value in reversed(every)}
+    return {name: state[first[id(value)]] for name, value in every}
 
-    def loss_of(own: dict[str, Tensor], held: dict[str, Tensor], batch: Batch) -> Tensor:
-        loss: Tensor = functional_call(base, (own, held), (batch,))
-        return loss
 
-    compute = vmap(loss_of, in_dims=(0, 0, batch_dim))
+class _Vectorised:
+    """Losses ``(n_replicas,)`` of batches, computed by `base` from the parameters and buffers of all replicas.
 
-    def losses(own: dict[str, Tensor], held: dict[str, Tensor], batch: Batch, first: bool) -> Tensor:  # noqa: FBT001
+    What `torch.func.functional_call` does, without looking at each step for what the module consists of.
+    """
+
+    def __init__(self, base: nn.Module, state: Mapping[str, Tensor], batch_dim: int | None) -> None:
+        self._base = base
+        self._places = [
+            (values, key, state[f"{name}.{key}" if name else key])
+            for name, part in base.named_modules()
+            for values in (cast(dict[str, Any], part._parameters), part._buffers)
+            for key, value in values.items()
+            if value is not None
+        ]
+        self._compute = vmap(self._loss, in_dims=(batch_dim, *[0] * len(self._places)))
+        self._first = True
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Compute the losses; buffers change in place."""
+        before = [values[key] for values, key, _ in self._places]
         try:
-            found: Tensor = compute(own, held, batch)
+            losses: Tensor = self._compute(batch, *(value for _, _, value in self._places))
         except (RuntimeError, NotImplementedError) as error:
-            if not first:
+            if not self._first:
                 raise
             raise _NotVectorisedError(str(error).split("\n", 1)[0]) from error
-        return found
+        finally:
+            for (values, key, _), value in zip(self._places, before, strict=True):
+                values[key] = value
+        self._first = False
+        return losses
 
-    return losses
+    def _loss(self, batch: Batch, *state: Tensor) -> Tensor:
+        for (values, key, _), value in zip(self._places, state, strict=True):
+            values[key] = value
+        loss: Tensor = self._base(batch)
+        return loss
 
 
 class _Outcome:
