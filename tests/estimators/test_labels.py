@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.utils.multiclass import check_classification_targets
 
+from oligolearn.estimators.baselines import SubspaceLogisticRegression
 from oligolearn.estimators.labels import encode_labels
 
 NAN = float("nan")
@@ -96,3 +98,12 @@ def test_classes_keep_their_type_and_order() -> None:
 def test_what_is_no_class_label_is_refused(y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         encode_labels(y)
+
+
+def test_few_samples_of_many_classes_are_no_reason_to_warn() -> None:
+    y = np.arange(21) % 12
+    with pytest.warns(UserWarning, match="number of unique classes"):
+        check_classification_targets(y)  # scikit-learn's own check
+    assert len(encode_labels(y)[0]) == 12
+    X = np.random.default_rng(0).normal(size=(21, 30))
+    assert SubspaceLogisticRegression().fit(X, y).coef_.shape == (12, 30)

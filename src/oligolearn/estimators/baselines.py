@@ -11,8 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+from oligolearn.estimators.labels import MANY_CLASSES, check_are_classes
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _TOLERANCE = 1e-6  # the solver's own, 1e-4, stops too early where there are more features than samples
@@ -75,7 +76,7 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Choose the strength and fit on all rows: `X` ``(n_samples, n_features)``, `y` ``(n_samples,)``."""
         values, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
+        check_are_classes(y)
         classes, counts = np.unique(y, return_counts=True)
         if len(classes) < 2:
             raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; at least two classes are needed")
@@ -84,6 +85,7 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
             left, size, rotation = svd(values, full_matrices=False)
             values = left * size
         with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=MANY_CLASSES)
             warnings.filterwarnings("ignore", message="The least populated class")
             warnings.filterwarnings("ignore", category=ConvergenceWarning)  # at the weakest strengths, and harmless
             self.C_ = self._choose_strength(values, y, counts)

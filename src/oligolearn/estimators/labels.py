@@ -1,5 +1,6 @@
 """Labels as users bring them: some rows have none."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 UNLABELLED = -1
+MANY_CLASSES = "The number of unique classes is greater than 50%"  # how a warning of scikit-learn begins
 
 
 def encode_labels(y: ArrayLike, unlabelled: Any = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -55,13 +57,20 @@ def encode_labels(y: ArrayLike, unlabelled: Any = None) -> tuple[NDArray[Any], N
             raise ValueError("y mixes text and numbers; labels must be all of one kind")
     if known.dtype.kind == "f" and np.isinf(known).any():
         raise ValueError("Input y contains infinity; labels must be classes, NaN marks unlabelled rows")
-    check_classification_targets(known)
+    check_are_classes(known)
     classes, numbers = np.unique(known, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; at least two classes are needed")
     codes = np.full(len(values), UNLABELLED, dtype=np.int64)
     codes[~missing] = numbers
     return classes, codes
+
+
+def check_are_classes(y: ArrayLike) -> None:
+    """Refuse numbers that are no classes, as scikit-learn does, but take few samples of many classes for granted."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=MANY_CLASSES)
+        check_classification_targets(y)
 
 
 def _is_mixed(y: ArrayLike) -> bool:
