@@ -5,13 +5,18 @@ from typing import Any
 
 from torch import nn
 
+from oligolearn.pretext.autoencoder import AutoEncoder, DenoisingAutoEncoder
 from oligolearn.pretext.barlow_twins import BarlowTwins
 from oligolearn.pretext.byol import BYOL
 from oligolearn.pretext.collapse import diagnose_collapse, effective_rank
+from oligolearn.pretext.deepcluster import DeepCluster, spherical_k_means
+from oligolearn.pretext.masked_genes import MaskedGenes
 from oligolearn.pretext.moco import MoCo
+from oligolearn.pretext.scarf import SCARF, info_nce
 from oligolearn.pretext.simclr import SimCLR
 from oligolearn.pretext.swav import SwAV, sinkhorn
 from oligolearn.pretext.vicreg import VICReg
+from oligolearn.pretext.vime import VIME
 
 OBJECTIVES: dict[str, Callable[..., nn.Module]] = {
     "swav": SwAV,
@@ -20,6 +25,12 @@ OBJECTIVES: dict[str, Callable[..., nn.Module]] = {
     "byol": BYOL,
     "vicreg": VICReg,
     "barlow-twins": BarlowTwins,
+    "deepcluster": DeepCluster,
+    "autoencoder": AutoEncoder,
+    "denoising-autoencoder": DenoisingAutoEncoder,
+    "vime": VIME,
+    "masked-genes": MaskedGenes,
+    "scarf": SCARF,
 }
 
 
@@ -45,13 +56,21 @@ def suggest_options(
 __all__ = [
     "BYOL",
     "OBJECTIVES",
+    "SCARF",
+    "VIME",
+    "AutoEncoder",
     "BarlowTwins",
+    "DeepCluster",
+    "DenoisingAutoEncoder",
+    "MaskedGenes",
     "MoCo",
     "SimCLR",
     "SwAV",
     "VICReg",
     "diagnose_collapse",
     "effective_rank",
+    "info_nce",
     "sinkhorn",
+    "spherical_k_means",
     "suggest_options",
 ]
