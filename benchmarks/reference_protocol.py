@@ -26,6 +26,8 @@ def main() -> None:
     parser.add_argument("--scale", type=float, help="share of the protocol; default: 1 on a GPU, 0.02 elsewhere")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.scale is not None and not 0 < arguments.scale <= 1:
+        parser.error(f"--scale takes a share above 0 and up to 1, found {arguments.scale}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     scale = arguments.scale or (1.0 if device == "cuda" else 0.02)
     n_samples, n_genes = max(300, round(9352 * scale)), max(500, round(57_387 * scale))
@@ -34,7 +36,7 @@ def main() -> None:
     print(f"{describe_machine(device)}; {n_samples:,} x {n_genes:,}, {n_fractions} fractions x {n_repeats} x 2 methods")
     with tempfile.TemporaryDirectory() as folder:
         cohort, out = str(Path(folder) / "cohort.h5ad"), Path(folder) / "study"
-        command = [sys.executable, "-m", "oligolearn"]
+        command = [sys.executable, "-P", "-m", "oligolearn"]  # -P: started in this folder, `sklearn.py` stays unseen
         size = ["--n-samples", str(n_samples), "--n-genes", str(n_genes), "--n-classes", "12"]
         subprocess.run([*command, "simulate", cohort, *size], check=True)
         study = ["study", cohort, "--label", "label", "--methods", "scratch,swav", "--fractions", fractions]

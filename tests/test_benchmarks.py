@@ -1,0 +1,39 @@
+"""Scripts of benchmarks/, at a small scale."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def run(name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a script from its own folder, where `sklearn.py` is the name of a benchmark."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, name, *options]
+    return subprocess.run(
+        command, cwd=BENCHMARKS, check=False, capture_output=True, text=True, timeout=300, env=environment
+    )
+
+
+@pytest.mark.slow
+def test_the_reference_protocol_finishes_every_training_of_its_plan():
+    ended = run("reference_protocol.py", "--scale", "0.03", "--check")
+    assert ended.returncode == 0, ended.stderr
+    n_fractions, n_repeats, n_methods = 3, 2, 2  # 89 x 50 x 2 at this scale
+    assert f"{n_fractions} fractions x {n_repeats} x {n_methods} methods" in ended.stdout
+    wanted = n_fractions * n_repeats * n_methods
+    assert f"{wanted} of {wanted} trainings" in ended.stdout
+    accuracies = re.findall(r"^(scratch|swav) +([\d.]+)$", ended.stdout, re.MULTILINE)
+    assert [method for method, _ in accuracies] == ["scratch", "swav"]
+    assert all(float(accuracy) > 2 / 12 for _, accuracy in accuracies), "twice what guessing among 12 classes gives"
+
+
+def test_a_scale_out_of_range_is_refused():
+    ended = run("reference_protocol.py", "--scale", "0")
+    assert ended.returncode == 2
+    assert "--scale takes a share above 0 and up to 1, found 0" in ended.stderr
