@@ -170,7 +170,7 @@ def spherical_k_means(z: Tensor, centroids: Tensor, *, iterations: int) -> tuple
     before = None
     for _ in range(iterations):
         cosines = z @ centroids.T
-        assigned = _fill_empty(cosines.argmax(dim=1), cosines)
+        assigned = _fill_empty(cosines.argmax(dim=1), cosines, z)
         sums = torch.zeros_like(centroids).index_add_(0, assigned, z)
         centroids = F.normalize(sums, dim=1)
         if before is not None and torch.equal(assigned, before):
@@ -179,14 +179,18 @@ def spherical_k_means(z: Tensor, centroids: Tensor, *, iterations: int) -> tuple
     return assigned, centroids
 
 
-def _fill_empty(assigned: Tensor, cosines: Tensor) -> Tensor:
-    """Give each empty cluster the row of the largest cluster that is farthest from its centroid."""
+def _fill_empty(assigned: Tensor, cosines: Tensor, z: Tensor) -> Tensor:
+    """Give each empty cluster the row of the largest cluster that is farthest from its centroid.
+
+    Rows near one that was given away do not count as far: their centroid is on its way.
+    """
     sizes = torch.bincount(assigned, minlength=cosines.shape[1])
     own = cosines.gather(1, assigned[:, None])[:, 0]
     for empty in (sizes == 0).nonzero()[:, 0]:
         largest = sizes.argmax()
         row = torch.where(assigned == largest, own, math.inf).argmin()
         assigned[row] = empty
+        own = torch.maximum(own, z @ z[row])
         sizes[largest] -= 1
         sizes[empty] += 1
     return assigned
