@@ -56,7 +56,9 @@ def epoch_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int, float],
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    from oligolearn.study.progress import shown_once_moved
+
+    with shown_once_moved(Progress(*columns, console=Console(stderr=True))) as bar:
         task = bar.add_task(what, total=None)
 
         def tell(done: int, total: int, loss: float) -> None:

@@ -1,0 +1,55 @@
+"""Without an extra, a command that needs it says in one line which to install."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from oligolearn.cli import main
+from oligolearn.cli.printing import epoch_bar
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("extras") / "c.h5ad")
+    with pytest.raises(SystemExit):
+        main(["simulate", path, "--n-samples", "90", "--n-genes", "60", "--n-classes", "2", "--seed", "1"])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "command"),
+    [
+        ("optuna", "search", ["tune", "--label", "label"]),
+        ("distributed", "distributed", ["study", "--label", "label", "--scheduler", "tcp://127.0.0.1:1"]),
+        ("lightning_fabric", "distributed", ["pretrain", "--devices", "2", "--device", "cpu"]),
+    ],
+)
+def test_one_line_names_the_extra(
+    cohort: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    missing: str,
+    extra: str,
+    command: list[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SystemExit) as ended:
+        main([*command, cohort, "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    assert said.endswith(f"pip install 'oligolearn[{extra}]'\n")
+
+
+def test_a_bar_that_moved_stays_beside_the_error(capsys: pytest.CaptureFixture[str]) -> None:
+    def diverge() -> None:
+        with epoch_bar("training", shown=True) as tell:
+            assert tell is not None
+            tell(2, 5, 0.5)
+            raise ValueError("the loss became nan")
+
+    with pytest.raises(ValueError, match="the loss"):
+        diverge()
+    assert "40%" in capsys.readouterr().err
