@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from oligolearn.nn import MLP
 from oligolearn.pretext import OBJECTIVES, MoCo, suggest_options
-from oligolearn.pretext.moco import info_nce
+from oligolearn.pretext.moco import queued_info_nce
 
 N_GENES = 12
 
@@ -92,7 +92,9 @@ def test_the_loss_equals_that_of_lightly(temperature: float, value: float) -> No
         F.normalize(torch.randn(n, 5, generator=generator, dtype=torch.float64), dim=1) for n in (8, 8, 6)
     )
     allowed = torch.ones(8, 6, dtype=torch.bool)
-    assert info_nce(queries, keys, queue, allowed, temperature=temperature).item() == pytest.approx(value, abs=1e-9)
+    assert queued_info_nce(queries, keys, queue, allowed, temperature=temperature).item() == pytest.approx(
+        value, abs=1e-9
+    )
 
 
 def test_another_view_of_a_row_is_never_its_negative() -> None:

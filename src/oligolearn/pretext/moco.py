@@ -16,7 +16,7 @@ LONGEST_QUEUE = 65_536  # the paper's
 _EMPTY = -1  # no row has this number
 
 
-def info_nce(queries: Tensor, keys: Tensor, others: Tensor, allowed: Tensor, *, temperature: float) -> Tensor:
+def queued_info_nce(queries: Tensor, keys: Tensor, others: Tensor, allowed: Tensor, *, temperature: float) -> Tensor:
     """Cross-entropy of finding each query's key among other keys (He 2020, eq. 1).
 
     Parameters
@@ -39,7 +39,7 @@ def info_nce(queries: Tensor, keys: Tensor, others: Tensor, allowed: Tensor, *, 
     --------
     >>> z = torch.eye(2)
     >>> allowed = torch.tensor([[True], [False]])  # the second query has no negative
-    >>> round(info_nce(z, z, z[:1], allowed, temperature=1.0).item(), 4)  # half of ln 2
+    >>> round(queued_info_nce(z, z, z[:1], allowed, temperature=1.0).item(), 4)  # half of ln 2
     0.3466
     """
     positives = at_least_float32((queries * keys).sum(dim=1, keepdim=True)) / temperature
@@ -183,7 +183,7 @@ class MoCo(nn.Module):
         allowed = (other_rows != rows[:, None]) & (other_rows != _EMPTY)
         self._plateau.copy_(allowed.sum(dim=1).log1p().mean())
         self._enqueue(others, other_rows)
-        return info_nce(queries, keys, others, allowed, temperature=self.temperature)
+        return queued_info_nce(queries, keys, others, allowed, temperature=self.temperature)
 
     def _new_numbers(self, n_rows: int, device: torch.device) -> Tensor:
         """Numbers that no row has had yet: all below that of an empty place."""
