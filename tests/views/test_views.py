@@ -168,7 +168,7 @@ def test_unknown_views_and_settings_are_refused() -> None:
         make_view("masking", {"rows": rows}, rows=rows)
 
 
-def test_views_of_ones_own_are_functions_or_classes_with_fit() -> None:
+def test_views_of_ones_own_are_functions_or_have_a_fit() -> None:
     def shift(x: Tensor, *, by: float = 1.0, generator: torch.Generator) -> Tensor:
         return x + by
 
@@ -178,4 +178,7 @@ def test_views_of_ones_own_are_functions_or_classes_with_fit() -> None:
 
     x = torch.ones(2, 3)
     assert torch.equal(make_view(shift, {"by": 2.0}, rows=x)(x, generator=generator()), x + 2)
-    assert torch.equal(make_view(Centre, rows=x)(x, generator=generator()), x - 1)
+    for centre in (Centre, Centre()):
+        assert torch.equal(make_view(centre, rows=x)(x, generator=generator()), x - 1)
+    with pytest.raises(ValueError, match="has its settings already; pass its class, or leave out by"):
+        make_view(Centre(), {"by": 1}, rows=x)

@@ -171,8 +171,8 @@ def spherical_k_means(z: Tensor, centroids: Tensor, *, iterations: int) -> tuple
     for _ in range(iterations):
         cosines = z @ centroids.T
         assigned = _fill_empty(cosines.argmax(dim=1), cosines, z)
-        sums = torch.zeros_like(centroids).index_add_(0, assigned, z)
-        centroids = F.normalize(sums, dim=1)
+        members = F.one_hot(assigned, len(centroids)).to(z.dtype)  # a product: a GPU adds up in any order otherwise
+        centroids = F.normalize(members.T @ z, dim=1)
         if before is not None and torch.equal(assigned, before):
             break
         before = assigned

@@ -30,10 +30,10 @@ def make_view(
     Parameters
     ----------
     view
-        Name in `VIEWS`; a function ``(x, *, generator, **options) -> x``; or a class whose instances have a
-        ``fit(rows, *, genes)`` that returns such a function.
+        Name in `VIEWS`; a function ``(x, *, generator, **options) -> x``; or something with a
+        ``fit(rows, *, genes)`` that returns such a function, an object or its class.
     options
-        Settings of the view, by name.
+        Settings of the view, by name; an object has its own.
     rows
         Standardised training rows, ``(n_rows, n_genes)``, for views that need them.
     genes
@@ -54,9 +54,13 @@ def make_view(
         raise ValueError(f"unknown view {view!r}; choose one of {', '.join(sorted(VIEWS))}, or pass a function")
     made = VIEWS[view] if isinstance(view, str) else view
     options = dict(options or {})
-    _check_names(view, made, options)
-    if isinstance(made, type):
-        ready: View = made(**options).fit(rows, genes=genes)
+    is_object = hasattr(made, "fit") and not isinstance(made, type)
+    if is_object and options:
+        raise ValueError(f"view {view!r} has its settings already; pass its class, or leave out {', '.join(options)}")
+    if not is_object:
+        _check_names(view, made, options)
+    if hasattr(made, "fit"):
+        ready: View = (made if is_object else made(**options)).fit(rows, genes=genes)
         return ready
     if made is mask_genes and options.get("fill") == "marginal":
         options["rows"] = rows
