@@ -197,6 +197,54 @@ def test_what_vmap_refuses_is_trained_one_at_a_time_from_the_start() -> None:
         assert distance(module, other) < 1e-12
 
 
+class Centred(Network):
+    """Takes from its output what the network gave on average before the epoch."""
+
+    def __init__(self, seed: int, **options: Any) -> None:
+        super().__init__(seed, **options)
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return (self.net(x)[:, 0] - self.mean - y).square().mean()
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_what_is_done_before_an_epoch_sees_and_changes_the_module(*, stacked: bool) -> None:
+    data, other = Data(), Data()
+    modules, alone = ([Centred(seed).double() for seed in range(N_REPLICAS)] for _ in range(2))
+    means: dict[int, list[float]] = {number: [] for number in range(N_REPLICAS)}
+
+    @torch.no_grad()
+    def centre(module: Network, number: int) -> None:
+        assert not module.training
+        module.mean.copy_(module.net(data.x).mean())
+        means[number].append(float(module.mean))
+
+    fit_replicas(
+        modules,
+        data.batch,
+        N_ROWS,
+        SCHEDULE,
+        generators=orders(),
+        before_epoch=lambda number: centre(modules[number], number),
+        stacked=stacked,
+    )
+    together, means = means, {number: [] for number in range(N_REPLICAS)}
+    for number, module in enumerate(alone):
+        fit(
+            module,
+            other.batch_of(number),
+            N_ROWS,
+            SCHEDULE,
+            generator=orders()[number],
+            before_epoch=lambda module=module, number=number: centre(module, number),
+        )
+        assert len(set(together[number])) == math.ceil(SCHEDULE.steps / 3), "once an epoch of 3 batches"
+        assert together[number] == pytest.approx(means[number], abs=1e-8)
+        assert distance(modules[number], module) < 1e-8
+
+
 class Layers(nn.Module):
     """Squared error of layers, over rows with a tail of other dimensions and one weight that two layers share."""
 

@@ -52,6 +52,7 @@ def fit(  # noqa: PLR0913, PLR0915  (the whole of a training)
     *,
     generator: torch.Generator,
     epoch: Epoch | None = None,
+    before_epoch: Callable[[], None] | None = None,
     score: Callable[[], float] | None = None,
     on_epoch: Callable[[int, int, float], None] | None = None,
     runtime: Runtime | None = None,
@@ -73,6 +74,8 @@ def fit(  # noqa: PLR0913, PLR0915  (the whole of a training)
         Orders the rows, and seeds dropout.
     epoch
         Draws the batches of an epoch, for rows that cannot be had in any order; None shuffles row numbers.
+    before_epoch
+        Called before each epoch with the module in evaluation mode; it may change buffers.
     score
         Called after each epoch with the module in evaluation mode; the weights of the best epoch are kept, and
         training ends after `schedule.patience` epochs without a better one.
@@ -118,6 +121,9 @@ def fit(  # noqa: PLR0913, PLR0915  (the whole of a training)
             team.check_alike("checkpoint: its step", [at.step])
             checkpoint = checkpoint if team.is_first else None
         while at.step < schedule.steps:
+            if before_epoch is not None and not at.epoch_losses:
+                module.eval()
+                before_epoch()
             module.train()
             at.order = generator.get_state()
             for rows in draw(per_epoch, generator, skip=len(at.epoch_losses)):

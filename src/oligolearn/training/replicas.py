@@ -4,9 +4,9 @@ import copy
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -47,6 +47,7 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
     *,
     generators: Sequence[torch.Generator] | torch.Generator,
     draws: Sequence[torch.Generator] = (),
+    before_epoch: Callable[[int], None] | None = None,
     on_epoch: Callable[[int, int, float], None] | None = None,
     runtime: Runtime | None = None,
     stacked: bool | None = None,
@@ -74,6 +75,9 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
         One for each replica: orders its rows, seeds its dropout. Or one for all: they see the same batches.
     draws
         Other generators that `make_batch` draws from.
+    before_epoch
+        Called before each epoch with the number of each replica, whose module has its present weights and buffers and
+        is in evaluation mode; it may change buffers in place. From several threads at once on a CPU.
     on_epoch
         Called with ``(epochs done, all epochs, mean loss of the replicas)``; of those of the first thread where there
         are several.
@@ -94,7 +98,7 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
     runtime = runtime or Runtime()
     if runtime.checkpoint is not None:
         raise ValueError("replicas keep no checkpoints: each is done again after a stop")
-    training = _Training(modules, make_batch, n_rows, schedule, generators, draws, on_epoch, runtime)
+    training = _Training(modules, make_batch, n_rows, schedule, generators, draws, before_epoch, on_epoch, runtime)
     differs = _difference(modules)
     if stacked and differs:
         raise ValueError(f"replicas must be alike, but {differs}")
@@ -143,6 +147,7 @@ class _Training(NamedTuple):
     schedule: Schedule
     generators: Sequence[torch.Generator] | torch.Generator
     draws: Sequence[torch.Generator]
+    before_epoch: Callable[[int], None] | None
     on_epoch: Callable[[int, int, float], None] | None
     runtime: Runtime
 
@@ -244,6 +249,7 @@ def _fit_one_at_a_time(training: _Training) -> list[History | DivergedError]:
                 training.n_rows,
                 training.schedule,
                 generator=order,
+                before_epoch=None if training.before_epoch is None else partial(training.before_epoch, number),
                 on_epoch=training.on_epoch,
                 runtime=training.runtime,
             )
@@ -262,22 +268,21 @@ def _first(batch: Batch) -> Batch:
     return type(batch)(_first(part) for part in batch)
 
 
-@contextmanager
-def _stack(modules: Sequence[nn.Module]) -> Iterator[tuple[dict[str, nn.Parameter], dict[str, Tensor]]]:
+def _stack(modules: Sequence[nn.Module]) -> tuple[dict[str, nn.Parameter], dict[str, Tensor]]:
     """Parameters and buffers of all modules, ``(n_replicas, ...)``; the modules' own become views of them."""
     parameters: dict[str, nn.Parameter] = {}
     for name, first in modules[0].named_parameters():
         together = torch.stack([module.get_parameter(name).detach() for module in modules])
         parameters[name] = nn.Parameter(together, requires_grad=first.requires_grad)
-        for number, module in enumerate(modules):
-            module.get_parameter(name).data = together[number]
     buffers = {
         name: torch.stack([module.get_buffer(name) for module in modules]) for name, _ in modules[0].named_buffers()
     }
-    yield parameters, buffers
     for number, module in enumerate(modules):
-        for name, together in buffers.items():
-            module.get_buffer(name).copy_(together[number])
+        for name, parameter in parameters.items():
+            module.get_parameter(name).data = parameter.data[number]
+        for name, buffer in buffers.items():
+            module.get_buffer(name).data = buffer[number]
+    return parameters, buffers
 
 
 def _fit_in_threads(training: _Training) -> list[History | DivergedError]:
@@ -309,34 +314,38 @@ def _fit_stacked(
     draw = shuffled(training.n_rows)
     base, dropout = _prepare(modules, orders)
     tell: Callable[[float], None] = getattr(base, "on_step", lambda _: None)
+    prepare = training.before_epoch or (lambda _: None)
     outcome = _Outcome(len(modules), n_epochs, schedule)
-    with _stack(modules) as (parameters, buffers):
-        learning = [p for p in parameters.values() if p.requires_grad]
-        optimizer = adamw(learning, schedule)
-        losses_of = _Vectorised(base, _by_every_name(modules[0], parameters | buffers), None if training.shared else 0)
-        step = 0
-        with fast_products(base, precision, generators=dropout, stacked=parameters | buffers) as changed:
-            while step < schedule.steps and not outcome.all_diverged and not stop.is_set():
-                epoch_losses = []
-                for parts in zip(*(draw(per_epoch, generator) for generator in orders), strict=True):
-                    optimizer.param_groups[0]["lr"] = schedule.rate(step)
-                    tell(step / schedule.steps)
-                    optimizer.zero_grad()
-                    batch = training.make_batch(parts[0] if training.shared else torch.stack(parts), which)
-                    losses = losses_of(batch)
-                    losses.sum().backward()  # type: ignore[no-untyped-call]
-                    clip_gradients(learning, schedule.clip_norm, len(modules))
-                    optimizer.step()
-                    changed()
-                    epoch_losses.append(losses.detach())
-                    step += 1
-                    if step == schedule.steps:
-                        break
-                outcome.add(torch.stack(epoch_losses).mean(dim=0).tolist())
-                if training.on_epoch is not None and 0 in which:
-                    training.on_epoch(outcome.epoch, n_epochs, outcome.mean())
+    parameters, buffers = _stack(modules)
+    learning = [p for p in parameters.values() if p.requires_grad]
+    optimizer = adamw(learning, schedule)
+    losses_of = _Vectorised(base, _by_every_name(modules[0], parameters | buffers), None if training.shared else 0)
+    step = 0
+    with fast_products(base, precision, generators=dropout, stacked=parameters | buffers) as changed:
+        while step < schedule.steps and not outcome.all_diverged and not stop.is_set():
+            epoch_losses = []
+            for number in which:
+                prepare(number)
+            for parts in zip(*(draw(per_epoch, generator) for generator in orders), strict=True):
+                optimizer.param_groups[0]["lr"] = schedule.rate(step)
+                tell(step / schedule.steps)
+                optimizer.zero_grad()
+                batch = training.make_batch(parts[0] if training.shared else torch.stack(parts), which)
+                losses = losses_of(batch)
+                losses.sum().backward()  # type: ignore[no-untyped-call]
+                clip_gradients(learning, schedule.clip_norm, len(modules))
+                optimizer.step()
+                changed()
+                epoch_losses.append(losses.detach())
+                step += 1
+                if step == schedule.steps:
+                    break
+            outcome.add(torch.stack(epoch_losses).mean(dim=0).tolist())
+            if training.on_epoch is not None and 0 in which:
+                training.on_epoch(outcome.epoch, n_epochs, outcome.mean())
     for module in modules:
-        module.eval()
+        for value in (*module.parameters(), *module.buffers()):
+            value.data = value.data.clone()  # its own again: none keeps the memory of all
     return outcome.results()
 
 
@@ -348,6 +357,8 @@ def _prepare(
         module.train()
     device = next(modules[0].parameters()).device
     base = copy.deepcopy(modules[0]).to("meta")
+    for module in modules:
+        module.eval()
     dropout = dropout_generators(base, orders, device)
     if len(dropout) == 1 < len(modules):  # they see the same rows and the same masks
         dropout = [torch.Generator(device).manual_seed(dropout[0].initial_seed()) for _ in modules]
