@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from oligolearn import FineTunedClassifier, SelfSupervisedEncoder
 from oligolearn.estimators.together import Share, fit_together
+from oligolearn.pretext import OBJECTIVES
 from oligolearn.training import DivergedError
 
 SMALL = {"hidden": (16, 8)}
@@ -75,6 +76,55 @@ def test_encoders_embed_as_those_fitted_alone_and_carry_on_to_classifiers() -> N
     for i, (model, part) in enumerate(zip(together.models, labelled, strict=True)):
         alone = classifier(i, pretrained=found.models[i]).fit(seen(part), part.y)
         np.testing.assert_allclose(model.predict_proba(seen(part)), alone.predict_proba(seen(part)), atol=1e-3)
+
+
+VIEWED = [
+    *((objective, None, None) for objective in OBJECTIVES),
+    ("swav", "noise", {"scale": 0.2}),
+    ("simclr", "marginal", {"share": 0.4}),
+    ("vicreg", "swapping", None),
+    ("simclr", "mixup", None),
+    ("simclr", "compose", {"views": [("masking", {"share": 0.2, "fill": "zero"}), ("noise", {"scale": 0.1})]}),
+    ("simclr", "latent", None),
+]
+
+
+@pytest.mark.filterwarnings("ignore::oligolearn.estimators.CollapseWarning")
+@pytest.mark.parametrize(("objective", "view", "view_options"), VIEWED, ids=lambda value: str(value)[:20])
+def test_every_objective_and_view_gives_the_encoders_of_those_fitted_alone(
+    objective: str, view: str | None, view_options: dict[str, Any] | None
+) -> None:
+    def make(seed: int) -> SelfSupervisedEncoder:
+        return SelfSupervisedEncoder(
+            objective,
+            view=view,
+            view_options=view_options,
+            encoder_options=SMALL,
+            epochs=3,
+            min_steps=12,
+            batch_size=32,
+            precision="32",
+            random_state=seed,
+            device="cpu",
+        )
+
+    shares = [share(i, n_labels=None, n_genes=20) for i in range(3)]
+    found = fit_together([make(i) for i in range(3)], X, shares)
+    assert found.how == ["stacked"] * 3
+    for i, (model, part) in enumerate(zip(found.models, shares, strict=True)):
+        assert isinstance(model, SelfSupervisedEncoder)
+        alone = make(i).fit(seen(part))
+        np.testing.assert_allclose(model.transform(seen(part)), alone.transform(seen(part)), atol=5e-3)
+        assert model.history_.losses == pytest.approx(alone.history_.losses, rel=1e-3, abs=1e-4)
+        assert model.pretraining_ is not None
+        assert model.pretraining_["view"] == view or view is None
+
+
+def test_a_view_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown view 'blur'"):
+        SelfSupervisedEncoder("simclr", view="blur").fit(X)
+    with pytest.raises(ValueError, match="no setting strength"):
+        SelfSupervisedEncoder("simclr", view="noise", view_options={"strength": 2}).fit(X)
 
 
 def test_those_that_differ_are_fitted_each_in_their_way() -> None:

@@ -116,7 +116,7 @@ def pretrain_encoder(
         else:
             prepared = preparation.apply(data)
             prepared = _keep_genes(prepared, preparation.choose_genes(prepared.X))
-            fitted = clone(model).fit(prepared.X)
+            fitted = clone(model).fit(prepared.X, genes=prepared.genes)
             genes, notes, facts = prepared.genes, prepared.notes, _facts(data, prepared.X, prepared.units)
     return Trained(fitted, genes, facts, [*notes, *(f"Warning: {sentence}." for sentence in fitted.diagnosis_)])
 

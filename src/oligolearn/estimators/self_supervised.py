@@ -4,8 +4,7 @@ import hashlib
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
@@ -29,12 +28,15 @@ from oligolearn.estimators.building import (
     seeded,
 )
 from oligolearn.nn import ENCODERS, Encoder
-from oligolearn.pretext import OBJECTIVES, diagnose_collapse, suggest_options
+from oligolearn.pretext import OBJECTIVES, augmented, default_view, diagnose_collapse, needs_rows, suggest_options
 from oligolearn.saving import Bundle
 from oligolearn.training import Checkpoint, Epoch, History, Runtime, Schedule, Team, apply_in_batches, fit, n_batches
-from oligolearn.views import VIEWS
+from oligolearn.views import looks_at_rows, make_view
 
 N_DIAGNOSED = 2048  # rows, enough to see a collapse
+
+
+_SOME_BYTES = 2**26  # of training rows that a view may draw from
 
 
 class _Rows(NamedTuple):
@@ -42,6 +44,7 @@ class _Rows(NamedTuple):
 
     n_rows: int
     take: Callable[[Tensor], Tensor]  # what `epoch` draws -> rows on the device
+    some: Callable[[], Tensor]  # rows of the whole cohort, those of `spread_rows`, on the device
     epoch: Epoch | None
     identity: Mapping[str, Any]  # for the checkpoint
 
@@ -60,7 +63,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     encoder
         Name in `oligolearn.nn.ENCODERS`, or a factory ``n_features -> nn.Module`` with `out_dim` and `blocks`.
     view
-        Name in `oligolearn.views.VIEWS`, or a function ``(x, generator=...) -> x``. Two views of each row are drawn.
+        Name in `oligolearn.views.VIEWS`, a function ``(x, generator=...) -> x``, or what else
+        `oligolearn.views.make_view` takes; None for the view that suits the objective.
     objective_options, encoder_options, view_options
         Settings of the three, by name. What an objective is not told is derived from the data: `options_` says what
         was chosen.
@@ -120,7 +124,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         objective: str | Callable[..., nn.Module] = "swav",
         encoder: str | Callable[..., Encoder] = "mlp",
         *,
-        view: str | Callable[..., Tensor] = "masking",
+        view: str | Callable[..., Any] | None = None,
         objective_options: Mapping[str, Any] | None = None,
         encoder_options: Mapping[str, Any] | None = None,
         view_options: Mapping[str, Any] | None = None,
@@ -158,8 +162,10 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.checkpoint_minutes = checkpoint_minutes
         self.on_epoch = on_epoch
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, *, genes: Sequence[str] | None = None) -> Self:
         """Pretrain on `X`, ``(n_samples, n_genes)``, log expression or the like, NaN where missing; `y` is ignored.
+
+        Views of whole gene sets need `genes`, the names of the columns, unless `X` has them.
 
         Raises
         ------
@@ -175,8 +181,15 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         rows = torch.from_numpy(self.scaler_.transform(values)).to(device)
         objective = self._build(len(rows), rows.shape[1], seed, device)
         identity = {} if self.checkpoint is None else {"data": _fingerprint(values)}
-        source = _Rows(len(rows), lambda numbers: rows[numbers.to(device)], None, identity)
-        history = self._train(objective, source, seed, device, team)
+        source = _Rows(
+            len(rows),
+            lambda numbers: rows[numbers.to(device)],
+            lambda: rows[spread_rows(*rows.shape)],
+            None,
+            identity,
+        )
+        view = self._view(source.some, getattr(self, "feature_names_in_", genes))
+        history = self._train(objective, source, view, seed, team)
         return self._finish(objective, history, rows[:N_DIAGNOSED])
 
     def fit_stream(self, stream: ExpressionStream, *, buffer_bytes: int = BUFFER_BYTES) -> Self:
@@ -208,9 +221,14 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         device = resolve_device(self.device) if team is None else team.device
         objective = self._build(len(stream), len(stream.genes), seed, device)
         identity = {"data": stream.fingerprint, "order of rows": stream.order(buffer_bytes)}
+        if hasattr(objective, "on_epoch"):
+            raise ValueError(
+                f"{self.objective} looks at all rows before each epoch, so they must be in memory; choose another "
+                "objective or do without streaming"
+            )
         draw = cast(Epoch, stream.shuffled(buffer_bytes=buffer_bytes))
-        source = _Rows(len(stream), lambda batch: batch.to(device), draw, identity)
-        history = self._train(objective, source, seed, device, team)
+        source = _Rows(len(stream), lambda batch: batch.to(device), lambda: _some_of(stream).to(device), draw, identity)
+        history = self._train(objective, source, self._view(source.some, stream.genes), seed, team)
         some = np.empty((min(N_DIAGNOSED, len(stream)), len(stream.genes)), np.float32)
         stream.standardised(0, len(some), some)
         return self._finish(objective, history, torch.from_numpy(some).to(device))
@@ -254,24 +272,42 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         steps = max(self.epochs * n_batches(n_rows, self.batch_size), self.min_steps)
         return Schedule(steps, self.batch_size, self.learning_rate, self.weight_decay)
 
-    def _view(self) -> Callable[..., Tensor]:
-        return partial(resolve("view", self.view, VIEWS), **(self.view_options or {}))
+    def _named_view(self) -> tuple[str | Callable[..., Any], dict[str, Any]]:
+        """The view and its settings, the objective's own where none is asked for."""
+        if self.view is not None:
+            return self.view, dict(self.view_options or {})
+        view, options = default_view(resolve("objective", self.objective, OBJECTIVES))
+        return view, {**options, **(self.view_options or {})}
 
-    def _train(self, objective: nn.Module, rows: _Rows, seed: int, device: torch.device, team: Team | None) -> History:
-        view = self._view()
+    def _view(self, some_rows: Callable[[], Tensor], genes: Sequence[str] | None) -> Callable[..., Tensor]:
+        view, options = self._named_view()
+        rows = some_rows() if looks_at_rows(view, options) else torch.empty(0)
+        return make_view(view, options, rows=rows, genes=genes)
+
+    def _train(
+        self, objective: nn.Module, rows: _Rows, view: Callable[..., Tensor], seed: int, team: Team | None
+    ) -> History:
+        device = next(objective.parameters()).device
         draws = torch.Generator(device).manual_seed(seed)
+        numbered = rows.epoch is None and needs_rows(objective)
 
-        def two_views(drawn: Tensor) -> tuple[Tensor, Tensor]:
-            batch = rows.take(drawn)
-            return view(batch, generator=draws), view(batch, generator=draws)
+        def batch_of(drawn: Tensor) -> tuple[Tensor, ...]:
+            x = rows.take(drawn)
+            views = [view(x, generator=draws) if random else x for random in augmented(objective)]
+            return (*views, drawn.to(device)) if numbered else tuple(views)
+
+        def before_epoch() -> None:
+            features = apply_in_batches(cast(Encoder, objective.encoder), rows.take(torch.arange(rows.n_rows)))
+            cast(Any, objective).on_epoch(features.to(device))
 
         return fit(
             objective,
-            two_views,
+            batch_of,
             rows.n_rows,
             self._schedule(rows.n_rows),
             generator=torch.Generator().manual_seed(seed),
             epoch=rows.epoch,
+            before_epoch=before_epoch if hasattr(objective, "on_epoch") else None,
             on_epoch=self.on_epoch,
             runtime=Runtime(self.precision, self._checkpoint(rows, seed, draws), team),
         )
@@ -281,11 +317,13 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             return None
         if self.random_state is None:
             raise ValueError("a training goes on from its checkpoint only if it is the same: pass a random_state")
-        named = {what: getattr(self, what) for what in ("objective", "encoder", "view")}
-        settings = ("encoder_options", "view_options", "epochs", "batch_size", "learning_rate", "weight_decay")
+        view, view_options = self._named_view()
+        named = {"objective": self.objective, "encoder": self.encoder, "view": view}
+        settings = ("encoder_options", "epochs", "batch_size", "learning_rate", "weight_decay")
         identity = {
             **{what: value if isinstance(value, str) else describe_callable(value) for what, value in named.items()},
             **{name: getattr(self, name) for name in settings},
+            "view_options": view_options,
             "min_steps": self.min_steps,
             "objective_options": self.options_,
             "precision": self.precision,
@@ -315,11 +353,12 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return Bundle(description, {f"encoder.{name}": value for name, value in self.encoder_.state_dict().items()})
 
     def _describe_pretraining(self) -> dict[str, Any]:
+        view, view_options = self._named_view()
         return {
             "objective": self.objective if isinstance(self.objective, str) else repr(self.objective),
             "objective_options": self.options_,
-            "view": self.view if isinstance(self.view, str) else repr(self.view),
-            "view_options": dict(self.view_options or {}),
+            "view": view if isinstance(view, str) else repr(view),
+            "view_options": view_options,
             "epochs": len(self.history_.losses),
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
@@ -348,6 +387,24 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def spread_rows(n_rows: int, n_genes: int) -> Tensor:
+    """Numbers of rows for a view to draw from, spread over the cohort: all, or what 64 MiB hold."""
+    return torch.linspace(0, n_rows - 1, min(n_rows, max(64, _SOME_BYTES // (4 * n_genes)))).long()
+
+
+def _some_of(stream: ExpressionStream) -> Tensor:
+    """The rows of `spread_rows`, in a few blocks that are quick to read."""
+    n_genes, n_blocks = len(stream.genes), 16
+    each = max(1, len(spread_rows(len(stream), n_genes)) // n_blocks)
+    starts = sorted({int(start) for start in torch.linspace(0, len(stream) - each, n_blocks)})
+    blocks = []
+    for start in starts:
+        block = np.empty((min(each, len(stream) - start), n_genes), np.float32)
+        stream.standardised(start, start + len(block), block)
+        blocks.append(block)
+    return torch.from_numpy(np.concatenate(blocks))
 
 
 def _fingerprint(values: NDArray[np.floating]) -> str:

@@ -1,7 +1,6 @@
 """Many estimators fitted on one matrix, those that can be as replicas."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,17 +11,20 @@ from torch import Tensor, nn
 from oligolearn.estimators.building import resolve_device
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.labels import UNLABELLED
-from oligolearn.estimators.self_supervised import N_DIAGNOSED, SelfSupervisedEncoder
+from oligolearn.estimators.self_supervised import N_DIAGNOSED, SelfSupervisedEncoder, spread_rows
+from oligolearn.pretext import augmented, needs_rows
 from oligolearn.training import (
     DivergedError,
     History,
     Runtime,
     Schedule,
+    apply_in_batches,
     fit_replicas,
     n_batches,
     room_for_replicas,
 )
 
+_ROWS_AT_ONCE = 1024
 Model = FineTunedClassifier | SelfSupervisedEncoder
 
 
@@ -124,7 +126,6 @@ class _Job(NamedTuple):
     share: Share
     rows: Tensor  # places in the matrix of the rows to draw from
     target: Tensor | None
-    view: Callable[..., Tensor] | None
     finish: Callable[[History], Model]
 
 
@@ -151,7 +152,7 @@ def _start(model: Model, matrix: _Matrix, share: Share) -> _Job:
             return model._finish(objective, history, torch.from_numpy(model.scaler_.transform(some)).to(device))
 
         rows = torch.from_numpy(share.rows)
-        return _Job(model, objective, model._schedule(len(rows)), seed, share, rows, None, model._view(), finish)
+        return _Job(model, objective, model._schedule(len(rows)), seed, share, rows, None, finish)
     _, codes, seed = model._prepare(values, share.y)
     labelled = np.flatnonzero(codes != UNLABELLED)
     x = torch.from_numpy(model.scaler_.transform(values[labelled])).to(device)
@@ -159,16 +160,14 @@ def _start(model: Model, matrix: _Matrix, share: Share) -> _Job:
     schedule = model._schedule(len(labelled))
     target = torch.from_numpy(codes[labelled]).to(device)
     rows = torch.from_numpy(share.rows[labelled])
-    return _Job(
-        model, loss, schedule, seed, share, rows, target, None, lambda history: model._finish(history, schedule)
-    )
+    return _Job(model, loss, schedule, seed, share, rows, target, lambda history: model._finish(history, schedule))
 
 
 def _alike(jobs: Mapping[int, _Job]) -> list[list[int]]:
     """Numbers of the jobs that may be replicas of each other."""
     groups: dict[object, list[int]] = {}
     for number, job in jobs.items():
-        view = (job.view.func, repr(sorted(job.view.keywords.items()))) if isinstance(job.view, partial) else job.view
+        view = repr(job.model._named_view()) if isinstance(job.model, SelfSupervisedEncoder) else None
         n_genes = job.model.n_features_in_
         clip = job.model.scaler_.clip
         key = (type(job.model), job.schedule, len(job.rows), n_genes, clip, view, job.model.precision, job.model.device)
@@ -193,6 +192,7 @@ def _train(matrix: _Matrix, group: Sequence[_Job]) -> list[tuple[History | Diver
             first.schedule,
             generators=[torch.Generator().manual_seed(job.seed) for job in part],
             draws=batches.draws,
+            before_epoch=batches.before_epoch if hasattr(first.module, "on_epoch") else None,
             on_epoch=first.model.on_epoch,
             runtime=Runtime(first.model.precision),
         )
@@ -212,22 +212,38 @@ class _Batches:
         self.scalers = [job.model.scaler_ for job in jobs]
         self.mean = _stacked([scaler.mean_ for scaler in self.scalers], device).float()
         self.inverse = _stacked([scaler.inverse_scale_ for scaler in self.scalers], device).float()
-        self.views = [job.view for job in jobs]
+        self.modules: list[Any] = [job.module for job in jobs]
+        self.augmented, self.numbered = augmented(jobs[0].module), needs_rows(jobs[0].module)
+        self.views = [_view(job, self._some_rows(number)) for number, job in enumerate(jobs)]
         self.draws = [torch.Generator(device).manual_seed(job.seed) for job in jobs]
 
-    def __call__(self, numbers: Tensor, replicas: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def __call__(self, numbers: Tensor, replicas: Sequence[int]) -> tuple[Tensor, ...]:
         """Draw the batch of some replicas; `numbers` ``(n, batch)`` count among the rows of each."""
         which = list(replicas)
         x = self._standardised(self.rows[which].gather(1, numbers), which)
         if self.targets is not None:
             return x, self.targets[which].gather(1, numbers.to(self.device))
-        first, second = torch.empty_like(x), torch.empty_like(x)
+        parts = [torch.empty_like(x) if random else x for random in self.augmented]
         for k, i in enumerate(which):
-            view = self.views[i]
-            if view is not None:
-                first[k] = view(x[k], generator=self.draws[i])
-                second[k] = view(x[k], generator=self.draws[i])
-        return first, second
+            for part, random in zip(parts, self.augmented, strict=True):
+                if random:
+                    part[k] = self.views[i](x[k], generator=self.draws[i])
+        return (*parts, numbers.to(self.device)) if self.numbered else tuple(parts)
+
+    def before_epoch(self, replica: int) -> None:
+        """Show an objective what its encoder makes of all its rows."""
+        module = self.modules[replica]
+        parts = [
+            self._standardised(part[None], [replica])[0] for part in torch.split(self.rows[replica], _ROWS_AT_ONCE)
+        ]
+        module.on_epoch(torch.cat([apply_in_batches(module.encoder, part) for part in parts]).to(self.device))
+
+    def _some_rows(self, replica: int) -> Callable[[], Tensor]:
+        def some() -> Tensor:
+            rows = self.rows[replica]
+            return self._standardised(rows[spread_rows(len(rows), self.mean.shape[1])][None], [replica])[0]
+
+        return some
 
     def _standardised(self, places: Tensor, which: list[int]) -> Tensor:
         """Rows of the matrix ``(n, batch)`` as the scaler of each replica has them."""
@@ -239,6 +255,12 @@ class _Batches:
         if clip is not None:
             x.clamp_(-clip, clip)
         return x.nan_to_num_(nan=0.0)
+
+
+def _view(job: _Job, some_rows: Callable[[], Tensor]) -> Callable[..., Tensor]:
+    if isinstance(job.model, SelfSupervisedEncoder):
+        return job.model._view(some_rows, None)
+    return lambda x, generator: x
 
 
 def _stacked(arrays: Sequence[NDArray[Any] | None], device: torch.device) -> Tensor:

@@ -53,6 +53,23 @@ def suggest_options(
     return options
 
 
+def augmented(objective: nn.Module) -> tuple[bool, ...]:
+    """Which of the elements of a batch are random views; the others are the rows themselves."""
+    which: tuple[bool, ...] = getattr(objective, "augmented", (True, True))
+    return which
+
+
+def needs_rows(objective: nn.Module) -> bool:
+    """Whether the last element of a batch is the numbers of its rows."""
+    return bool(getattr(objective, "needs_rows", False))
+
+
+def default_view(objective: Callable[..., nn.Module]) -> tuple[str, dict[str, Any]]:
+    """Name and settings of the view that suits an objective."""
+    view: tuple[str, dict[str, Any]] = getattr(objective, "default_view", ("masking", {}))
+    return view
+
+
 __all__ = [
     "BYOL",
     "OBJECTIVES",
@@ -67,9 +84,12 @@ __all__ = [
     "SimCLR",
     "SwAV",
     "VICReg",
+    "augmented",
+    "default_view",
     "diagnose_collapse",
     "effective_rank",
     "info_nce",
+    "needs_rows",
     "sinkhorn",
     "spherical_k_means",
     "suggest_options",

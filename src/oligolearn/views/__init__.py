@@ -8,7 +8,7 @@ from oligolearn.views.gene_sets import GeneSetMasking, read_gmt
 from oligolearn.views.latent import LatentNeighbours
 from oligolearn.views.masking import MarginalMasking, mask_genes
 from oligolearn.views.mixup import Mixup
-from oligolearn.views.named import VIEWS, Compose, make_view
+from oligolearn.views.named import VIEWS, Compose, looks_at_rows, make_view
 from oligolearn.views.noise import add_noise
 from oligolearn.views.swapping import GeneSwapping
 
@@ -21,6 +21,7 @@ __all__ = [
     "MarginalMasking",
     "Mixup",
     "add_noise",
+    "looks_at_rows",
     "make_view",
     "mask_genes",
     "read_gmt",

@@ -127,8 +127,7 @@ class GeneSetMasking:
         return partial(
             _hide_sets,
             chances=_chances(members, len(genes), self.share, self.rest).to(rows.device),
-            gene_of=torch.tensor([gene for one in members for gene in one], device=rows.device),
-            set_of=torch.tensor([i for i, one in enumerate(members) for _ in one], device=rows.device),
+            membership=_membership(members, len(genes)).to(rows.device),
             fill=self.fill,
             rows=rows if self.fill == "marginal" else None,
             per=self.per,
@@ -161,12 +160,18 @@ def _chances(members: list[list[int]], n_genes: int, share: float, rest: str) ->
     return torch.cat([torch.full((len(members),), of_set, dtype=torch.float64), alone])
 
 
-def _hide_sets(  # noqa: PLR0913  (what `fit` found)
+def _membership(members: list[list[int]], n_genes: int) -> Tensor:
+    """Sparse matrix ``(n_genes, n_sets)`` of ones."""
+    places = torch.tensor([(gene, number) for number, genes in enumerate(members) for gene in genes]).T
+    values = torch.ones(places.shape[1])
+    return torch.sparse_coo_tensor(places, values, (n_genes, len(members)), check_invariants=True).coalesce()
+
+
+def _hide_sets(
     x: Tensor,
     *,
     chances: Tensor,
-    gene_of: Tensor,
-    set_of: Tensor,
+    membership: Tensor,
     fill: str,
     rows: Tensor | None,
     per: str,
@@ -174,6 +179,6 @@ def _hide_sets(  # noqa: PLR0913  (what `fit` found)
 ) -> Tensor:
     n_rows, n_genes = 1 if per == "batch" else x.shape[0], x.shape[1]
     drawn = torch.rand(n_rows, len(chances), generator=generator, device=x.device) < chances.to(x.device)
-    times = drawn[:, -n_genes:].float()
-    times.index_add_(1, gene_of.to(x.device), drawn[:, set_of.to(x.device)].float())
-    return fill_hidden(x, times > 0, fill=fill, rows=rows, generator=generator)
+    of_sets, alone = drawn[:, :-n_genes], drawn[:, -n_genes:]
+    times = torch.sparse.mm(membership.to(x.device), of_sets.T.float()).T
+    return fill_hidden(x, alone | (times > 0), fill=fill, rows=rows, generator=generator)

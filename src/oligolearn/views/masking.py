@@ -118,7 +118,7 @@ def _draw_some(x: Tensor, hidden: Tensor, rows: Tensor | None, generator: torch.
         return torch.randn(int(hidden.sum()), generator=generator, dtype=x.dtype)
     genes = hidden.nonzero()[:, 1]
     numbers = torch.randint(len(rows), genes.shape, generator=generator)
-    return rows.to(x.device)[numbers, genes].to(x.dtype)
+    return rows.to(x.device).reshape(-1).index_select(0, numbers * rows.shape[1] + genes).to(x.dtype)
 
 
 def check_share(share: float, what: str = "masked genes") -> None:
@@ -140,10 +140,10 @@ def check_fill(fill: str) -> None:
 
 
 def check_rows(rows: Tensor) -> Tensor:
-    """Training rows, ``(n_rows, n_genes)``, of which there is at least one."""
+    """Training rows, ``(n_rows, n_genes)``, of which there is at least one, one after the other in memory."""
     if rows.dim() != 2 or not len(rows):
         raise ValueError(f"a view is fitted to training rows (n_rows, n_genes), found {tuple(rows.shape)}")
-    return rows
+    return rows.contiguous()
 
 
 def _check(share: float, per: str, fill: str) -> None:

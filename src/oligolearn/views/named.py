@@ -67,6 +67,12 @@ def make_view(
     return partial(made, **options)
 
 
+def looks_at_rows(view: str | Callable[..., Any], options: Mapping[str, Any]) -> bool:
+    """Whether `make_view` needs training rows for a view with such settings."""
+    made = VIEWS.get(view, view) if isinstance(view, str) else view
+    return hasattr(made, "fit") or options.get("fill") == "marginal"
+
+
 class Compose:
     """Several views, one after the other.
 
