@@ -31,7 +31,13 @@ from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
 from oligolearn.cli.processes import processes
 from oligolearn.cli.reading import read_or_open
 
-Method = Annotated[str, typer.Option(help="Self-supervised objective: swav.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="Self-supervised objective: swav, simclr, moco, byol, vicreg, barlow-twins, deepcluster, autoencoder, "
+        "denoising-autoencoder, vime, masked-genes, scarf."
+    ),
+]
 Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters; about three for each class you expect.")]
 
 

@@ -32,7 +32,12 @@ from oligolearn.cli.options import (
 from oligolearn.cli.printing import chosen, print_conclusion
 
 Methods = Annotated[
-    str | None, typer.Option(help="Comma-separated: logistic, pca-logistic, scratch, untrained, swav. Default: all.")
+    str | None,
+    typer.Option(
+        help="Comma-separated: logistic, pca-logistic, boosting, scratch, untrained; or pretrained: swav, simclr, moco, "
+        "byol, vicreg, barlow-twins, deepcluster, autoencoder, denoising-autoencoder, vime, masked-genes, scarf. "
+        "Default: logistic, pca-logistic, scratch, untrained, swav."
+    ),
 ]
 Fractions = Annotated[
     str | None, typer.Option(help="Shares of the training labels, comma-separated: 0.01,0.1,1 or 1%,10%,100%.")
@@ -88,7 +93,7 @@ def study(
         genes_in=genes_in,
         duplicate_genes=duplicates,
     )
-    from oligolearn.study import METHODS, label_efficiency  # brings torch: a broken file is named before that
+    from oligolearn.study import label_efficiency  # brings torch: a broken file is named before that
 
     result = label_efficiency(
         adata,
@@ -98,8 +103,10 @@ def study(
         scheduler=scheduler,
         progress=not quiet,
         command=shlex.join(["oligolearn", *sys.argv[1:]]),
-        methods=tuple(METHODS) if methods is None else _names(methods),
-        fractions=None if fractions is None else _shares(fractions),
+        **chosen(
+            methods=None if methods is None else _names(methods),
+            fractions=None if fractions is None else _shares(fractions),
+        ),
         points=points,
         repeats=repeats,
         group=group,

@@ -123,7 +123,7 @@ class DeepCluster(nn.Module):
         if len(features) != len(self.assigned):
             raise ValueError(f"expected the features of all {len(self.assigned)} rows, found {len(features)}")
         training = self.head.training
-        z = F.normalize(at_least_float32(self.head.eval()(features)), dim=1)
+        z = F.normalize(at_least_float32(self.head.eval()(features.to(self.prototypes))), dim=1)
         self.head.train(training)
         # another start in each epoch, as the authors have it, but the same in each run
         start = torch.Generator().manual_seed(int(self.clusterings))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.data import Split, label_counts, label_order, split_rows
-from oligolearn.study.methods import METHODS
+from oligolearn.study.methods import DEFAULT_METHODS, METHODS
 
 SPLITS = ("resampled", "fixed")
 
@@ -44,7 +44,7 @@ class Design:
 
     label: str
     group: str | None = None
-    methods: tuple[str, ...] = tuple(METHODS)
+    methods: tuple[str, ...] = DEFAULT_METHODS
     fractions: tuple[float, ...] = ()
     repeats: int = 10
     split: str = "resampled"

@@ -1,5 +1,6 @@
 """What a study can compare: each method sees the same rows and the same labels."""
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 
 from oligolearn.data import ExpressionScaler
@@ -19,6 +21,7 @@ from oligolearn.estimators import (
     SubspaceLogisticRegression,
     fit_together,
 )
+from oligolearn.pretext import OBJECTIVES
 from oligolearn.training import DivergedError
 
 PROTOTYPES_PER_CLASS = 3  # Laurent (2022), figures 17 and 18
@@ -133,6 +136,12 @@ def _fit_pca_logistic(task: Task) -> Predictor:
     return fitted
 
 
+def _fit_boosting(task: Task) -> Predictor:
+    values = task.values()[task.shown]
+    classifier: Predictor = HistGradientBoostingClassifier(random_state=task.seed).fit(values, task.labels)
+    return classifier
+
+
 def _fit_networks(tasks: Sequence[Task], **settings: Any) -> list[Fitted]:
     """Train on all rows, of which a few have labels."""
     models = [
@@ -148,6 +157,21 @@ def _labels(task: Task) -> NDArray[np.floating]:
     y[task.shown] = task.labels
     return y
 
+
+_PRETEXTS = {
+    "swav": ("SwAV", "to predict the cluster of one view of a sample from another (SwAV)"),
+    "simclr": ("SimCLR", "to tell the two views of a sample from those of others (SimCLR)"),
+    "moco": ("MoCo", "to tell the two views of a sample from a queue of earlier samples (MoCo)"),
+    "byol": ("BYOL", "to predict what its own slow average makes of another view (BYOL)"),
+    "vicreg": ("VICReg", "to give two views the same, varied and uncorrelated numbers (VICReg)"),
+    "barlow-twins": ("Barlow Twins", "to give two views the same, uncorrelated numbers (Barlow Twins)"),
+    "deepcluster": ("DeepCluster", "to predict its own clusters of the samples (DeepCluster)"),
+    "autoencoder": ("auto-encoder", "as the encoder of an auto-encoder"),
+    "denoising-autoencoder": ("denoising auto-encoder", "as the encoder of a denoising auto-encoder"),
+    "vime": ("VIME", "to find and to mend genes that were swapped between samples (VIME)"),
+    "masked-genes": ("masked-gene", "to fill in hidden genes"),
+    "scarf": ("SCARF", "to recognise a sample that has genes of other samples (SCARF)"),
+}
 
 METHODS: dict[str, Method] = {
     "logistic": Method(
@@ -172,26 +196,42 @@ METHODS: dict[str, Method] = {
         "the network's random initial weights, kept, with a trained output layer: what the architecture gives for free",
         partial(_fit_networks, frozen_layers=None),
     ),
-    "swav": Method(
-        "SwAV pretraining",
-        "the network pretrained with SwAV on all training rows without labels, then trained on the labelled rows",
-        _fit_networks,
-        objective="swav",
+    "boosting": Method(
+        "gradient boosting",
+        "scikit-learn's gradient-boosted trees, with its own settings, on the labelled rows",
+        _each(_fit_boosting),
+        network=False,
     ),
+    **{
+        name: Method(
+            f"{title} pretraining",
+            f"the network pretrained {how} on all training rows without labels, then trained on the labelled rows",
+            _fit_networks,
+            objective=name,
+        )
+        for name, (title, how) in _PRETEXTS.items()
+    },
 }
+DEFAULT_METHODS = ("logistic", "pca-logistic", "scratch", "untrained", "swav")
 
 
 def objective_defaults(objective: str, n_classes: int, n_rows: int) -> dict[str, int]:
-    """Settings of an objective that a study chooses by the cohort: SwAV has three prototypes for each class.
+    """Settings of an objective that a study chooses by the cohort: clusters are three for each class.
 
     Examples
     --------
     >>> objective_defaults("swav", n_classes=5, n_rows=200)
     {'n_prototypes': 15}
     """
-    if objective != "swav":
+    if objective not in ("swav", "deepcluster"):
         return {}
     return {"n_prototypes": max(2, min(PROTOTYPES_PER_CLASS * n_classes, n_rows // 2))}
+
+
+def _known_options(objective: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `options` that the objective has: in a study they are meant for whom they concern."""
+    known = inspect.signature(OBJECTIVES[objective]).parameters
+    return {name: value for name, value in options.items() if name in known}
 
 
 def pretrain(
@@ -223,7 +263,7 @@ def pretrain(
     objective = METHODS[method].objective or method
     models = []
     for share, seed in zip(shares, seeds, strict=True):
-        chosen = settings.get("objective_options") or {}
+        chosen = _known_options(objective, settings.get("objective_options") or {})
         options = {**objective_defaults(objective, n_classes, len(share.rows)), **chosen}
         models.append(SelfSupervisedEncoder(objective, random_state=seed, **{**settings, "objective_options": options}))
     with warnings.catch_warnings():

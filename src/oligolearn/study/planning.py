@@ -23,7 +23,7 @@ from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder, ve
 from oligolearn.estimators.building import resolve, resolve_device
 from oligolearn.nn import ENCODERS
 from oligolearn.study.design import Design, Draw, Run, draw_repeat, plan_runs, spread_fractions
-from oligolearn.study.methods import METHODS, PROTOTYPES_PER_CLASS
+from oligolearn.study.methods import DEFAULT_METHODS, METHODS, PROTOTYPES_PER_CLASS
 from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_for_replicas
 
 DEFAULT_POINTS = 10
@@ -154,7 +154,7 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
 
 def _design(label: str, labels: Labels, settings: DesignSettings) -> Design:
     chosen: dict[str, Any] = {name: value for name, value in settings.items() if name not in ("points", "fractions")}
-    chosen["methods"] = tuple(settings.get("methods", METHODS))
+    chosen["methods"] = tuple(settings.get("methods", DEFAULT_METHODS))
     fractions = settings.get("fractions")
     if fractions is None:
         n_train = round(0.7 * int((labels.codes >= 0).sum()))
