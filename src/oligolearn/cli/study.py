@@ -34,8 +34,8 @@ from oligolearn.cli.printing import chosen, print_conclusion
 Methods = Annotated[
     str | None,
     typer.Option(
-        help="Comma-separated: logistic, pca-logistic, boosting, scratch, untrained; or pretrained: swav, simclr, moco, "
-        "byol, vicreg, barlow-twins, deepcluster, autoencoder, denoising-autoencoder, vime, masked-genes, scarf. "
+        help="Comma-separated: logistic, pca-logistic, boosting, scratch, untrained; or pretrained: swav, simclr, "
+        "moco, byol, vicreg, barlow-twins, deepcluster, autoencoder, denoising-autoencoder, vime, masked-genes, scarf. "
         "Default: logistic, pca-logistic, scratch, untrained, swav."
     ),
 ]

@@ -24,6 +24,7 @@ from oligolearn.estimators import (
 from oligolearn.pretext import OBJECTIVES
 from oligolearn.training import DivergedError
 
+CLUSTERING = {"swav", "deepcluster"}  # objectives with prototypes
 PROTOTYPES_PER_CLASS = 3  # Laurent (2022), figures 17 and 18
 N_COMPONENTS = 50
 
@@ -223,7 +224,7 @@ def objective_defaults(objective: str, n_classes: int, n_rows: int) -> dict[str,
     >>> objective_defaults("swav", n_classes=5, n_rows=200)
     {'n_prototypes': 15}
     """
-    if objective not in ("swav", "deepcluster"):
+    if objective not in CLUSTERING:
         return {}
     return {"n_prototypes": max(2, min(PROTOTYPES_PER_CLASS * n_classes, n_rows // 2))}
 

@@ -23,7 +23,7 @@ from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder, ve
 from oligolearn.estimators.building import resolve, resolve_device
 from oligolearn.nn import ENCODERS
 from oligolearn.study.design import Design, Draw, Run, draw_repeat, plan_runs, spread_fractions
-from oligolearn.study.methods import DEFAULT_METHODS, METHODS, PROTOTYPES_PER_CLASS
+from oligolearn.study.methods import CLUSTERING, DEFAULT_METHODS, METHODS, PROTOTYPES_PER_CLASS
 from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_for_replicas
 
 DEFAULT_POINTS = 10
@@ -209,7 +209,10 @@ def _settings(design: Design, n_classes: int) -> dict[str, Any]:
     if any(METHODS[name].objective for name in design.methods):
         encoder = SelfSupervisedEncoder(**design.pretraining).get_params(deep=False)
         shown |= {f"pretraining: {name}": encoder[name] for name in _PRETRAINING_SETTINGS}
-        shown["pretraining: prototypes"] = f"{PROTOTYPES_PER_CLASS} per class"
+        if encoder["view"] is None:
+            shown["pretraining: view"] = "the one that suits the objective"
+        if {METHODS[name].objective for name in design.methods} & CLUSTERING:
+            shown["pretraining: prototypes"] = f"{PROTOTYPES_PER_CLASS} per class"
         shown |= {f"pretraining: {name}": value for name, value in (encoder["objective_options"] or {}).items()}
     return {
         **shown,
