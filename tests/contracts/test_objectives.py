@@ -6,6 +6,7 @@ how it works has them in `VARIANTS` as well.
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -225,16 +226,19 @@ def test_replicas_end_where_separate_trainings_end(make: Make) -> None:
     def order(seed: int) -> torch.Generator:
         return torch.Generator().manual_seed(seed)
 
-    def build(seed: int) -> nn.Module:
-        module = make(seed, n_rows=30).double()
-        start_epoch(module, x)
-        return module
-
-    alone = [build(seed) for seed in range(3)]
-    histories = [fit(module, views, 30, schedule, generator=order(i)) for i, module in enumerate(alone)]
-    together = [build(seed) for seed in range(3)]
+    alone, together = ([make(seed, n_rows=30).double() for seed in range(3)] for _ in range(2))
+    histories = [
+        fit(module, views, 30, schedule, generator=order(i), before_epoch=partial(start_epoch, module, x))
+        for i, module in enumerate(alone)
+    ]
     found = fit_replicas(
-        together, lambda rows, _: views(rows), 30, schedule, generators=[order(i) for i in range(3)], stacked=True
+        together,
+        lambda rows, _: views(rows),
+        30,
+        schedule,
+        generators=[order(i) for i in range(3)],
+        before_epoch=lambda i: start_epoch(together[i], x),
+        stacked=True,
     )
     for module, other, result, history in zip(together, alone, found.results, histories, strict=True):
         assert isinstance(result, History)

@@ -168,8 +168,10 @@ def spherical_k_means(z: Tensor, centroids: Tensor, *, iterations: int) -> tuple
     tensor([0, 1, 1, 1])
     """
     before = None
+    # of equal centroids, as equal rows give, the first takes all rows: rounding decides nothing
+    handicap = 1e-6 * torch.arange(len(centroids), device=z.device, dtype=z.dtype)
     for _ in range(iterations):
-        cosines = z @ centroids.T
+        cosines = z @ centroids.T - handicap
         assigned = _fill_empty(cosines.argmax(dim=1), cosines, z)
         members = F.one_hot(assigned, len(centroids)).to(z.dtype)  # a product: a GPU adds up in any order otherwise
         centroids = F.normalize(members.T @ z, dim=1)
