@@ -92,7 +92,7 @@ class LatentNeighbours:
         return partial(_near, encoder=encoder, decoder=decoder, spread=spread)
 
     def _train(self, encoder: nn.Module, decoder: nn.Module, rows: Tensor, source: torch.Generator) -> None:
-        optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=self.learning_rate)
+        optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=self.learning_rate, fused=True)
         with torch.enable_grad():
             for _ in range(self.steps):
                 batch = rows[torch.randint(len(rows), (self.batch_size,), generator=source).to(rows.device)]
