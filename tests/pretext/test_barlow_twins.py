@@ -89,7 +89,7 @@ def test_settings_and_suggestions() -> None:
     for redundancy in (-1.0, math.nan):
         with pytest.raises(ValueError, match="redundancy must not be negative"):
             make(redundancy=redundancy)
-    for batch_size, width in [(4, 16), (33, 132), (2000, 512)]:
+    for batch_size, width in [(4, 16), (33, 132), (2000, 256)]:
         options = suggest_options(
             OBJECTIVES["barlow-twins"], {}, n_rows=9000, batch_size=batch_size, n_epochs=9, n_features=N_GENES
         )

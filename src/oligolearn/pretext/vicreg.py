@@ -31,11 +31,11 @@ def expander(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
 
 
 def suggest_width(batch_size: int) -> int:
-    """Outputs of an expander: four for each row of the batch as in VICReg (8,192 for 2,048), from 16 to 512.
+    """Outputs of an expander: four for each row of the batch as in VICReg (8,192 for 2,048), from 16 to 256.
 
     With more of them, what correlates by chance outweighs the rest of the loss.
     """
-    return min(512, max(16, 4 * batch_size))
+    return min(256, max(16, 4 * batch_size))
 
 
 def variance_loss(z: Tensor) -> Tensor:
