@@ -101,7 +101,7 @@ def test_missing_genes_are_reported_and_refused_below_the_overlap(cohort, tmp_pa
         ([*TRAIN, "--pretrained", "{p}", "--freeze-layers", "9"], "between 0 and 3"),
         ([*TRAIN, "--pretrained", "{p}", "--transfer-layers", "4"], "found 4"),
         (["train", "{c}", "--label", "sort", "--out", "{t}/m"], "kind"),
-        (["pretrain", "{c}", "--method", "swaav", "--out", "{t}/m"], "choose one of swav"),
+        (["pretrain", "{c}", "--method", "swaav", "--out", "{t}/m"], ", swav, "),
         (["pretrain", "{c}", "--layers", "512,x", "--out", "{t}/m"], "whole numbers"),
         (["pretrain", "{c}", "--prototypes", "1", "--out", "{t}/m"], "n_prototypes"),
         (["pretrain", "{c}", "--mask-share", "1.5", "--out", "{t}/m"], "between 0 and 1"),
