@@ -136,13 +136,16 @@ def test_the_loss_is_a_finite_scalar_in_32_and_16_bits(make: Make) -> None:
 
 
 def test_gradients_reach_every_weight(make: Make) -> None:
-    objective = make()
-    objective(two_views(objective)).backward()
+    objective = make().double()
+    objective(to_double(two_views(objective))).backward()
     encoder = {name for name, _ in objective.encoder.named_parameters(prefix="encoder")}
     names = {name for name, p in objective.named_parameters() if p.requires_grad}
     assert encoder <= names
+    # what remains of a weight that cancels out, such as a bias before a batch norm, is rounding: about 1e-17
     without = [
-        name for name, p in objective.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())
+        name
+        for name, p in objective.named_parameters()
+        if p.requires_grad and (p.grad is None or p.grad.abs().max() < 1e-12)
     ]
     assert without == []
 

@@ -92,9 +92,10 @@ def trained(module: nn.Module, team: Team | None, checkpoint: Checkpoint | None 
     """State after 20 steps."""
     draws = torch.Generator().manual_seed(3)
 
-    def views(rows: Tensor) -> tuple[Tensor, Tensor]:
+    def views(rows: Tensor) -> tuple[Tensor, ...]:
         first, second = (X[rows] + 0.5 * torch.randn(len(rows), N_FEATURES, generator=draws) for _ in range(2))
-        return first, second
+        taken: tuple[Tensor, ...] = contract["as_taken"](module, (first, second), X[rows], rows)
+        return taken
 
     if checkpoint is not None:
         checkpoint.generators.append(draws)

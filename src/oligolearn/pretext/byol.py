@@ -7,9 +7,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oligolearn.nn import Encoder, ProjectionHead
+from oligolearn.nn import Encoder
 from oligolearn.pretext.momentum import MomentumCopy, check_momentum, suggest_momentum
 from oligolearn.pretext.precision import at_least_float32
+
+_SHORTEST = 1e-6  # vectors below this length keep theirs, as in the authors' code
 
 
 def distance_of_directions(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -21,8 +23,9 @@ def distance_of_directions(predictions: Tensor, targets: Tensor) -> Tensor:
     >>> distance_of_directions(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 5.0]]))
     tensor(2.)
     """
-    predicted = F.normalize(at_least_float32(predictions), dim=1)
-    return (2 - 2 * (predicted * F.normalize(at_least_float32(targets), dim=1)).sum(dim=1)).mean()
+    predicted = F.normalize(at_least_float32(predictions), dim=1, eps=_SHORTEST)
+    aimed_at = F.normalize(at_least_float32(targets), dim=1, eps=_SHORTEST)
+    return (2 - 2 * (predicted * aimed_at).sum(dim=1)).mean()
 
 
 class BYOL(nn.Module):
@@ -55,8 +58,7 @@ class BYOL(nn.Module):
     -----
     Differs from the paper: 128 hidden units and 64 outputs instead of 4096 and 256; a momentum that suits the number
     of steps, see `suggest_options` (the paper: .99 for 300 epochs, .996 for 1,000); the copy follows before a step
-    instead of after it, and starts from the weights of the network, as the paper says, where the authors' code draws
-    others.
+    instead of after it, and starts from the weights of the network, where the authors' code draws others.
 
     Examples
     --------
@@ -76,8 +78,8 @@ class BYOL(nn.Module):
         check_momentum(momentum)
         n_hidden, n_out = projection
         self.encoder = encoder
-        self.projector = ProjectionHead(encoder.out_dim, n_hidden, n_out)
-        self.predictor = ProjectionHead(n_out, n_hidden, n_out)
+        self.projector = _two_layers(encoder.out_dim, n_hidden, n_out)
+        self.predictor = _two_layers(n_out, n_hidden, n_out)
         self.slow = MomentumCopy(encoder, self.projector)
         self.momentum = momentum
         self._momentum = momentum
@@ -101,3 +103,13 @@ class BYOL(nn.Module):
         predictions = [self.predictor(self.projector(self.encoder(view))) for view in views]
         first, second = targets
         return distance_of_directions(predictions[0], second) + distance_of_directions(predictions[1], first)
+
+
+def _two_layers(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
+    """Linear, batch norm, ReLU, linear; no bias that the predictor's batch norm would take out again."""
+    return nn.Sequential(
+        nn.Linear(n_in, n_hidden, bias=False),
+        nn.BatchNorm1d(n_hidden),
+        nn.ReLU(),
+        nn.Linear(n_hidden, n_out, bias=False),
+    )
