@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from oligolearn.training.memory import lasting
 from oligolearn.training.schedule import Schedule
 
 
 def adamw(parameters: Iterable[nn.Parameter], schedule: Schedule) -> torch.optim.AdamW:
     """AdamW that updates each parameter in one pass over memory."""
-    return torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    for parameter in optimizer.param_groups[0]["params"]:
+        optimizer.state[parameter] = {
+            "step": torch.zeros((), device=parameter.device),
+            **{name: lasting(parameter.shape, parameter.dtype, parameter.device) for name in ("exp_avg", "exp_avg_sq")},
+        }
+    return optimizer
 
 
 def shuffled(n_rows: int) -> Callable[..., Iterable[Tensor]]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.training.layers import Products, StackedLayers, drop, is_plain, named_within
+from oligolearn.training.memory import lasting
 
 PRECISIONS = ("auto", "32", "bf16")
 _SMALLEST_BF16 = 2**15  # weights: below, converting costs more than the product
@@ -154,7 +155,7 @@ class _Weight:
         if self.dtype == self.weight.dtype:
             return self.weight.detach()
         if self._rounded is None:
-            self._rounded = torch.empty_like(self.weight, dtype=self.dtype)
+            self._rounded = lasting(self.weight.shape, self.dtype, self.weight.device)
         if self.changed:
             self._rounded.copy_(self.weight.detach())
             self.changed = False
@@ -164,12 +165,12 @@ class _Weight:
         """Add ``d_out.T @ x`` to the gradient of the weight."""
         multiply, turned = (torch.mm, d_out.mT.contiguous()) if d_out.dim() == 2 else (torch.bmm, d_out.mT)
         if self._gradient is None:
-            self._gradient = torch.empty_like(self.weight)
+            self._gradient = lasting(self.weight.shape, self.weight.dtype, self.weight.device)
         if self.weight.grad is None and self.dtype == self.weight.dtype:
             self.weight.grad = multiply(turned, x, out=self._gradient)
             return
         if self._product is None:
-            self._product = torch.empty_like(self.weight, dtype=self.dtype)
+            self._product = lasting(self.weight.shape, self.dtype, self.weight.device)
         multiply(turned, x, out=self._product)
         if self.weight.grad is None:
             self.weight.grad = self._gradient.copy_(self._product)

@@ -15,6 +15,7 @@ from torch.func import vmap
 
 from oligolearn.training.descent import adamw, clip_gradients, shuffled
 from oligolearn.training.loop import Batch, Runtime, diverged, dropout_generators, fit
+from oligolearn.training.memory import lasting
 from oligolearn.training.products import fast_products, resolve_precision
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
 
@@ -272,7 +273,8 @@ def _stack(modules: Sequence[nn.Module]) -> tuple[dict[str, nn.Parameter], dict[
     """Parameters and buffers of all modules, ``(n_replicas, ...)``; the modules' own become views of them."""
     parameters: dict[str, nn.Parameter] = {}
     for name, first in modules[0].named_parameters():
-        together = torch.stack([module.get_parameter(name).detach() for module in modules])
+        together = lasting((len(modules), *first.shape), first.dtype, first.device)
+        torch.stack([module.get_parameter(name).detach() for module in modules], out=together)
         parameters[name] = nn.Parameter(together, requires_grad=first.requires_grad)
     buffers = {
         name: torch.stack([module.get_buffer(name) for module in modules]) for name, _ in modules[0].named_buffers()
