@@ -8,10 +8,17 @@ from torch import nn
 from oligolearn.pretext.autoencoder import AutoEncoder, DenoisingAutoEncoder
 from oligolearn.pretext.barlow_twins import BarlowTwins
 from oligolearn.pretext.byol import BYOL
-from oligolearn.pretext.collapse import diagnose_collapse, effective_rank
+from oligolearn.pretext.collapse import (
+    diagnose_collapse,
+    effective_rank,
+    positives_in_queue,
+    prototypes_in_use,
+    signs_of_collapse,
+)
 from oligolearn.pretext.deepcluster import DeepCluster, spherical_k_means
 from oligolearn.pretext.masked_genes import MaskedGenes
 from oligolearn.pretext.moco import MoCo
+from oligolearn.pretext.quality import alpha_req, neighbour_stability, rank_me
 from oligolearn.pretext.scarf import SCARF, info_nce
 from oligolearn.pretext.simclr import SimCLR
 from oligolearn.pretext.swav import SwAV, sinkhorn
@@ -84,12 +91,18 @@ __all__ = [
     "SimCLR",
     "SwAV",
     "VICReg",
+    "alpha_req",
     "augmented",
     "default_view",
     "diagnose_collapse",
     "effective_rank",
     "info_nce",
     "needs_rows",
+    "neighbour_stability",
+    "positives_in_queue",
+    "prototypes_in_use",
+    "rank_me",
+    "signs_of_collapse",
     "sinkhorn",
     "spherical_k_means",
     "suggest_options",
