@@ -4,10 +4,21 @@ from collections.abc import Callable
 
 from oligolearn.nn.classifier import ClassificationLoss, Classifier, transfer
 from oligolearn.nn.decoder import Decoder
+from oligolearn.nn.distillation import DistillationLoss
 from oligolearn.nn.encoder import Encoder
 from oligolearn.nn.heads import ProjectionHead
 from oligolearn.nn.mlp import MLP
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {"mlp": MLP}
 
-__all__ = ["ENCODERS", "MLP", "ClassificationLoss", "Classifier", "Decoder", "Encoder", "ProjectionHead", "transfer"]
+__all__ = [
+    "ENCODERS",
+    "MLP",
+    "ClassificationLoss",
+    "Classifier",
+    "Decoder",
+    "DistillationLoss",
+    "Encoder",
+    "ProjectionHead",
+    "transfer",
+]
