@@ -9,6 +9,7 @@ from rich.console import Console
 
 from oligolearn.cli.convert import convert
 from oligolearn.cli.inspect import inspect
+from oligolearn.cli.next_labels import next_labels
 from oligolearn.cli.predict import embed, predict
 from oligolearn.cli.pretrain import pretrain
 from oligolearn.cli.processes import quiet_unless_first
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verb in (inspect, pretrain, train, predict, embed, study, tune, report, convert, simulate):
+for verb in (inspect, pretrain, train, predict, embed, next_labels, study, tune, report, convert, simulate):
     app.command()(verb)
 
 

@@ -1,5 +1,6 @@
 """Expression files as verbs read them: into memory, or left on disk where they are large."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,19 @@ if TYPE_CHECKING:
 
 
 def read_or_open(
-    data: Path, *, samples: Path | None, genes_in: str, duplicates: str, stream: bool | None
+    data: Path,
+    *,
+    samples: Path | None,
+    genes_in: str,
+    duplicates: str,
+    stream: bool | None,
+    label: Sequence[str] = (),
 ) -> "tuple[ad.AnnData | StoredExpression, list[str]]":
     """Samples, and what was done to them, in sentences.
 
     Parameters
     ----------
-    data, samples, genes_in, duplicates
+    data, samples, genes_in, duplicates, label
         As `oligolearn.data.read_expression` takes them.
     stream
         As `oligolearn.data.open_expression` takes it.
@@ -28,5 +35,5 @@ def read_or_open(
         if genes_in == "rows":
             raise ValueError(f"{data.name}: an {data.suffix} file has its genes in columns; leave out --genes-in")
         return stored, stored.notes
-    adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates)
+    adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates, label=label)
     return adata, adata.uns["oligolearn"]["notes"]

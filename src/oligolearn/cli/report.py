@@ -6,11 +6,27 @@ from typing import Annotated
 import typer
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a study.")]
+Target = Annotated[
+    str | None,
+    typer.Option(help="Accuracy to find the number of labels for: 0.95 or 95%. Default: half the error of the best."),
+]
 
 
-def report(folder: Folder) -> None:
+def report(folder: Folder, target: Target = None) -> None:
     """Rebuild the tables, figures and report of a study from the runs in its folder."""
     from oligolearn.cli.printing import print_conclusion
     from oligolearn.study import rebuild
 
-    print_conclusion(rebuild(folder))
+    print_conclusion(rebuild(folder, target=None if target is None else _share(target)))
+
+
+def _share(text: str) -> float:
+    """A share from text such as ``0.95`` or ``95%``.
+
+    >>> _share("95%")
+    0.95
+    """
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise ValueError(f"--target takes an accuracy such as 0.95 or 95%; found {text!r}") from None

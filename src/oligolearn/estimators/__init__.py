@@ -12,6 +12,7 @@ from oligolearn.estimators.cohorts import (
     train_classifier,
 )
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.together import Share, Together, fit_together
 
@@ -19,18 +20,22 @@ __all__ = [
     "CollapseWarning",
     "FineTunedClassifier",
     "LabelColumns",
+    "Pool",
     "Preparation",
+    "Proposal",
     "SavedModel",
     "SelfSupervisedEncoder",
     "Share",
     "SubspaceLogisticRegression",
     "Together",
     "Trained",
+    "choose_samples",
     "embed_samples",
     "fit_together",
     "load_model",
     "predict_samples",
     "pretrain_encoder",
+    "propose_labels",
     "save_model",
     "train_classifier",
     "versions",

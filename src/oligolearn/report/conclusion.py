@@ -3,6 +3,7 @@
 from itertools import groupby
 from typing import Any
 
+from oligolearn.report.needed import answers
 from oligolearn.report.reading import (
     BASELINES,
     SIMPLE,
@@ -69,7 +70,7 @@ def findings(summary: Summary) -> list[str]:
     sentences = []
     for rows in compared:
         sentences += [_difference(summary, rows), *_labels_saved(summary, rows), *_contradicted(summary, rows)]
-    sentences += [*_best(summary), *_weak_classes(summary), *_not_learned(summary)]
+    sentences += [*answers(summary), *_best(summary), *_weak_classes(summary), *_not_learned(summary)]
     for rows in compared:
         sentences += _lost_to_holm(summary, rows)
     sentences += _how_tested(summary)

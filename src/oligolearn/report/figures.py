@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from oligolearn.report.classes import class_recall, confusion_matrix
 from oligolearn.report.curves import calibration_curves, calibration_error, difference_curves, metric_curves
+from oligolearn.report.needed import needed_curves, needed_rows, needed_words, target_of
 from oligolearn.report.reading import (
     BASELINES,
     Summary,
@@ -31,7 +32,7 @@ from oligolearn.report.svg import rendered
 from oligolearn.report.wording import count, joined, labels, percent, points
 from oligolearn.writing import whole_file
 
-SECTIONS = ("curves", "difference", "recall", "classes", "calibration", "embedding")
+SECTIONS = ("curves", "difference", "needed", "recall", "classes", "calibration", "embedding")
 
 
 class Plate(NamedTuple):
@@ -58,8 +59,8 @@ def figures(summary: Summary, *, width: float = WIDE) -> dict[str, Figure]:
     Returns
     -------
     dict of str to matplotlib.figure.Figure
-        ``accuracy``, ``other_metrics``, ``difference``, ``recall``, ``confusion_<method>``, ``calibration``,
-        ``embedding_<name>``; those without data are left out. No figure is registered with pyplot.
+        ``accuracy``, ``other_metrics``, ``difference``, ``labels_needed``, ``recall``, ``confusion_<method>``,
+        ``calibration``, ``embedding_<name>``; those without data are left out. No figure is registered with pyplot.
 
     Raises
     ------
@@ -103,6 +104,8 @@ def plates(summary: Summary) -> list[Plate]:
     found = [_accuracy(summary), _other_metrics(summary)]
     if main_pairs(summary) or pairs(summary):
         found.insert(1, _difference(summary))
+    if any(row.get("curve") for row in needed_rows(summary)):
+        found.append(_needed(summary))
     if (summary.get("confusion") or {}).get("methods"):
         found += [*_confusions(summary), _recall(summary)]
     if (summary.get("calibration") or {}).get("methods"):
@@ -180,6 +183,20 @@ def _difference(summary: Summary) -> Plate:
         f"difference. {stars}",
         f"Points of accuracy gained, by number of labels. {'. '.join(parts)}.",
         partial(difference_curves, summary),
+    )
+
+
+def _needed(summary: Summary) -> Plate:
+    return Plate(
+        "labels_needed",
+        "needed",
+        f"How many labels for {percent(target_of(summary))}",
+        "Dots are the accuracies measured, lines the fitted curves; bands are 95% intervals of where the curve truly "
+        "lies. They widen beyond the data, in the grey part. Below, for each method, the number of labels at which its "
+        "curve reaches the dashed line. Labels are those of training samples: more are needed to test what was "
+        "trained.",
+        f"Target {percent(target_of(summary))}. {' '.join(needed_words(summary))}",
+        partial(needed_curves, summary),
     )
 
 

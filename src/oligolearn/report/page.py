@@ -127,6 +127,7 @@ def _words(summary: Summary) -> dict[str, Any]:
             for entry in design.get("methods") or []
         ],
         "colors": {names[name]: look.color for name, look in looks(list(names)).items()},
+        "target": percent((summary.get("labels_needed") or {}).get("target")),
         "chosen": labels((summary.get("confusion") or {}).get("n_labels")),
         "calibrated": labels((summary.get("calibration") or {}).get("n_labels")),
         "glossary": {
@@ -180,6 +181,7 @@ def _tables(summary: Summary) -> dict[str, Any]:
             for number in numbers
         ],
         "saved": tables.saved(summary),
+        "needed_table": tables.labels_needed(summary),
         "recall_table": tables.recall_table(summary),
         "learned_table": tables.learned(summary),
         "samples": tables.samples(summary),

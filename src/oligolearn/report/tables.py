@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from oligolearn.report.conclusion import verdict
 from oligolearn.report.measures import MEASURES
+from oligolearn.report.needed import ANSWERED, about, interval, needed_rows, target_of
 from oligolearn.report.reading import (
     Summary,
     comparisons,
@@ -105,6 +106,37 @@ def _difference(summary: Summary, row: dict[str, Any]) -> list[Cell]:
         *(Cell(p_value(row.get(key))) for key in ("p_student", "p_corrected", "p_holm")),
         Cell(said, str(row.get("note") or "")),
     ]
+
+
+def labels_needed(summary: Summary) -> Table | None:
+    """Labels that each method needs for the target; None in summaries that know no target."""
+    rows = [
+        [
+            Cell(title(summary, row["method"])),
+            Cell(about(row["labels"]) if row["status"] in ANSWERED else "cannot say", row["status"]),
+            Cell(interval(row) or MISSING),
+            Cell(percent((row.get("limit") or {}).get("median")), _limit(row)),
+            Cell(percent(row.get("reachable"), 0)),
+            Cell(str(row.get("note") or "")),
+        ]
+        for row in needed_rows(summary)
+    ]
+    columns = ["Method", "Labels needed", "95% interval", "Levels off at", "Reached within ten times", "Remark"]
+    hints = [
+        "",
+        "Labelled training samples for the target; the middle of what the curves say.",
+        "Open where it leaves ten times the most labels that were tried.",
+        "Accuracy that the curve comes near with ever more labels, with its 95% interval.",
+        "Chance of reaching the target with up to ten times the most labels that were tried.",
+        "",
+    ]
+    caption = f"Labels needed for an accuracy of {percent(target_of(summary))}" if rows else ""
+    return Table(caption, columns, rows, hints) if rows else None
+
+
+def _limit(row: dict[str, Any]) -> str:
+    limit = row.get("limit") or {}
+    return f"{percent(limit['low'])} to {percent(limit['high'])}" if limit else ""
 
 
 def saved(summary: Summary) -> Table | None:

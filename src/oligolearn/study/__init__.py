@@ -2,6 +2,7 @@
 
 from oligolearn.study.design import Design
 from oligolearn.study.efficiency import LabelEfficiency, label_efficiency, rebuild
+from oligolearn.study.extrapolation import labels_needed
 from oligolearn.study.methods import METHODS
 from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves, paired_t_test
 from oligolearn.study.tuning import Tuning, tune
@@ -14,6 +15,7 @@ __all__ = [
     "compare",
     "holm",
     "label_efficiency",
+    "labels_needed",
     "labels_saved",
     "learned",
     "learning_curves",

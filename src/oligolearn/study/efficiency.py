@@ -107,20 +107,27 @@ def label_efficiency(
     return rebuild(out)
 
 
-def rebuild(folder: str | os.PathLike[str]) -> LabelEfficiency:
+def rebuild(folder: str | os.PathLike[str], *, target: float | None = None) -> LabelEfficiency:
     """Make tables, figures and report anew from the runs that a study's folder holds.
+
+    Parameters
+    ----------
+    folder
+        Of the study.
+    target
+        Accuracy for which to say how many labels each method needs; None: the one that halves the error of the best.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no study.
     ValueError
-        If no run of it succeeded.
+        If no run of it succeeded, or the target is no accuracy.
     """
     from oligolearn.report import write_figures, write_report  # training must not wait for what draws
 
     store = Store(folder)
-    summary = summarize(store)
+    summary = summarize(store, target)
     store.write_results()
     write_json(store.folder / "summary.json", summary)
     write_figures(summary, store.folder / "figures")

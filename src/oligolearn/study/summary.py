@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from oligolearn.study.extrapolation import labels_needed, usual_target
 from oligolearn.study.methods import METHODS
 from oligolearn.study.statistics import compare, labels_saved, learned, learning_curves
 from oligolearn.study.store import Store
@@ -16,8 +17,10 @@ BASELINES = ("scratch", "logistic")  # what a pretrained network must beat: itse
 COMPARED = ("accuracy", "balanced_accuracy")
 
 
-def summarize(store: Store) -> dict[str, Any]:
+def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
     """Everything that a report says, from the folder of a study alone; the same runs give the same summary.
+
+    `target` is the accuracy to find the number of labels for; None for `usual_target`.
 
     Raises
     ------
@@ -62,6 +65,7 @@ def summarize(store: Store) -> dict[str, Any]:
             row for metric in COMPARED for pair in pairs for row in compare(results, *pair, **overlap, metric=metric)
         ],
         "labels_saved": [row for pair in pairs for row in labels_saved(results, *pair, seed=asked["seed"])],
+        "labels_needed": _needed(results, target, asked, n_train=overlap["n_train"], n_test=overlap["n_test"]),
         "learned": learned(
             results,
             n_classes=len(about["data"]["classes"]),
@@ -79,6 +83,26 @@ def summarize(store: Store) -> dict[str, Any]:
             for run in runs
             if "error" in run
         ],
+    }
+
+
+def _needed(
+    results: pd.DataFrame,
+    target: float | None,
+    asked: Mapping[str, Any],
+    *,
+    n_train: float | None,
+    n_test: float | None,
+) -> dict[str, Any]:
+    """Labels that each method needs for a target accuracy, in the order of the study."""
+    aim = usual_target(results) if target is None else target
+    rows = labels_needed(results, aim, n_train=n_train, n_test=n_test, seed=asked["seed"])
+    order = {name: i for i, name in enumerate(asked["methods"])}
+    return {
+        "metric": "accuracy",
+        "target": aim,
+        "asked": target is not None,
+        "rows": sorted(rows, key=lambda row: order[row["method"]]),
     }
 
 
