@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from oligolearn import data, estimators, nn, pretext, report, saving, study, training, views
     from oligolearn.data import read_expression, simulate_cohort
-    from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder, load_model, save_model
+    from oligolearn.estimators import (
+        FineTunedClassifier,
+        SelfSupervisedEncoder,
+        SelfTrainedClassifier,
+        load_model,
+        save_model,
+    )
     from oligolearn.study import label_efficiency, tune
 
 __version__ = version("oligolearn")
@@ -15,6 +21,7 @@ __version__ = version("oligolearn")
 __all__ = [
     "FineTunedClassifier",
     "SelfSupervisedEncoder",
+    "SelfTrainedClassifier",
     "__version__",
     "data",
     "estimators",
@@ -36,6 +43,7 @@ __all__ = [
 _HOMES = {
     "FineTunedClassifier": "estimators",
     "SelfSupervisedEncoder": "estimators",
+    "SelfTrainedClassifier": "estimators",
     "label_efficiency": "study",
     "load_model": "estimators",
     "read_expression": "data",

@@ -69,6 +69,21 @@ def test_predictions_do_not_depend_on_gene_order_batch_or_process(cohort, tmp_pa
     assert (tables["all"]["prediction"] == probabilities.idxmax(axis=1).str[-1]).all()
 
 
+def test_a_self_trained_model_is_a_classifier_that_says_so(cohort, tmp_path):
+    arguments = ["train", cohort / "c.h5ad", "--label", "kind", "--pretrained", cohort / "p", *FAST]
+    assert run(*arguments, "--self-train", "--out", tmp_path / "s") == 0
+    description = json.loads((tmp_path / "s" / "model.json").read_text())
+    plain = json.loads((cohort / "m" / "model.json").read_text())
+    assert description["kind"] == "classifier"
+    assert "self_training" not in plain
+    taught = description["self_training"]
+    assert (taught["n_samples"], taught["n_labelled"]) == (90, 60)
+    assert taught["teacher"] == plain["training"]
+    assert run("predict", tmp_path / "s", cohort / "c.h5ad", "--out", tmp_path / "y.csv") == 0
+    table = pd.read_csv(tmp_path / "y.csv", index_col=0)
+    assert set(table["prediction"]) <= {"a", "b", "c"}
+
+
 def test_embeddings_keep_the_samples_and_what_is_known_of_them(cohort, tmp_path):
     assert run("embed", cohort / "p", cohort / "c.h5ad", "--out", tmp_path / "e.h5ad") == 0
     embedding, data = ad.read_h5ad(tmp_path / "e.h5ad"), ad.read_h5ad(cohort / "c.h5ad")

@@ -13,6 +13,7 @@ from oligolearn.estimators import (
     CollapseWarning,
     FineTunedClassifier,
     SelfSupervisedEncoder,
+    SelfTrainedClassifier,
     SubspaceLogisticRegression,
 )
 
@@ -38,6 +39,10 @@ def failed_checks(estimator: BaseEstimator) -> list[str]:
         SelfSupervisedEncoder(epochs=2, min_steps=6, view="noise", objective_options={"queue_length": 8}, **SMALL),
         FineTunedClassifier(epochs=2, min_steps=100, learning_rate=1e-2, **SMALL),
         pytest.param(
+            SelfTrainedClassifier(FineTunedClassifier(epochs=2, min_steps=100, learning_rate=1e-2, **SMALL)),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             FineTunedClassifier(
                 SelfSupervisedEncoder(epochs=1, min_steps=2, **SMALL),
                 epochs=2,
@@ -55,6 +60,8 @@ def test_small_settings(estimator: BaseEstimator) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("estimator", [FineTunedClassifier(), SubspaceLogisticRegression()], ids=str)
+@pytest.mark.parametrize(
+    "estimator", [FineTunedClassifier(), SelfTrainedClassifier(), SubspaceLogisticRegression()], ids=str
+)
 def test_default_settings(estimator: BaseEstimator) -> None:
     assert failed_checks(estimator) == []

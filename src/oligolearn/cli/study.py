@@ -34,8 +34,9 @@ from oligolearn.cli.printing import chosen, print_conclusion
 Methods = Annotated[
     str | None,
     typer.Option(
-        help="Comma-separated: logistic, pca-logistic, boosting, scratch, untrained; or pretrained: swav, simclr, "
-        "moco, byol, vicreg, barlow-twins, deepcluster, autoencoder, denoising-autoencoder, vime, masked-genes, scarf. "
+        help="Comma-separated: logistic, pca-logistic, boosting, scratch, untrained, self-trained; or pretrained: "
+        "swav, simclr, moco, byol, vicreg, barlow-twins, deepcluster, autoencoder, denoising-autoencoder, vime, "
+        "masked-genes, scarf, each also followed by self-training: swav+self-trained. "
         "Default: logistic, pca-logistic, scratch, untrained, swav."
     ),
 ]

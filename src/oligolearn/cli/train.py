@@ -34,6 +34,12 @@ Freeze = Annotated[int, typer.Option(help="Number of blocks, from the input on, 
 EarlyStopping = Annotated[
     bool, typer.Option("--early-stopping", help="Hold out labelled samples to decide when to stop.")
 ]
+SelfTrain = Annotated[
+    bool,
+    typer.Option(
+        "--self-train", help="Let a second network learn what the first makes of all samples, labelled or not; keep it."
+    ),
+]
 Folds = Annotated[int, typer.Option(help="Folds of the cross-validation that says how good the model is; 0 for none.")]
 
 
@@ -57,6 +63,7 @@ def train(
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     early_stopping: EarlyStopping = False,
+    self_train: SelfTrain = False,
     folds: Folds = 5,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -69,6 +76,7 @@ def train(
         FineTunedClassifier,
         LabelColumns,
         Preparation,
+        SelfTrainedClassifier,
         load_model,
         save_model,
         train_classifier,
@@ -100,7 +108,7 @@ def train(
         trained = train_classifier(
             adata,
             LabelColumns(label, group, min_class_size),
-            model,
+            SelfTrainedClassifier(model, random_state=seed) if self_train else model,
             Preparation(normalize, max_missing, top_genes),
             pretrained=source,
             n_folds=folds,

@@ -14,6 +14,7 @@ from oligolearn.estimators.cohorts import (
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
+from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.estimators.together import Share, Together, fit_together
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Proposal",
     "SavedModel",
     "SelfSupervisedEncoder",
+    "SelfTrainedClassifier",
     "Share",
     "SubspaceLogisticRegression",
     "Together",

@@ -11,6 +11,7 @@ import torch
 
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
+from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.saving import Bundle, load_bundle, save_bundle
 
 Model = SelfSupervisedEncoder | FineTunedClassifier
@@ -33,14 +34,19 @@ class SavedModel(NamedTuple):
 
 
 def save_model(
-    model: Model, path: str | os.PathLike[str], *, features: Sequence[str], facts: Mapping[str, Any] | None = None
+    model: Model | SelfTrainedClassifier,
+    path: str | os.PathLike[str],
+    *,
+    features: Sequence[str],
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a fitted estimator to the folder `path`: `weights.safetensors` and `model.json`.
 
     Parameters
     ----------
     model
-        Fitted `SelfSupervisedEncoder` or `FineTunedClassifier`.
+        Fitted `SelfSupervisedEncoder`, `FineTunedClassifier` or `SelfTrainedClassifier`; of the last the student is
+        kept, and read as a `FineTunedClassifier`.
     path
         Folder of the bundle; replaced if it holds one.
     features

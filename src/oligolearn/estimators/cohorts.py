@@ -4,7 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import anndata as ad
 import numpy as np
@@ -28,6 +28,9 @@ from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.metrics import score_predictions
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
+from oligolearn.estimators.self_trained import SelfTrainedClassifier
+
+_Classifier: TypeAlias = FineTunedClassifier | SelfTrainedClassifier
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Trained(NamedTuple):
         What was done, in sentences.
     """
 
-    model: SelfSupervisedEncoder | FineTunedClassifier
+    model: SelfSupervisedEncoder | FineTunedClassifier | SelfTrainedClassifier
     features: list[str]
     facts: dict[str, Any]
     notes: list[str]
@@ -142,7 +145,7 @@ class LabelColumns(NamedTuple):
 def train_classifier(
     adata: ad.AnnData,
     columns: LabelColumns,
-    model: FineTunedClassifier,
+    model: FineTunedClassifier | SelfTrainedClassifier,
     preparation: Preparation,
     *,
     pretrained: SavedModel | None = None,
@@ -157,7 +160,7 @@ def train_classifier(
     columns
         Names of label and group.
     model
-        Settings; its `pretrained` is set here.
+        Settings; its `pretrained`, or its teacher's, is set here.
     preparation
         Of the matrix; with `pretrained`, that model's genes and units decide.
     pretrained
@@ -184,7 +187,8 @@ def train_classifier(
     metrics = _cross_validate(model, _Labelled(prepared.X, y, groups), preparation, n_folds)
     X, features, units, notes = _keep_genes(prepared, preparation.choose_genes(prepared.X))
     fitted = model.fit(X, y, groups)
-    fitted.classes_ = np.array(labels.classes)
+    predicting = fitted.student_ if isinstance(fitted, SelfTrainedClassifier) else fitted
+    predicting.classes_ = np.array(labels.classes)
     facts = {**_facts(adata, X, units), "label": columns.label, "metrics": metrics}
     if pretrained is not None:
         facts["pretraining"] = pretrained.description.get("pretraining")
@@ -198,9 +202,18 @@ def train_classifier(
     return Trained(fitted, list(features), facts, [*labels.notes, *notes])
 
 
-def _copy(model: FineTunedClassifier, pretrained: Any) -> FineTunedClassifier:
+def _copy(model: _Classifier, pretrained: Any) -> _Classifier:
     """Same settings, not fitted, with the fitted encoder that scikit-learn's `clone` would forget."""
-    return FineTunedClassifier(**{**model.get_params(deep=False), "pretrained": pretrained})
+    settings = model.get_params(deep=False)
+    if isinstance(model, FineTunedClassifier):
+        return FineTunedClassifier(**{**settings, "pretrained": pretrained})
+    return SelfTrainedClassifier(**{**settings, "teacher": _copy(model.teacher or FineTunedClassifier(), pretrained)})
+
+
+def _pretrained(model: _Classifier) -> Any:
+    """What the encoder of a classifier, or of a teacher, starts from."""
+    teacher = model.teacher if isinstance(model, SelfTrainedClassifier) else model
+    return None if teacher is None else teacher.pretrained
 
 
 class _Labelled(NamedTuple):
@@ -209,9 +222,7 @@ class _Labelled(NamedTuple):
     groups: NDArray[np.integer] | None
 
 
-def _cross_validate(
-    model: FineTunedClassifier, data: _Labelled, preparation: Preparation, n_folds: int
-) -> dict[str, Any]:
+def _cross_validate(model: _Classifier, data: _Labelled, preparation: Preparation, n_folds: int) -> dict[str, Any]:
     """Scores of predictions for labelled rows that the predicting model, and its choice of genes, has not seen."""
     X, y, groups = data
     rows = np.flatnonzero(~np.isnan(y))
@@ -229,7 +240,7 @@ def _cross_validate(
         seen = np.ones(len(y), dtype=bool)
         seen[np.isin(np.arange(len(y)) if groups is None else groups, owners[test])] = False
         genes = preparation.choose_genes(X[seen])
-        fitted = _copy(model, model.pretrained).fit(
+        fitted = _copy(model, _pretrained(model)).fit(
             X[np.ix_(seen, genes)], shown[seen], None if groups is None else groups[seen]
         )
         predicted = fitted.predict_proba(X[np.ix_(rows[test], genes)])

@@ -12,6 +12,7 @@ from oligolearn.estimators.building import resolve_device
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.labels import UNLABELLED
 from oligolearn.estimators.self_supervised import N_DIAGNOSED, SelfSupervisedEncoder, spread_rows
+from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.pretext import augmented, needs_rows
 from oligolearn.training import (
     DivergedError,
@@ -25,7 +26,7 @@ from oligolearn.training import (
 )
 
 _ROWS_AT_ONCE = 1024
-Model = FineTunedClassifier | SelfSupervisedEncoder
+Model = FineTunedClassifier | SelfSupervisedEncoder | SelfTrainedClassifier
 
 
 class Share(NamedTuple):
@@ -66,7 +67,8 @@ def fit_together(models: Sequence[Model], X: NDArray[np.float32], shares: Sequen
 
     Estimators whose networks, learning rates, numbers of steps and of rows agree are trained as replicas (see
     `oligolearn.training.fit_replicas`): they may differ in seed, rows, labels, genes and pretrained weights. Rows are
-    taken from the one matrix and standardised batch by batch.
+    taken from the one matrix and standardised batch by batch. The teachers of `SelfTrainedClassifier`s are trained
+    together with the other models, their students thereafter.
 
     Parameters
     ----------
@@ -83,20 +85,37 @@ def fit_together(models: Sequence[Model], X: NDArray[np.float32], shares: Sequen
         As `fit` does.
     """
     matrix = _Matrix(X)
-    fitted: list[Model | DivergedError] = list(models)
+    fitted: list[Model | DivergedError] = [
+        model._prepare(_values(matrix, share, share.rows), share.y)[1]
+        if isinstance(model, SelfTrainedClassifier)
+        else model
+        for model, share in zip(models, shares, strict=True)
+    ]
     how = ["one at a time: early stopping"] * len(models)
     jobs: dict[int, _Job] = {}
-    for i, (model, share) in enumerate(zip(models, shares, strict=True)):
+    for i, (model, share) in enumerate(zip(fitted, shares, strict=True)):
         if isinstance(model, FineTunedClassifier) and model.early_stopping:
             fitted[i] = _fit_alone(model, matrix, share)
-        else:
+        elif isinstance(model, FineTunedClassifier | SelfSupervisedEncoder):
             jobs[i] = _start(model, matrix, share)
+    _carry_out(matrix, jobs, fitted, how)
+    students: dict[int, _Job] = {}
+    for i, (model, teacher) in enumerate(zip(models, fitted, strict=True)):
+        if isinstance(model, SelfTrainedClassifier) and isinstance(teacher, FineTunedClassifier):
+            students[i] = _start_student(model, teacher, matrix, shares[i])
+    _carry_out(matrix, students, fitted, how)
+    return Together(fitted, how)
+
+
+def _carry_out(
+    matrix: "_Matrix", jobs: Mapping[int, "_Job"], fitted: list[Model | DivergedError], how: list[str]
+) -> None:
+    """Train jobs and put each model, and how it was trained, into its place."""
     for members in _alike(jobs):
         found = _train(matrix, [jobs[i] for i in members])
         for i, (result, way) in zip(members, found, strict=True):
             how[i] = way
             fitted[i] = result if isinstance(result, DivergedError) else jobs[i].finish(result)
-    return Together(fitted, how)
 
 
 class _Matrix:
@@ -119,13 +138,15 @@ class _Matrix:
 class _Job(NamedTuple):
     """A training that is set up."""
 
-    model: Model
+    model: FineTunedClassifier | SelfSupervisedEncoder  # the network's
     module: nn.Module
     schedule: Schedule
     seed: int
     share: Share
     rows: Tensor  # places in the matrix of the rows to draw from
-    target: Tensor | None
+    targets: tuple[Tensor, ...]  # what the loss takes of each row beside its values
+    views: tuple[bool, ...]  # whether each of the values that the loss takes is a random view of the row
+    view: Callable[[Callable[[], Tensor]], Callable[..., Tensor]]  # made of the rows that it may look at
     finish: Callable[[History], Model]
 
 
@@ -140,7 +161,7 @@ def _fit_alone(model: FineTunedClassifier, matrix: _Matrix, share: Share) -> Mod
         return error
 
 
-def _start(model: Model, matrix: _Matrix, share: Share) -> _Job:
+def _start(model: FineTunedClassifier | SelfSupervisedEncoder, matrix: _Matrix, share: Share) -> _Job:
     values = _values(matrix, share, share.rows)
     device = resolve_device(model.device)
     if isinstance(model, SelfSupervisedEncoder):
@@ -152,7 +173,12 @@ def _start(model: Model, matrix: _Matrix, share: Share) -> _Job:
             return model._finish(objective, history, torch.from_numpy(model.scaler_.transform(some)).to(device))
 
         rows = torch.from_numpy(share.rows)
-        return _Job(model, objective, model._schedule(len(rows)), seed, share, rows, None, finish)
+        schedule, views = model._schedule(len(rows)), augmented(objective)
+
+        def view(some_rows: Callable[[], Tensor]) -> Callable[..., Tensor]:
+            return model._view(some_rows, None)
+
+        return _Job(model, objective, schedule, seed, share, rows, (), views, view, finish)
     _, codes, seed = model._prepare(values, share.y)
     labelled = np.flatnonzero(codes != UNLABELLED)
     x = torch.from_numpy(model.scaler_.transform(values[labelled])).to(device)
@@ -160,17 +186,47 @@ def _start(model: Model, matrix: _Matrix, share: Share) -> _Job:
     schedule = model._schedule(len(labelled))
     target = torch.from_numpy(codes[labelled]).to(device)
     rows = torch.from_numpy(share.rows[labelled])
-    return _Job(model, loss, schedule, seed, share, rows, target, lambda history: model._finish(history, schedule))
+    return _Job(
+        model,
+        loss,
+        schedule,
+        seed,
+        share,
+        rows,
+        (target,),
+        (False,),
+        _no_view,
+        lambda history: model._finish(history, schedule),
+    )
+
+
+def _start_student(model: SelfTrainedClassifier, teacher: FineTunedClassifier, matrix: _Matrix, share: Share) -> _Job:
+    lesson = model._teach(teacher, _values(matrix, share, share.rows), share.y)
+    return _Job(
+        lesson.student,
+        lesson.loss,
+        lesson.schedule,
+        lesson.seed,
+        share,
+        torch.from_numpy(share.rows),
+        (lesson.target, lesson.soft),
+        (model.view is not None,),
+        model._view,
+        lambda history: model._finish(teacher, lesson, history),
+    )
+
+
+def _no_view(some_rows: Callable[[], Tensor]) -> Callable[..., Tensor]:
+    return lambda x, generator: x
 
 
 def _alike(jobs: Mapping[int, _Job]) -> list[list[int]]:
     """Numbers of the jobs that may be replicas of each other."""
     groups: dict[object, list[int]] = {}
     for number, job in jobs.items():
-        view = repr(job.model._named_view()) if isinstance(job.model, SelfSupervisedEncoder) else None
-        n_genes = job.model.n_features_in_
-        clip = job.model.scaler_.clip
-        key = (type(job.model), job.schedule, len(job.rows), n_genes, clip, view, job.model.precision, job.model.device)
+        model = job.model
+        kind = (type(model), type(job.module), job.views, model.scaler_.clip, model.precision, model.device)
+        key = (*kind, job.schedule, len(job.rows), model.n_features_in_)
         groups.setdefault(key, []).append(number)
     return list(groups.values())
 
@@ -208,27 +264,28 @@ class _Batches:
         self.device = device
         self.rows = torch.stack([job.rows for job in jobs])
         self.genes = None if jobs[0].share.genes is None else _stacked([job.share.genes for job in jobs], device)
-        self.targets = None if jobs[0].target is None else torch.stack([_tensor(job.target) for job in jobs])
+        self.targets = [torch.stack(parts) for parts in zip(*(job.targets for job in jobs), strict=True)]
         self.scalers = [job.model.scaler_ for job in jobs]
         self.mean = _stacked([scaler.mean_ for scaler in self.scalers], device).float()
         self.inverse = _stacked([scaler.inverse_scale_ for scaler in self.scalers], device).float()
         self.modules: list[Any] = [job.module for job in jobs]
-        self.augmented, self.numbered = augmented(jobs[0].module), needs_rows(jobs[0].module)
-        self.views = [_view(job, self._some_rows(number)) for number, job in enumerate(jobs)]
+        self.augmented, self.numbered = jobs[0].views, needs_rows(jobs[0].module)
+        self.views = [job.view(self._some_rows(number)) for number, job in enumerate(jobs)]
         self.draws = [torch.Generator(device).manual_seed(job.seed) for job in jobs]
 
     def __call__(self, numbers: Tensor, replicas: Sequence[int]) -> tuple[Tensor, ...]:
         """Draw the batch of some replicas; `numbers` ``(n, batch)`` count among the rows of each."""
         which = list(replicas)
         x = self._standardised(self.rows[which].gather(1, numbers), which)
-        if self.targets is not None:
-            return x, self.targets[which].gather(1, numbers.to(self.device))
         parts = [torch.empty_like(x) if random else x for random in self.augmented]
         for k, i in enumerate(which):
             for part, random in zip(parts, self.augmented, strict=True):
                 if random:
                     part[k] = self.views[i](x[k], generator=self.draws[i])
-        return (*parts, numbers.to(self.device)) if self.numbered else tuple(parts)
+        drawn = numbers.to(self.device)
+        whose = torch.tensor(which, device=self.device)[:, None]
+        parts += [target[whose, drawn] for target in self.targets]
+        return (*parts, drawn) if self.numbered else tuple(parts)
 
     def before_epoch(self, replica: int) -> None:
         """Show an objective what its encoder makes of all its rows."""
@@ -257,17 +314,5 @@ class _Batches:
         return x.nan_to_num_(nan=0.0)
 
 
-def _view(job: _Job, some_rows: Callable[[], Tensor]) -> Callable[..., Tensor]:
-    if isinstance(job.model, SelfSupervisedEncoder):
-        return job.model._view(some_rows, None)
-    return lambda x, generator: x
-
-
 def _stacked(arrays: Sequence[NDArray[Any] | None], device: torch.device) -> Tensor:
     return torch.from_numpy(np.stack([array for array in arrays if array is not None])).to(device)
-
-
-def _tensor(value: Tensor | None) -> Tensor:
-    if value is None:
-        raise TypeError("a job with a target beside one without")
-    return value

@@ -63,7 +63,8 @@ class Design:
         unknown = [name for name in self.methods if name not in METHODS]
         if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
             raise ValueError(
-                f"methods must be different names among {', '.join(METHODS)}; found {', '.join(self.methods) or 'none'}"
+                f"methods must be different names among {', '.join(METHODS)}, or one of those that pretrain with "
+                f"+self-trained behind it; found {', '.join(self.methods) or 'none'}"
             )
         if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
             raise ValueError(

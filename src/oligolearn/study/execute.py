@@ -92,16 +92,18 @@ def execute(
     missing = _missing_encoders(store, waiting, at_once, design.repeats)
     progress = _Progress(on_progress, sum(map(len, jobs)) + _PRETRAINING * sum(len(each) for each, _ in missing))
     plain = (joblib.delayed(_carry_out)(design, cohort, job) for job in ready)
-    pretrainings = (joblib.delayed(_pretrain)(design, cohort, repeats, method) for repeats, method in missing)
+    pretrainings = (joblib.delayed(_pretrain)(design, cohort, repeats, name) for repeats, name in missing)
     for done in workers.carry_out(chain(plain, pretrainings)):
         for one in done:
             if isinstance(one, _Pretrained):
-                save_bundle(_encoder_path(store, one.repeat, one.method), one.bundle)
-                progress.add(_PRETRAINING, f"pretraining {one.method}, repeat {one.repeat + 1}")
+                save_bundle(_encoder_path(store, one.repeat, one.objective), one.bundle)
+                progress.add(_PRETRAINING, f"pretraining {one.objective}, repeat {one.repeat + 1}")
             else:
                 _keep(one, store, finished, progress)
     tuned = (
-        joblib.delayed(_carry_out)(design, cohort, job, [_encoder_path(store, run.repeat, run.method) for run in job])
+        joblib.delayed(_carry_out)(
+            design, cohort, job, [_encoder_path(store, run.repeat, _objective(run.method)) for run in job]
+        )
         for job in waiting
     )
     for done in workers.carry_out(tuned):
@@ -112,15 +114,15 @@ def execute(
 def _missing_encoders(
     store: Store, waiting: Sequence[Sequence[Run]], at_once: int, n_repeats: int
 ) -> list[tuple[list[int], str]]:
-    """Groups of repeats, and the method, whose encoders are still to be pretrained."""
-    wanted = {(run.repeat // at_once, run.method) for job in waiting for run in job}
+    """Groups of repeats, and the objective, whose encoders are still to be pretrained: methods may share them."""
+    wanted = {(run.repeat // at_once, _objective(run.method)) for job in waiting for run in job}
     groups = [
-        (list(range(part * at_once, min(n_repeats, (part + 1) * at_once))), method) for part, method in sorted(wanted)
+        (list(range(part * at_once, min(n_repeats, (part + 1) * at_once))), name) for part, name in sorted(wanted)
     ]
     return [
-        (repeats, method)
-        for repeats, method in groups
-        if not all(is_bundle(_encoder_path(store, repeat, method)) for repeat in repeats)
+        (repeats, name)
+        for repeats, name in groups
+        if not all(is_bundle(_encoder_path(store, repeat, name)) for repeat in repeats)
     ]
 
 
@@ -133,8 +135,8 @@ def _keep(done: tuple[Run, dict[str, Any]], store: Store, finished: set[Run], pr
 
 def embed_cohort(design: Design, cohort: Cohort, store: Store, *, workers: Workers) -> list[dict[str, Any]]:
     """Maps of the samples of the first repeat: as measured, and as each pretrained encoder sees them."""
-    methods = [name for name in design.methods if METHODS[name].objective]
-    encoders = [None, *(name for name in methods if is_bundle(_encoder_path(store, 0, name)))]
+    objectives = dict.fromkeys(_objective(name) for name in design.methods if METHODS[name].objective)
+    encoders = [None, *(name for name in objectives if is_bundle(_encoder_path(store, 0, name)))]
     jobs = (joblib.delayed(_embed)(design, cohort, name, name and _encoder_path(store, 0, name)) for name in encoders)
     found = {one["name"]: one for one in workers.carry_out(jobs)}
     return [found[name or "input"] for name in encoders if (name or "input") in found]
@@ -145,7 +147,7 @@ _PRETRAINING = 20  # for the progress bar: a pretraining takes about as long as 
 
 class _Pretrained(NamedTuple):
     repeat: int
-    method: str
+    objective: str
     bundle: Bundle
 
 
@@ -165,8 +167,13 @@ def _named(run: Run) -> str:
     return f"{run.method}, {run.n_labels} labels, repeat {run.repeat + 1}"
 
 
-def _encoder_path(store: Store, repeat: int, method: str) -> Path:
-    return store.work / f"{method}-{repeat}"
+def _objective(method: str) -> str:
+    """What the encoder of a method was pretrained with."""
+    return METHODS[method].objective or method
+
+
+def _encoder_path(store: Store, repeat: int, objective: str) -> Path:
+    return store.work / f"{objective}-{repeat}"
 
 
 def _drawn(design: Design, cohort: Cohort, repeat: int) -> tuple[Draw, NDArray[np.intp] | None]:
@@ -183,12 +190,12 @@ def chosen_genes(design: Design, cohort: Cohort, rows: NDArray[np.intp]) -> NDAr
     return top_variance_genes(X[rows], design.top_genes)
 
 
-def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], method: str) -> list[_Pretrained]:
+def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], objective: str) -> list[_Pretrained]:
     with threads(design.threads):
         drawn = [_drawn(design, cohort, repeat) for repeat in repeats]
         started = time.perf_counter()
         models = pretrain(
-            method,
+            objective,
             cohort.expression(),
             [Share(draw.split.pretrain, genes=genes) for draw, genes in drawn],
             n_classes=cohort.n_classes,
@@ -196,7 +203,8 @@ def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], method: st
             settings={**design.hardware, **design.pretraining},
         )
     seconds = (time.perf_counter() - started) / len(repeats)
-    return [_Pretrained(repeat, method, _bundle(model, seconds)) for repeat, model in zip(repeats, models, strict=True)]
+    bundles = [_bundle(model, seconds) for model in models]
+    return [_Pretrained(repeat, objective, bundle) for repeat, bundle in zip(repeats, bundles, strict=True)]
 
 
 def _bundle(model: SelfSupervisedEncoder | DivergedError, seconds: float) -> Bundle:

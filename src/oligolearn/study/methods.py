@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -17,6 +17,7 @@ from oligolearn.estimators import (
     CollapseWarning,
     FineTunedClassifier,
     SelfSupervisedEncoder,
+    SelfTrainedClassifier,
     Share,
     SubspaceLogisticRegression,
     fit_together,
@@ -103,6 +104,8 @@ class Method(NamedTuple):
         Name of the pretext objective to pretrain with, or None.
     network
         Whether it trains a network, many of which are trained together.
+    teacher
+        The method whose network teaches that of this one, or None.
     """
 
     title: str
@@ -110,6 +113,7 @@ class Method(NamedTuple):
     fit: Callable[[Sequence[Task]], list[Fitted]]
     objective: str | None = None
     network: bool = True
+    teacher: str | None = None
 
 
 def _each(fit: Callable[[Task], Predictor]) -> Callable[[Sequence[Task]], list[Fitted]]:
@@ -145,9 +149,27 @@ def _fit_boosting(task: Task) -> Predictor:
 
 def _fit_networks(tasks: Sequence[Task], **settings: Any) -> list[Fitted]:
     """Train on all rows, of which a few have labels."""
-    models = [
-        FineTunedClassifier(task.pretrained, random_state=task.seed, **{**task.settings, **settings}) for task in tasks
-    ]
+    return _fitted(
+        [
+            FineTunedClassifier(task.pretrained, random_state=task.seed, **{**task.settings, **settings})
+            for task in tasks
+        ],
+        tasks,
+    )
+
+
+def _fit_students(tasks: Sequence[Task]) -> list[Fitted]:
+    """Train the network that `_fit_networks` trains, then another on what that one makes of all rows."""
+    return _fitted(
+        [
+            SelfTrainedClassifier(FineTunedClassifier(task.pretrained, **task.settings), random_state=task.seed)
+            for task in tasks
+        ],
+        tasks,
+    )
+
+
+def _fitted(models: Sequence[FineTunedClassifier | SelfTrainedClassifier], tasks: Sequence[Task]) -> list[Fitted]:
     found = fit_together(models, tasks[0].X, [Share(task.rows, _labels(task), task.genes) for task in tasks])
     return [Fitted(cast(Predictor | DivergedError, model), how) for model, how in zip(*found, strict=True)]
 
@@ -174,7 +196,7 @@ _PRETEXTS = {
     "scarf": ("SCARF", "to recognise a sample that has genes of other samples (SCARF)"),
 }
 
-METHODS: dict[str, Method] = {
+_PLAIN: dict[str, Method] = {
     "logistic": Method(
         "logistic regression",
         "L2-regularised logistic regression on all genes, its strength chosen by cross-validation on the labelled rows",
@@ -213,6 +235,44 @@ METHODS: dict[str, Method] = {
         for name, (title, how) in _PRETEXTS.items()
     },
 }
+SELF_TRAINED = "self-trained"
+
+
+def _self_trained(name: str) -> Method | None:
+    """The method ``self-trained`` or ``OBJECTIVE+self-trained``; None for another name."""
+    objective, plus, last = name.rpartition("+")
+    if last != SELF_TRAINED or (plus and objective not in _PRETEXTS):
+        return None
+    teacher = _PLAIN[objective or "scratch"]
+    return Method(
+        f"{teacher.title}, self-trained" if objective else "self-trained network",
+        f"{teacher.description}; then a second network, which starts as the first did, trained on the labels and the "
+        "probabilities that the first one gives to all training rows (SimCLRv2)",
+        _fit_students,
+        objective=teacher.objective,
+        teacher=objective or "scratch",
+    )
+
+
+class _Methods(Mapping[str, Method]):
+    """Methods by name. ``OBJECTIVE+self-trained`` is one as well, for every objective, and is not counted off."""
+
+    _listed = (*_PLAIN, SELF_TRAINED)
+
+    def __getitem__(self, name: str) -> Method:
+        found = _PLAIN.get(name) or _self_trained(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+
+METHODS = _Methods()
 DEFAULT_METHODS = ("logistic", "pca-logistic", "scratch", "untrained", "swav")
 
 

@@ -19,7 +19,12 @@ from oligolearn.data import (
     prepare_expression,
     sample_warnings,
 )
-from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder, versions
+from oligolearn.estimators import (
+    FineTunedClassifier,
+    SelfSupervisedEncoder,
+    SelfTrainedClassifier,
+    versions,
+)
 from oligolearn.estimators.building import resolve, resolve_device
 from oligolearn.nn import ENCODERS
 from oligolearn.study.design import Design, Draw, Run, draw_repeat, plan_runs, spread_fractions
@@ -29,6 +34,7 @@ from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_
 DEFAULT_POINTS = 10
 MOST_ON_CPU = 8
 _PRETRAINING_SETTINGS = ("view", "view_options", "epochs", "min_steps", "batch_size", "learning_rate", "weight_decay")
+_STUDENT_SETTINGS = ("temperature", "distillation_weight", "view", "view_options", "epochs", "dropout")
 _NETWORK_SETTINGS = (
     "encoder",
     "transfer_layers",
@@ -214,6 +220,10 @@ def _settings(design: Design, n_classes: int) -> dict[str, Any]:
         if {METHODS[name].objective for name in design.methods} & CLUSTERING:
             shown["pretraining: prototypes"] = f"{PROTOTYPES_PER_CLASS} per class"
         shown |= {f"pretraining: {name}": value for name, value in (encoder["objective_options"] or {}).items()}
+    if any(METHODS[name].teacher for name in design.methods):
+        student = SelfTrainedClassifier().get_params(deep=False)
+        chosen = {name: student[name] for name in _STUDENT_SETTINGS if student[name] is not None}
+        shown |= {f"self-training: {name}": value for name, value in chosen.items()}
     return {
         **shown,
         "threads per training": design.threads,

@@ -118,11 +118,16 @@ def _ways(runs: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> dict[s
 
 
 def _pairs(methods: Sequence[str], results: pd.DataFrame) -> list[tuple[str, str]]:
-    """Comparisons of interest: each pretrained network with the baselines, and the network with logistic regression."""
+    """Comparisons of interest.
+
+    Each pretrained network with the baselines, each student with its teacher, the network with logistic regression.
+    """
     present = [name for name in methods if name in set(results["method"])]
     pretrained = [name for name in present if METHODS[name].objective]
     baselines = [name for name in BASELINES if name in present]
     pairs = [(name, baseline) for name in pretrained for baseline in baselines]
+    taught = [(name, METHODS[name].teacher or "") for name in present]
+    pairs += [pair for pair in taught if pair[1] in present and pair not in pairs]
     if len(baselines) == len(BASELINES):
         pairs.append(("scratch", "logistic"))
     return pairs
