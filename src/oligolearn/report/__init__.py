@@ -1,7 +1,21 @@
-"""A study's summary as sentences, figures and one self-contained HTML file."""
+"""A study's or a sweep's summary as sentences, figures and one self-contained HTML file."""
 
 from oligolearn.report.conclusion import conclude
 from oligolearn.report.figures import figures, write_figures
 from oligolearn.report.page import fragment, write_report
+from oligolearn.report.sweep_conclusion import conclude_sweep
+from oligolearn.report.sweep_figures import sweep_figures, write_sweep_figures
+from oligolearn.report.sweep_page import sweep_fragment, write_sweep_report
 
-__all__ = ["conclude", "figures", "fragment", "write_figures", "write_report"]
+__all__ = [
+    "conclude",
+    "conclude_sweep",
+    "figures",
+    "fragment",
+    "sweep_figures",
+    "sweep_fragment",
+    "write_figures",
+    "write_report",
+    "write_sweep_figures",
+    "write_sweep_report",
+]

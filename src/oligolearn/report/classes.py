@@ -24,7 +24,7 @@ from oligolearn.report.style import (
 )
 from oligolearn.report.wording import distinct
 
-_BLUES = LinearSegmentedColormap.from_list("oligolearn", ["#ffffff", "#d3e4f1", "#7fb2d6", "#0072B2", "#003f66"])
+BLUES = LinearSegmentedColormap.from_list("oligolearn", ["#ffffff", "#d3e4f1", "#7fb2d6", "#0072B2", "#003f66"])
 _NUMBERED = 24  # classes beyond which a cell is too small for its number
 _NAME = 18  # characters of a class name beside a figure
 
@@ -48,7 +48,7 @@ def confusion_matrix(summary: Summary, method: str, width: float) -> Figure:
     figure = new_figure(max(margin + n * cell, min(width, NARROWEST)), margin + n * cell + 0.2)
     axes = figure.subplots()
     shares = shares_of_true(confusion["methods"][method])
-    axes.imshow(np.ma.masked_invalid(shares), cmap=_BLUES, vmin=0, vmax=1, interpolation="none", aspect="equal")
+    axes.imshow(np.ma.masked_invalid(shares), cmap=BLUES, vmin=0, vmax=1, interpolation="none", aspect="equal")
     _name_classes(axes, literals(classes, _NAME))
     if n <= _NUMBERED:
         _number_cells(axes, shares, 0.005 if n <= 12 else 0.095)

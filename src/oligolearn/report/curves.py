@@ -139,11 +139,11 @@ def _draw_differences(axes: Axes, summary: Summary, baseline: str, methods: list
     axes.set_title(f"Points over {literal(title(summary, baseline), 26)}")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value / 100).removesuffix(".0")))
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    _leave_room(axes, len(methods))
+    leave_room(axes, len(methods))
     return lines
 
 
-def _leave_room(axes: Axes, rows_of_marks: int) -> None:
+def leave_room(axes: Axes, rows_of_marks: int) -> None:
     """Widen the limits so that the marks lie above the intervals and the words beside the zero line fit."""
     low, high = axes.get_ylim()
     low, high = min(low, 0), max(high, 0)

@@ -81,18 +81,19 @@ def fragment(summary: Summary) -> str:
 
 def _render(template: str, summary: Summary, *, prefix: str, names: tuple[str, ...] | None = None) -> str:
     with styled():
-        shown = [_shown(plate, prefix) for plate in plates(summary) if names is None or plate.name in names]
+        shown = [shown_plate(plate, prefix) for plate in plates(summary) if names is None or plate.name in names]
     by_section: dict[str, list[Shown]] = {section: [] for section in SECTIONS}
     for item in shown:
         by_section[item.plate.section].append(item)
     return (
-        _environment()
+        environment()
         .get_template(template)
         .render(**_words(summary), **_tables(summary), figures=by_section, prefix=prefix, summary=summary)
     )
 
 
-def _shown(plate: Plate, prefix: str) -> Shown:
+def shown_plate(plate: Plate, prefix: str) -> Shown:
+    """Draw a figure for a page, wide and narrow; identifiers begin with `prefix`."""
     wide, narrow = plate.draw(WIDE), plate.draw(NARROW)
     same = tuple(wide.get_size_inches()) == tuple(narrow.get_size_inches())
     drawings = [
@@ -206,7 +207,8 @@ def _unbroken(text: str) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where the templates are; everything from a study is escaped."""
     environment = Environment(
         loader=PackageLoader("oligolearn.report"),
         autoescape=True,
