@@ -54,6 +54,43 @@ def split_rows(y: NDArray[np.integer], *, groups: NDArray[np.integer] | None, rn
     else:
         part[labelled] = _grouped_parts(y[labelled], groups[labelled], rng)
     _check_every_class_everywhere(y[labelled], part[labelled], grouped=groups is not None)
+    return _split(y, groups, part)
+
+
+def redraw_validation(
+    split: Split, y: NDArray[np.integer], *, groups: NDArray[np.integer] | None, rng: np.random.Generator
+) -> Split:
+    """Draw training and validation rows anew from those of `split`, of each class as many; test rows stay test rows.
+
+    Parameters
+    ----------
+    split
+        As `split_rows` gives it.
+    y, groups, rng
+        As in `split_rows`. Where groups stay together, the sizes of the parts vary a little.
+
+    Raises
+    ------
+    ValueError
+        If the rows of some class belong to fewer than two groups besides those of its test rows.
+    """
+    part = np.full(len(y), -1)
+    part[split.test] = 2
+    rows = np.sort(np.concatenate([split.train, split.validation]))
+    if groups is None:
+        for label in np.unique(y[rows]):
+            drawn = rng.permutation(rows[y[rows] == label])
+            part[drawn] = 0
+            part[drawn[: int((y[split.validation] == label).sum())]] = 1
+    else:
+        part[rows] = _grouped_parts(y[rows], groups[rows], rng, shares=SHARES[:2])
+    labelled = np.flatnonzero(y != _UNLABELLED)
+    _check_every_class_everywhere(y[labelled], part[labelled], grouped=groups is not None)
+    return _split(y, groups, part)
+
+
+def _split(y: NDArray[np.integer], groups: NDArray[np.integer] | None, part: NDArray[np.intp]) -> Split:
+    """Rows of the parts 0, 1 and 2; unlabelled rows that share no group with the last two serve pretraining."""
     usable = y == _UNLABELLED
     if groups is not None:
         usable &= ~np.isin(groups, groups[part > 0])
@@ -72,14 +109,16 @@ def _stratified_parts(y: NDArray[np.integer], rng: np.random.Generator) -> NDArr
     return part
 
 
-def _grouped_parts(y: NDArray[np.integer], groups: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.intp]:
+def _grouped_parts(
+    y: NDArray[np.integer], groups: NDArray[np.integer], rng: np.random.Generator, shares: Sequence[float] = SHARES
+) -> NDArray[np.intp]:
     """Deal out whole groups, the largest first, each to the part that lacks its classes most."""
     group_names, group_of = np.unique(groups, return_inverse=True)
     classes, class_of = np.unique(y, return_inverse=True)
     counts = np.zeros((len(group_names), len(classes)))
     np.add.at(counts, (group_of, class_of), 1)
     class_sizes = counts.sum(axis=0)
-    wanted = np.maximum(np.outer(SHARES, class_sizes), 1.0)
+    wanted = np.maximum(np.outer(np.array(shares) / sum(shares), class_sizes), 1.0)
     shuffled = rng.permutation(len(group_names))
     rarest_first = np.lexsort((class_sizes[counts[shuffled].argmax(axis=1)], -counts[shuffled].sum(axis=1)))
     placed = np.zeros_like(wanted)

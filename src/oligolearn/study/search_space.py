@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder
 from oligolearn.nn import ENCODERS
-from oligolearn.pretext import OBJECTIVES
+from oligolearn.pretext import OBJECTIVES, default_view
 from oligolearn.study.methods import METHODS
 from oligolearn.views import VIEWS
 
@@ -49,13 +49,16 @@ class Setting(NamedTuple):
     limits
         Smallest and largest value that makes sense.
     kind
-        ``int``, ``float``, or ``str`` for units of layers such as ``"512,256"``.
+        ``int``, ``float``, or ``str`` for names, and for units of layers such as ``"512,256"``.
+    choices
+        The names there are.
     """
 
     place: tuple[str, ...]
     searched: Range | Choices | None
     limits: tuple[float, float]
     kind: type = float
+    choices: tuple[str, ...] = ()
 
 
 Space = dict[str, Range | Choices]
@@ -63,6 +66,16 @@ Space = dict[str, Range | Choices]
 _POSITIVE = (1e-12, math.inf)
 _COUNT = (1, math.inf)
 _LAYERS = "layers"
+_STRENGTH = "view_strength"
+STRENGTHS = {  # what says how much a view changes a sample
+    "masking": "share",
+    "marginal": "share",
+    "noise": "scale",
+    "swapping": "share",
+    "mixup": "lowest",  # weight of the sample: the strength is what is left for its partner
+    "latent": "strength",
+}
+ALIASES = {"prototypes": "n_prototypes", "pretrain_epochs": "pretraining_epochs", "freeze_layers": "frozen_layers"}
 SETTINGS: dict[str, Setting] = {
     _LAYERS: Setting(
         ("training", "encoder_options", "hidden"), Choices(("512,256,128", "256,128", "128,64", "128")), _COUNT, str
@@ -82,6 +95,10 @@ SETTINGS: dict[str, Setting] = {
     ),
     "epsilon": Setting(("pretraining", "objective_options", "epsilon"), Range(0.02, 0.2, log=True), _POSITIVE),
     "temperature": Setting(("pretraining", "objective_options", "temperature"), Range(0.05, 0.5, log=True), _POSITIVE),
+    "queue_length": Setting(("pretraining", "objective_options", "queue_length"), None, (0, math.inf), int),
+    "momentum": Setting(("pretraining", "objective_options", "momentum"), None, (0.0, 1.0)),
+    "view": Setting(("pretraining", "view"), None, (0, 0), str, tuple(STRENGTHS)),
+    _STRENGTH: Setting(("pretraining", "view_options", "strength"), None, (0.0, math.inf)),
     "transfer_layers": Setting(("training", "transfer_layers"), Range(1, 3), (0, math.inf), int),
     "frozen_layers": Setting(("training", "frozen_layers"), Range(0, 2), (0, math.inf), int),
 }
@@ -90,7 +107,7 @@ _NEEDS_PRETRAINING = ("transfer_layers", "frozen_layers")
 
 def tunable_methods() -> list[str]:
     """Methods whose settings can be searched: the network from scratch, and all that pretrain."""
-    return [name for name, method in METHODS.items() if name == "scratch" or method.objective]
+    return [name for name, method in METHODS.items() if name in ("scratch", method.objective)]
 
 
 def settings_of(method: str) -> dict[str, Setting]:
@@ -158,13 +175,19 @@ def search_space(method: str, asked: Sequence[str] = (), *, given: Mapping[str, 
     seen: set[str] = set()
     for name, text in _items(asked):
         if name not in settings:
-            raise ValueError(_unknown(name, method, settings))
+            raise ValueError(unknown_setting(name, method, settings))
         if name in seen:
             raise ValueError(f"--search names {name} twice; give one range")
         if name in fixed:
             raise ValueError(f"--search names {name}, which is fixed by another option; leave one of the two out")
         seen.add(name)
         space[name] = _parsed(name, text, settings[name])
+    views = _named_views(space, given)
+    if "mask_share" not in seen and (_STRENGTH in seen or any(view_problem(view, space) for view in views)):
+        space.pop("mask_share", None)
+    for view in views:
+        if problem := view_problem(view, space):
+            raise ValueError(f"--search: {problem}")
     return {name: space[name] for name in settings if name in space}
 
 
@@ -175,29 +198,60 @@ def _items(asked: Iterable[str]) -> list[tuple[str, str]]:
             name, equals, text = (word.strip() for word in item.partition("="))
             if not (name and equals and text):
                 raise ValueError(f"--search takes name=low:high, name=low:high:log or name=a|b|c, found {item!r}")
-            items.append((name, text))
+            items.append((known_name(name), text))
     return items
 
 
-def _unknown(name: str, method: str, settings: Mapping[str, Setting]) -> str:
+def known_name(name: str) -> str:
+    """The name of a setting, from that or from the name of an option.
+
+    >>> known_name("prototypes"), known_name("mask-share")
+    ('n_prototypes', 'mask_share')
+    """
+    name = name.strip().replace("-", "_")
+    return ALIASES.get(name, name)
+
+
+def unknown_setting(name: str, method: str, settings: Iterable[str], *, option: str = "--search") -> str:
+    """Say that a method has no such setting, and which it has."""
+    settings = list(settings)
     close = difflib.get_close_matches(name, settings, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    return f"--search: {method} has no setting {name!r}; it has {', '.join(settings)}{hint}"
+    return f"{option}: {method} has no setting {name!r}; it has {', '.join(settings)}{hint}"
+
+
+def _named_views(space: Space, given: Mapping[str, Any] | None) -> list[str]:
+    searched = space.get("view")
+    if isinstance(searched, Choices):
+        return [str(view) for view in searched.values]
+    view = value_at(given or {}, SETTINGS["view"].place)
+    return [view if isinstance(view, str) else "masking"]
+
+
+def view_problem(view: str, names: Iterable[str]) -> str | None:
+    """Why a view cannot take settings of these names, or None."""
+    names = set(names)
+    if names >= {"mask_share", _STRENGTH}:
+        return f"mask_share and {_STRENGTH} are the same of a view that hides genes; name one of them"
+    if "mask_share" in names and STRENGTHS.get(view) != "share":
+        return f"the view {view} hides no genes, so it has no mask_share; vary {_STRENGTH}, which every view has"
+    return None
 
 
 def _parsed(name: str, text: str, setting: Setting) -> Range | Choices:
     if ":" not in text:
-        values = tuple(_value(name, part, setting) for part in text.split("|"))
+        values = tuple(read_value(name, part, setting) for part in text.split("|"))
         if len(set(values)) < len(values):
             raise ValueError(f"--search {name} names a choice twice: {text}")
         return Choices(values)
     if setting.kind is str:
-        raise ValueError(f"--search {name} takes choices such as {name}=512,256|128, found the range {text!r}")
+        example = "|".join(setting.choices[:2]) or "512,256|128"
+        raise ValueError(f"--search {name} takes choices such as {name}={example}, found the range {text!r}")
     low_text, _, rest = text.partition(":")
     high_text, colon, scale = rest.partition(":")
     if colon and scale.strip() != "log":
         raise ValueError(f"--search {name} takes low:high or low:high:log, found {text!r}")
-    low, high = (float(_value(name, part, setting)) for part in (low_text, high_text))
+    low, high = (float(read_value(name, part, setting)) for part in (low_text, high_text))
     if low >= high:
         raise ValueError(f"--search {name} needs a low end below its high end, found {text!r}")
     if colon and low <= 0:
@@ -205,19 +259,29 @@ def _parsed(name: str, text: str, setting: Setting) -> Range | Choices:
     return Range(low, high, log=bool(colon))
 
 
-def _value(name: str, text: str, setting: Setting) -> Value:
-    """One value, checked."""
+def read_value(name: str, text: str, setting: Setting, *, option: str = "--search") -> Value:
+    """One value of a setting, checked.
+
+    Raises
+    ------
+    ValueError
+        If it is of another kind or out of its limits; `option` begins the message.
+    """
     text = text.strip()
+    if setting.choices:
+        if text not in setting.choices:
+            raise ValueError(f"{option} {name} must be one of {', '.join(setting.choices)}, found {text!r}")
+        return text
     expected = {int: "whole numbers", float: "numbers", str: "layers such as 512,256"}[setting.kind]
     try:
         numbers = [int(part) for part in text.split(",")] if setting.kind is str else [setting.kind(text)]
     except ValueError:
-        raise ValueError(f"--search {name} takes {expected}, found {text!r}") from None
+        raise ValueError(f"{option} {name} takes {expected}, found {text!r}") from None
     low, high = setting.limits
     if not all(low <= number <= high and math.isfinite(number) for number in numbers):
         upper = "" if math.isinf(high) else f" and at most {high:g}"
         lower = "above 0" if setting.limits == _POSITIVE else f"at least {low:g}"
-        raise ValueError(f"--search {name} must be {lower}{upper}, found {text}")
+        raise ValueError(f"{option} {name} must be {lower}{upper}, found {text}")
     return ",".join(map(str, numbers)) if setting.kind is str else numbers[0]
 
 
@@ -262,7 +326,10 @@ def estimator_settings(
     """
     settings: dict[str, dict[str, Any]] = {part: _copied(given.get(part, {})) for part in ("pretraining", "training")}
     for name, value in values.items():
-        _put(settings, SETTINGS[name].place, _units(value) if name == _LAYERS else value)
+        if name != _STRENGTH:
+            _put(settings, SETTINGS[name].place, _units(value) if name == _LAYERS else value)
+    if _STRENGTH in values:
+        _put_strength(settings["pretraining"], float(values[_STRENGTH]))
     if pretrains:  # the encoder is built once, by pretraining; `study` builds its other networks by the same option
         hidden = settings["training"].get("encoder_options") or {}
         if hidden:
@@ -285,6 +352,16 @@ def _put(settings: dict[str, Any], place: Sequence[str], value: Any) -> None:
     settings[place[-1]] = value
 
 
+def _put_strength(pretraining: dict[str, Any], strength: float) -> None:
+    view = pretraining.get("view") or "masking"
+    name = STRENGTHS.get(view)
+    if name is None:
+        raise ValueError(f"{_STRENGTH} is known of the views {', '.join(STRENGTHS)} alone, found {view!r}")
+    if name in ("share", "lowest") and strength > 1:
+        raise ValueError(f"{_STRENGTH} of the view {view} must be at most 1, found {strength:g}")
+    _put(pretraining, ("view_options", name), 1 - strength if name == "lowest" else strength)
+
+
 def _units(value: Value) -> list[int]:
     return [int(part) for part in str(value).split(",")]
 
@@ -305,13 +382,13 @@ def _limit_layers(settings: dict[str, dict[str, Any]]) -> None:
 def shown_value(name: str, settings: Mapping[str, Any], method: str) -> Value:
     """The value of a setting as a user reads it; that of the estimators where `settings` give none."""
     place = SETTINGS[name].place
-    value = value_at(settings, place)
     objective = METHODS[method].objective
+    if objective and "view" in (name, place[1].removesuffix("_options")):
+        return _shown_view(name, settings.get("pretraining") or {}, objective)
+    value = value_at(settings, place)
     if value is None:
         if "encoder_options" in place:
             owner: Callable[..., Any] = ENCODERS["mlp"]
-        elif "view_options" in place:
-            owner = VIEWS["masking"]
         elif "objective_options" in place and objective:
             owner = OBJECTIVES[objective]
         else:
@@ -320,6 +397,23 @@ def shown_value(name: str, settings: Mapping[str, Any], method: str) -> Value:
     if value is None:
         return "all" if name == "transfer_layers" else "automatic"
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _shown_view(name: str, pretraining: Mapping[str, Any], objective: str) -> Value:
+    """Name of the view, or what its settings say; the objective's own where none is given."""
+    view, options = pretraining.get("view"), dict(pretraining.get("view_options") or {})
+    if view is None:
+        view, own = default_view(OBJECTIVES[objective])
+        options = {**own, **options}
+        if name == "view" and own:
+            return "its own"  # that of the same name has other settings
+    if name == "view":
+        return view if isinstance(view, str) else "its own"
+    wanted = STRENGTHS.get(view) if name == _STRENGTH else SETTINGS[name].place[-1]
+    if wanted is None or wanted not in _parameters(VIEWS[view]):
+        return "automatic"
+    value: Value = options.get(wanted, _parameters(VIEWS[view])[wanted].default)
+    return round(1 - float(value), 12) if wanted == "lowest" else value
 
 
 _PRETRAIN_OPTIONS = {
