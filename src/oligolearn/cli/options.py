@@ -68,3 +68,19 @@ BatchSize = Annotated[int | None, typer.Option(help="Samples in a batch. Default
 LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate. Default: the method's own.")]
 Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: three per class; `tune` searches.")]
 MaskShare = Annotated[float | None, typer.Option(help="Share of the genes hidden in each view.")]
+PretrainOn = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Another cohort whose samples are pretrained on as well, genes found by name; give it again for more."
+    ),
+]
+Standardize = Annotated[
+    str,
+    typer.Option(
+        help="With --pretrain-on: each cohort by itself, or together with the means and deviations of all: each, "
+        "together."
+    ),
+]
+BorrowedOverlap = Annotated[
+    float, typer.Option("--min-overlap", help="Smallest share of the genes that a cohort of --pretrain-on must have.")
+]

@@ -1,11 +1,14 @@
 """`oligolearn pretrain`: an encoder from samples without labels."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oligolearn.cli.options import (
     BatchSize,
+    BorrowedOverlap,
     CheckpointMinutes,
     Data,
     Device,
@@ -13,23 +16,34 @@ from oligolearn.cli.options import (
     Duplicates,
     Epochs,
     GenesIn,
+    Group,
     Layers,
     LearningRate,
     MaskShare,
     MaxMissing,
+    MinClassSize,
     ModelOut,
     Nodes,
     Normalize,
+    OptionalLabel,
     Precision,
+    PretrainOn,
     Quiet,
     Samples,
     Seed,
+    Standardize,
     Stream,
     TopGenes,
 )
-from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
+from oligolearn.cli.printing import chosen, numbers, pretraining_bar, print_notes
 from oligolearn.cli.processes import processes
 from oligolearn.cli.reading import read_or_open
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from oligolearn.data import StoredExpression
+    from oligolearn.estimators import LabelColumns
 
 Method = Annotated[
     str,
@@ -45,6 +59,12 @@ def pretrain(
     data: Data,
     out: ModelOut,
     method: Method = "swav",
+    label: OptionalLabel = None,
+    group: Group = None,
+    min_class_size: MinClassSize = None,
+    pretrain_on: PretrainOn = None,
+    standardize: Standardize = "each",
+    min_overlap: BorrowedOverlap = 0.5,
     samples: Samples = None,
     genes_in: GenesIn = "auto",
     duplicates: Duplicates = "auto",
@@ -66,8 +86,19 @@ def pretrain(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Pretrain an encoder on all samples of a file. Labels are not used. Killed, the same command goes on."""
-    from oligolearn.estimators import Preparation, SelfSupervisedEncoder, pretrain_encoder, save_model
+    """Pretrain an encoder on all samples of a file, and say how good it may be. Killed, the same command goes on.
+
+    Labels are not learned from; with --label, their classes decide the number of clusters, and simple classifiers on
+    the embedding are compared with the same on principal components.
+    """
+    from oligolearn.estimators import (
+        LabelColumns,
+        OtherCohorts,
+        Preparation,
+        SelfSupervisedEncoder,
+        pretrain_encoder,
+        save_model,
+    )
     from oligolearn.saving import check_bundle_target
     from oligolearn.training import is_first_process
 
@@ -76,16 +107,32 @@ def pretrain(
     checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
     if not checkpoint_minutes > 0:
         raise ValueError(f"--checkpoint-minutes must be positive, found {checkpoint_minutes}")
-    cohort, notes = read_or_open(data, samples=samples, genes_in=genes_in, duplicates=duplicates, stream=stream)
+    if group is not None and label is None:
+        raise ValueError("--group says which samples stay together when labels are probed: it needs --label")
+    columns = [name for name in (label, group) if name]
+    in_memory = bool(columns or pretrain_on) and stream is None
+    cohort, notes = read_or_open(
+        data,
+        samples=samples,
+        genes_in=genes_in,
+        duplicates=duplicates,
+        stream=False if in_memory else stream,
+        label=columns,
+    )
     print_notes(notes)
+    others = OtherCohorts(_read(pretrain_on or [], duplicates), standardize, min_overlap)
+    probe = None if label is None else LabelColumns(label, group, min_class_size)
+    options = chosen(n_prototypes=prototypes)
+    if probe is not None and not options:
+        options = _clusters(method, cohort, probe)
     if checkpoint.exists():
         print(f"Going on from {checkpoint}.")
-    with epoch_bar("pretraining", shown=not quiet) as on_epoch:
+    with pretraining_bar("pretraining", shown=not quiet) as bar:
         model = SelfSupervisedEncoder(
             method,
             encoder_options={"hidden": numbers(layers)},
             view_options=chosen(share=mask_share),
-            objective_options=chosen(n_prototypes=prototypes),
+            objective_options=options,
             random_state=seed,
             device=device,
             precision=precision,
@@ -93,15 +140,65 @@ def pretrain(
             nodes=n_nodes,
             checkpoint=checkpoint,
             checkpoint_minutes=checkpoint_minutes,
-            on_epoch=on_epoch,
+            on_epoch=bar.tell,
+            on_watch=bar.watch,
             **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         )
-        trained = pretrain_encoder(cohort, model, Preparation(normalize, max_missing, top_genes))
+        preparation = Preparation(normalize, max_missing, top_genes)
+        trained = pretrain_encoder(cohort, model, preparation, others=others, probe=probe)
     if not is_first_process():
         return
     save_model(trained.model, out, features=trained.features, facts=trained.facts)
     checkpoint.unlink(missing_ok=True)
     print_notes(trained.notes)
-    settings = ", ".join(f"{name} {value:.4g}" for name, value in trained.model.options_.items())
-    print(f"{method}: {settings}; final loss {trained.model.history_.losses[-1]:.4f}")
+    print_notes(_summary(trained.model.pretraining_ or {}, trained.facts))
     print(f"Model: {out}")
+
+
+def _read(paths: "list[Path]", duplicates: str) -> "list[ad.AnnData]":
+    """Other cohorts, with what was done to them printed."""
+    from oligolearn.data import read_expression
+
+    cohorts = []
+    for path in paths:
+        cohorts.append(read_expression(path, duplicate_genes=duplicates))
+        print_notes(f"{path.name}: {note}" for note in cohorts[-1].uns["oligolearn"]["notes"])
+    return cohorts
+
+
+def _clusters(method: str, cohort: "ad.AnnData | StoredExpression", probe: "LabelColumns") -> dict[str, int]:
+    """Number of clusters for as many classes as there are; nothing for an objective without clusters."""
+    from oligolearn.data import StoredExpression, class_labels
+    from oligolearn.study.methods import objective_defaults
+
+    if isinstance(cohort, StoredExpression):
+        return {}
+    classes = class_labels(cohort, probe.label, min_class_size=probe.min_class_size).classes
+    found = objective_defaults(method, len(classes), cohort.n_obs)
+    if "n_prototypes" in found:
+        print(f"{found['n_prototypes']} clusters for {len(classes)} classes of {probe.label!r}.")
+    return found
+
+
+def _summary(pretraining: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    """What was derived, and how good the encoder may be, in sentences."""
+    from oligolearn.estimators import describe_probes
+
+    options = ", ".join(f"{name} {_number(value)}" for name, value in pretraining["objective_options"].items())
+    quality = {name: _number(value) for name, value in pretraining["quality"].items()}
+    used = f", {quality['prototypes_in_use']} of {quality['prototypes']} prototypes in use"
+    return [
+        f"{pretraining['objective']}: {options or 'no settings'}; for {pretraining['n_samples']:,} samples in batches "
+        f"of {pretraining['batch_size']} or more, {pretraining['epochs']:,} epochs; "
+        f"final loss {pretraining['losses'][-1]:.4f}",
+        f"Without labels: RankMe {quality['rank_me']} and effective rank {quality['effective_rank']} of "
+        f"{quality['dimensions']}, alpha-ReQ {quality['alpha_req']}, neighbourhood stability "
+        f"{quality['neighbour_stability']}{used if 'prototypes' in quality else ''}.",
+        *(describe_probes(facts["probes"], "embedding", "principal components") if "probes" in facts else []),
+    ]
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value)

@@ -1,14 +1,15 @@
 """What verbs share when they read options and print."""
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from oligolearn.study import LabelEfficiency
+    from oligolearn.study import LabelEfficiency, Sweep
 
 
 def chosen(**options: Any) -> dict[str, Any]:
@@ -43,11 +44,42 @@ def print_conclusion(result: "LabelEfficiency") -> None:
     print(f"Report: {result.folder / 'report.html'}")
 
 
+class EpochBar(NamedTuple):
+    """What moves a bar over epochs.
+
+    Attributes
+    ----------
+    tell
+        Function of ``(epochs done, all epochs, mean loss)``; None where no bar is shown.
+    watch
+        Function of what shows a collapse (see `oligolearn.pretext.signs_of_collapse`), None likewise.
+    """
+
+    tell: Callable[[int, int, float], None] | None
+    watch: Callable[[Mapping[str, float]], None] | None
+
+
+def print_sweep(result: "Sweep") -> None:
+    """Print what a sweep found and where its report is."""
+    from oligolearn.report import conclude_sweep
+
+    for sentence in conclude_sweep(result.summary):
+        print(sentence)
+    print(f"Report: {result.folder / 'report.html'}")
+
+
 @contextmanager
 def epoch_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int, float], None] | None]:
     """Yield a function of ``(epochs done, all epochs, mean loss)`` that moves a bar; None where it is not shown."""
+    with pretraining_bar(what, shown=shown) as bar:
+        yield bar.tell
+
+
+@contextmanager
+def pretraining_bar(what: str, *, shown: bool) -> Iterator[EpochBar]:
+    """Show a bar over epochs, with the loss and what else it is told."""
     if not shown:
-        yield None
+        yield EpochBar(None, None)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -58,10 +90,29 @@ def epoch_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int, float],
     )
     from oligolearn.study.progress import shown_once_moved
 
+    seen: dict[str, float] = {}
     with shown_once_moved(Progress(*columns, console=Console(stderr=True))) as bar:
         task = bar.add_task(what, total=None)
 
         def tell(done: int, total: int, loss: float) -> None:
-            bar.update(task, completed=done, total=total, description=f"{what}, loss {loss:.3f}")
+            bar.update(task, completed=done, total=total, description=f"{what}, {live_words(loss, seen)}")
 
-        yield tell
+        yield EpochBar(tell, seen.update)
+
+
+def live_words(loss: float, seen: Mapping[str, float]) -> str:
+    """Loss, and what shows a collapse, in a few words.
+
+    >>> live_words(2.1, {})
+    'loss 2.100'
+    >>> live_words(3.4, {"plateau": 3.401, "effective_rank": 1.2, "prototypes_in_use": 2.04, "prototypes": 30})
+    'loss 3.400 (plateau 3.401), rank 1.2, prototypes 2.0/30: collapsed?'
+    """
+    words = f"loss {loss:.3f}"
+    if "plateau" in seen and math.isfinite(seen["plateau"]):
+        words += f" (plateau {seen['plateau']:.3f})"
+    if "effective_rank" in seen:
+        words += f", rank {seen['effective_rank']:.1f}"
+    if "prototypes" in seen:
+        words += f", prototypes {seen['prototypes_in_use']:.1f}/{seen['prototypes']:.0f}"
+    return words + (": collapsed?" if seen.get("effective_rank", math.inf) < 2 else "")

@@ -4,6 +4,7 @@ from oligolearn.estimators.baselines import SubspaceLogisticRegression
 from oligolearn.estimators.bundles import SavedModel, load_model, save_model, versions
 from oligolearn.estimators.cohorts import (
     LabelColumns,
+    OtherCohorts,
     Preparation,
     Trained,
     embed_samples,
@@ -12,6 +13,7 @@ from oligolearn.estimators.cohorts import (
     train_classifier,
 )
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.probes import describe_probes, principal_components, probe_embeddings
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
@@ -21,6 +23,7 @@ __all__ = [
     "CollapseWarning",
     "FineTunedClassifier",
     "LabelColumns",
+    "OtherCohorts",
     "Pool",
     "Preparation",
     "Proposal",
@@ -32,11 +35,14 @@ __all__ = [
     "Together",
     "Trained",
     "choose_samples",
+    "describe_probes",
     "embed_samples",
     "fit_together",
     "load_model",
     "predict_samples",
     "pretrain_encoder",
+    "principal_components",
+    "probe_embeddings",
     "propose_labels",
     "save_model",
     "train_classifier",

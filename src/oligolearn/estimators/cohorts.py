@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,19 +14,26 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
 from oligolearn.data import (
+    Borrowed,
+    ExpressionScaler,
+    OwnCohort,
     Prepared,
     StoredExpression,
     align_expression,
     align_stream,
+    borrow_rows,
     class_labels,
     group_numbers,
+    label_of,
     prepare_expression,
     prepare_stream,
     top_variance_genes,
 )
+from oligolearn.data.other_cohorts import FEWEST_SHARED
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.metrics import score_predictions
+from oligolearn.estimators.probes import principal_components, probe_embeddings
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
 
@@ -90,40 +97,6 @@ class Trained(NamedTuple):
     notes: list[str]
 
 
-def pretrain_encoder(
-    data: ad.AnnData | StoredExpression, model: SelfSupervisedEncoder, preparation: Preparation
-) -> Trained:
-    """Pretrain on all samples of a cohort.
-
-    Parameters
-    ----------
-    data
-        As `oligolearn.data.read_expression` gives it, or one that stays on disk.
-    model
-        Settings.
-    preparation
-        Of the matrix.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CollapseWarning)  # said in the notes
-        if isinstance(data, StoredExpression):
-            stream = prepare_stream(
-                data,
-                normalize_as=preparation.normalize,
-                max_missing=preparation.max_missing,
-                top_genes=preparation.top_genes,
-            )
-            fitted = clone(model).fit_stream(stream)
-            read = {"file": data.path.name, "n_samples": len(data), "fingerprint": stream.fingerprint}
-            genes, notes, facts = stream.genes, stream.notes, {"units": stream.units, "training_data": read}
-        else:
-            prepared = preparation.apply(data)
-            prepared = _keep_genes(prepared, preparation.choose_genes(prepared.X))
-            fitted = clone(model).fit(prepared.X, genes=prepared.genes)
-            genes, notes, facts = prepared.genes, prepared.notes, _facts(data, prepared.X, prepared.units)
-    return Trained(fitted, genes, facts, [*notes, *(f"Warning: {sentence}." for sentence in fitted.diagnosis_)])
-
-
 class LabelColumns(NamedTuple):
     """Columns of `obs` that training needs.
 
@@ -140,6 +113,115 @@ class LabelColumns(NamedTuple):
     label: str
     group: str | None = None
     min_class_size: int | None = None
+
+
+@dataclass(frozen=True)
+class OtherCohorts:
+    """Cohorts that pretraining borrows from: see `oligolearn.data.borrow_rows`.
+
+    Attributes
+    ----------
+    cohorts
+        As `oligolearn.data.read_expression` gives them.
+    standardize
+        ``"each"`` or ``"together"``.
+    min_overlap
+        Smallest share of the genes that each must have.
+    """
+
+    cohorts: Sequence[ad.AnnData] = ()
+    standardize: str = "each"
+    min_overlap: float = FEWEST_SHARED
+
+    def borrow(self, adata: ad.AnnData, prepared: Prepared, group: str | None = None) -> Borrowed | None:
+        """Rows for the cohort `adata`, of which `prepared` was made; None where there is nothing to borrow from."""
+        if not self.cohorts:
+            return None
+        groups = None if group is None else label_of(adata, group)
+        own = OwnCohort(prepared.X, prepared.genes, prepared.units, list(map(str, adata.obs_names)), groups)
+        return borrow_rows(self.cohorts, own, standardize=self.standardize, min_overlap=self.min_overlap, group=group)
+
+
+def pretrain_encoder(
+    data: ad.AnnData | StoredExpression,
+    model: SelfSupervisedEncoder,
+    preparation: Preparation,
+    *,
+    others: OtherCohorts | None = None,
+    probe: LabelColumns | None = None,
+) -> Trained:
+    """Pretrain on all samples of a cohort, and say how good the encoder may be.
+
+    Parameters
+    ----------
+    data
+        As `oligolearn.data.read_expression` gives it, or one that stays on disk.
+    model
+        Settings.
+    preparation
+        Of the matrix.
+    others
+        Cohorts whose samples are pretrained on as well.
+    probe
+        Labels that say how much they find in the embedding, next to principal components; not pretrained with.
+
+    Raises
+    ------
+    ValueError
+        If other cohorts or labels do not suit, or meet a matrix that stays on disk.
+    """
+    if isinstance(data, StoredExpression) and ((others and others.cohorts) or probe):
+        raise ValueError(
+            f"{data.path.name} stays on disk, but --label and --pretrain-on need it in memory: pass --no-stream"
+        )
+    more: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapseWarning)  # said in the notes
+        if isinstance(data, StoredExpression):
+            stream = prepare_stream(
+                data,
+                normalize_as=preparation.normalize,
+                max_missing=preparation.max_missing,
+                top_genes=preparation.top_genes,
+            )
+            fitted = clone(model).fit_stream(stream)
+            read = {"file": data.path.name, "n_samples": len(data), "fingerprint": stream.fingerprint}
+            genes, notes, facts = stream.genes, stream.notes, {"units": stream.units, "training_data": read}
+        else:
+            prepared = preparation.apply(data)
+            prepared = _keep_genes(prepared, preparation.choose_genes(prepared.X))
+            labels = probe and class_labels(data, probe.label, min_class_size=probe.min_class_size)
+            borrowed = others and others.borrow(data, prepared, probe and probe.group)
+            fitted = _fit_on(clone(model), prepared, borrowed or None)
+            genes, notes, facts = prepared.genes, prepared.notes, _facts(data, prepared.X, prepared.units)
+            if borrowed:
+                notes = [*notes, *borrowed.notes]
+                more["pretrained_on"] = {"standardize": borrowed.standardize, "cohorts": borrowed.facts}
+            if labels and probe:
+                groups = None if probe.group is None else group_numbers(data, probe.group)[0]
+                more["probes"] = _probe(fitted, prepared, labels.codes, groups)
+    warned = [f"Warning: {sentence}." for sentence in fitted.diagnosis_]
+    return Trained(fitted, genes, {**facts, **more}, [*notes, *warned])
+
+
+def _fit_on(model: SelfSupervisedEncoder, prepared: Prepared, borrowed: Borrowed | None) -> SelfSupervisedEncoder:
+    if borrowed is None:
+        return model.fit(prepared.X, genes=prepared.genes)
+    cohorts = np.concatenate([np.zeros(len(prepared.X), dtype=np.int64), borrowed.cohorts])
+    return model.fit(
+        np.concatenate([prepared.X, borrowed.X]),
+        genes=prepared.genes,
+        cohorts=cohorts if borrowed.standardize == "each" else None,
+    )
+
+
+def _probe(
+    fitted: SelfSupervisedEncoder, prepared: Prepared, y: NDArray[np.integer], groups: NDArray[np.integer] | None
+) -> dict[str, Any]:
+    """What labels find in the embedding of a cohort and in its principal components."""
+    raw = principal_components(ExpressionScaler().fit_transform(prepared.X))
+    seen = {"embedding": fitted.transform(prepared.X), "principal components": raw}
+    return probe_embeddings(seen, y, groups=groups)
 
 
 def train_classifier(

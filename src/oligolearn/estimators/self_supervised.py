@@ -28,14 +28,26 @@ from oligolearn.estimators.building import (
     seeded,
 )
 from oligolearn.nn import ENCODERS, Encoder
-from oligolearn.pretext import OBJECTIVES, augmented, default_view, diagnose_collapse, needs_rows, suggest_options
+from oligolearn.pretext import (
+    OBJECTIVES,
+    alpha_req,
+    augmented,
+    default_view,
+    diagnose_collapse,
+    needs_rows,
+    neighbour_stability,
+    rank_me,
+    signs_of_collapse,
+    suggest_options,
+)
 from oligolearn.saving import Bundle
 from oligolearn.training import Checkpoint, Epoch, History, Runtime, Schedule, Team, apply_in_batches, fit, n_batches
-from oligolearn.views import looks_at_rows, make_view
+from oligolearn.views import looks_at_rows, make_view, mask_genes
 
 N_DIAGNOSED = 2048  # rows, enough to see a collapse
-
-
+_N_COMPARED = 1024  # rows whose neighbours are compared across views
+_N_WATCHED, _TIMES_WATCHED = 256, 20  # rows that are looked at while training, and how often in all
+_ROWS_AT_ONCE = 1024
 _SOME_BYTES = 2**26  # of training rows that a view may draw from
 
 
@@ -92,6 +104,9 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Longest time between two writings of it, see `oligolearn.training.Checkpoint`.
     on_epoch
         Called after each epoch with ``(epochs done, all epochs, mean loss)``.
+    on_watch
+        Called some twenty times in a training with a dict of what shows a collapse: ``effective_rank`` of the embedding
+        of some rows, its ``dimensions``, and where there are such ``plateau``, ``prototypes_in_use``, ``prototypes``.
 
     Attributes
     ----------
@@ -105,8 +120,12 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Loss of each epoch.
     diagnosis_ : list of str
         What points at collapse, in words, with the fix; empty when nothing does.
+    quality_ : dict
+        How good the embedding may be, judged without labels, on up to 2,048 training rows: ``rank_me``,
+        ``effective_rank``, ``alpha_req``, and ``neighbour_stability`` between two views that hide half of the genes,
+        the same kind for every objective; ``dimensions``, and ``prototypes_in_use`` where there are prototypes.
     pretraining_ : dict or None
-        How it was trained, JSON-able. An encoder read from a bundle has this and none of the three above; it is None
+        How it was trained, JSON-able. An encoder read from a bundle has this and none of the four above; it is None
         for one that was trained from scratch within a classifier.
 
     Examples
@@ -141,6 +160,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_minutes: float = 5.0,
         on_epoch: OnEpoch | None = None,
+        on_watch: Callable[[Mapping[str, float]], None] | None = None,
     ) -> None:
         self.objective = objective
         self.encoder = encoder
@@ -161,26 +181,44 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.checkpoint = checkpoint
         self.checkpoint_minutes = checkpoint_minutes
         self.on_epoch = on_epoch
+        self.on_watch = on_watch
 
-    def fit(self, X: ArrayLike, y: object = None, *, genes: Sequence[str] | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        genes: Sequence[str] | None = None,
+        cohorts: ArrayLike | None = None,
+    ) -> Self:
         """Pretrain on `X`, ``(n_samples, n_genes)``, log expression or the like, NaN where missing; `y` is ignored.
 
-        Views of whole gene sets need `genes`, the names of the columns, unless `X` has them.
+        Views of whole gene sets need `genes`, the names of the columns, unless `X` has them. With `cohorts`,
+        ``(n_samples,)``, each cohort is standardised by itself; number 0 is the one that the encoder is for, whose
+        means and deviations are kept in `scaler_` and whose rows are judged. Without, all rows are standardised
+        together.
 
         Raises
         ------
         ValueError
             If a setting is unknown or the loss diverges.
         """
-        values, seed = self._prepare(X)
+        numbers = None if cohorts is None else _checked_cohorts(cohorts, X)
+        values, seed = self._prepare(X, None if numbers is None else numbers == 0)
         team = launch_team(self.device, self.devices, self.nodes)
         if team is not None:
             team.check_alike("samples, genes and sum of X", [*values.shape, float(np.nansum(np.abs(values)))])
             seed = team.first_says(seed)
         device = resolve_device(self.device) if team is None else team.device
-        rows = torch.from_numpy(self.scaler_.transform(values)).to(device)
+        standardised = self.scaler_.transform(values)
+        own = np.arange(len(values)) if numbers is None else np.flatnonzero(numbers == 0)
+        for number in () if numbers is None else np.unique(numbers[numbers != 0]):
+            standardised[numbers == number] = ExpressionScaler().fit_transform(values[numbers == number])
+        rows = torch.from_numpy(standardised).to(device)
         objective = self._build(len(rows), rows.shape[1], seed, device)
         identity = {} if self.checkpoint is None else {"data": _fingerprint(values)}
+        if identity and numbers is not None:
+            identity["cohorts"] = _fingerprint(numbers)
         source = _Rows(
             len(rows),
             lambda numbers: rows[numbers.to(device)],
@@ -190,7 +228,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         )
         view = self._view(source.some, getattr(self, "feature_names_in_", genes))
         history = self._train(objective, source, view, seed, team)
-        return self._finish(objective, history, rows[:N_DIAGNOSED])
+        return self._finish(objective, history, rows[own[:N_DIAGNOSED]], n_rows=len(rows))
 
     def fit_stream(self, stream: ExpressionStream, *, buffer_bytes: int = BUFFER_BYTES) -> Self:
         """Pretrain on rows that stay on disk, in a bounded memory.
@@ -231,27 +269,45 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         history = self._train(objective, source, self._view(source.some, stream.genes), seed, team)
         some = np.empty((min(N_DIAGNOSED, len(stream)), len(stream.genes)), np.float32)
         stream.standardised(0, len(some), some)
-        return self._finish(objective, history, torch.from_numpy(some).to(device))
+        return self._finish(objective, history, torch.from_numpy(some).to(device), n_rows=len(stream), numbered=False)
 
-    def _prepare(self, X: ArrayLike) -> tuple[NDArray[np.floating], int]:
-        """Check `X`, fit the scaler on it, draw the seed."""
+    def _prepare(self, X: ArrayLike, own: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.floating], int]:
+        """Check `X`, fit the scaler on it or on the rows `own`, draw the seed."""
         values = validate_data(
             self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
         )
-        self.scaler_ = ExpressionScaler().fit(values)
+        self.scaler_ = ExpressionScaler().fit(values if own is None else values[own])
         return values, int(check_random_state(self.random_state).randint(2**31))
 
-    def _finish(self, objective: nn.Module, history: History, rows: Tensor) -> Self:
-        """Keep what was trained, and look at the embedding of some standardised `rows` for collapse."""
+    def _finish(
+        self, objective: nn.Module, history: History, rows: Tensor, *, n_rows: int, numbered: bool = True
+    ) -> Self:
+        """Keep what was trained; look at the embedding of some standardised `rows` for collapse and quality."""
         self.history_ = history
         self.encoder_ = cast(Encoder, objective.encoder)
         self._n_features_out = self.encoder_.out_dim
         embedding = apply_in_batches(self.encoder_, rows)
-        self.diagnosis_ = diagnose_collapse(objective, self.history_.losses[-1], embedding)
-        self.pretraining_: dict[str, Any] | None = self._describe_pretraining()
+        self.diagnosis_ = diagnose_collapse(
+            objective, self.history_.losses[-1], embedding, n_rows=n_rows, numbered=numbered
+        )
+        self.quality_ = {**self._quality(rows, embedding), **_finite(signs_of_collapse(objective, embedding))}
+        self.pretraining_: dict[str, Any] | None = {**self._describe_pretraining(), "n_samples": n_rows}
         for sentence in self.diagnosis_:
             warnings.warn(sentence, CollapseWarning, stacklevel=3)
         return self
+
+    def _quality(self, rows: Tensor, embedding: Tensor) -> dict[str, float | None]:
+        """Scores that need no label; None where there are too few rows or directions for one."""
+        draws = torch.Generator(rows.device).manual_seed(0)  # a yardstick: the same genes for every encoder
+        some = rows[:_N_COMPARED]
+        views = [apply_in_batches(self.encoder_, mask_genes(some, per="row", generator=draws)) for _ in range(2)]
+        return _finite(
+            {
+                "rank_me": rank_me(embedding),
+                "alpha_req": alpha_req(embedding),
+                "neighbour_stability": neighbour_stability(*views),
+            }
+        )
 
     def _build(self, n_rows: int, n_features: int, seed: int, device: torch.device) -> nn.Module:
         """Objective with its initial weights."""
@@ -297,8 +353,11 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             return (*views, drawn.to(device)) if numbered else tuple(views)
 
         def before_epoch() -> None:
-            features = apply_in_batches(cast(Encoder, objective.encoder), rows.take(torch.arange(rows.n_rows)))
-            cast(Any, objective).on_epoch(features.to(device))
+            encoder = cast(Encoder, objective.encoder)
+            parts = torch.split(torch.arange(rows.n_rows), _ROWS_AT_ONCE)
+            cast(Any, objective).on_epoch(
+                torch.cat([apply_in_batches(encoder, rows.take(part)) for part in parts]).to(device)
+            )
 
         return fit(
             objective,
@@ -308,9 +367,25 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             generator=torch.Generator().manual_seed(seed),
             epoch=rows.epoch,
             before_epoch=before_epoch if hasattr(objective, "on_epoch") else None,
-            on_epoch=self.on_epoch,
+            on_epoch=self._watching(objective, rows),
             runtime=Runtime(self.precision, self._checkpoint(rows, seed, draws), team),
         )
+
+    def _watching(self, objective: nn.Module, rows: _Rows) -> OnEpoch | None:
+        """`on_epoch`, and `on_watch` now and then, for which some rows are kept at hand."""
+        watch = self.on_watch
+        if watch is None:
+            return self.on_epoch
+        some = rows.some()
+        some = some[:: max(1, len(some) // _N_WATCHED)].clone()
+
+        def hear(done: int, total: int, loss: float) -> None:
+            if done % math.ceil(total / _TIMES_WATCHED) == 0 or done == total:
+                watch(signs_of_collapse(objective, apply_in_batches(cast(Encoder, objective.encoder), some)))
+            if self.on_epoch is not None:
+                self.on_epoch(done, total, loss)
+
+        return hear
 
     def _checkpoint(self, rows: _Rows, seed: int, draws: torch.Generator) -> Checkpoint | None:
         if self.checkpoint is None:
@@ -365,6 +440,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "weight_decay": self.weight_decay,
             "losses": self.history_.losses,
             "diagnosis": self.diagnosis_,
+            "quality": self.quality_,
         }
 
     @classmethod
@@ -407,5 +483,21 @@ def _some_of(stream: ExpressionStream) -> Tensor:
     return torch.from_numpy(np.concatenate(blocks))
 
 
-def _fingerprint(values: NDArray[np.floating]) -> str:
+def _checked_cohorts(cohorts: ArrayLike, X: ArrayLike) -> NDArray[np.integer]:
+    numbers = np.asarray(cohorts)
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(cast(Sequence[Any], X))
+    if numbers.shape != (n_rows,) or not np.issubdtype(numbers.dtype, np.integer) or (numbers == 0).sum() < 2:
+        raise ValueError(
+            f"cohorts must be {n_rows} whole numbers, one for each row, at least two of them 0, the cohort that the "
+            f"encoder is for; found {numbers.dtype} of shape {numbers.shape} with {(numbers == 0).sum()} zeros"
+        )
+    return cast(NDArray[np.integer], numbers)
+
+
+def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN and no infinity."""
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
+
+
+def _fingerprint(values: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """Many estimators fitted on one matrix, those that can be as replicas."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -40,11 +40,20 @@ class Share(NamedTuple):
         Their labels, NaN where unlabelled, ``(len(rows),)``; None for an estimator that needs none.
     genes
         Numbers of the columns to fit on; None for all.
+    borrowed_from
+        Rows of the matrix from this number on are those of other cohorts and standardised already: they are taken as
+        they are, the scaler is fitted to the rows before. None where there are none.
     """
 
     rows: NDArray[np.intp]
     y: NDArray[np.floating] | None = None
     genes: NDArray[np.intp] | None = None
+    borrowed_from: int | None = None
+
+    @property
+    def own(self) -> NDArray[np.intp]:
+        """Those of the rows that are not standardised yet."""
+        return self.rows if self.borrowed_from is None else self.rows[self.rows < self.borrowed_from]
 
 
 class Together(NamedTuple):
@@ -62,13 +71,15 @@ class Together(NamedTuple):
     how: list[str]
 
 
-def fit_together(models: Sequence[Model], X: NDArray[np.float32], shares: Sequence[Share]) -> Together:
+def fit_together(
+    models: Sequence[Model], X: NDArray[np.float32], shares: Sequence[Share], *, genes: Sequence[str] | None = None
+) -> Together:
     """Fit each estimator on its share of `X`, as its own `fit` would but for rounding.
 
     Estimators whose networks, learning rates, numbers of steps and of rows agree are trained as replicas (see
-    `oligolearn.training.fit_replicas`): they may differ in seed, rows, labels, genes and pretrained weights. Rows are
-    taken from the one matrix and standardised batch by batch. The teachers of `SelfTrainedClassifier`s are trained
-    together with the other models, their students thereafter.
+    `oligolearn.training.fit_replicas`): they may differ in seed, rows, labels, genes, views and pretrained
+    weights. Rows are taken from the one matrix and standardised batch by batch. The teachers of
+    `SelfTrainedClassifier`s are trained together with the other models, their students thereafter.
 
     Parameters
     ----------
@@ -78,13 +89,15 @@ def fit_together(models: Sequence[Model], X: NDArray[np.float32], shares: Sequen
         ``(n_samples, n_genes)``, shared by all.
     shares
         Rows, labels and genes of each.
+    genes
+        Names of all columns of `X`, for views of whole gene sets.
 
     Raises
     ------
     ValueError
         As `fit` does.
     """
-    matrix = _Matrix(X)
+    matrix = _Matrix(X, genes)
     fitted: list[Model | DivergedError] = [
         model._prepare(_values(matrix, share, share.rows), share.y)[1]
         if isinstance(model, SelfTrainedClassifier)
@@ -121,9 +134,16 @@ def _carry_out(
 class _Matrix:
     """Raw expression on a device, where it fits, and batches of it."""
 
-    def __init__(self, X: NDArray[np.float32]) -> None:
+    def __init__(self, X: NDArray[np.float32], names: Sequence[str] | None = None) -> None:
         self.X = X
+        self.names = names
         self._on: dict[torch.device, Tensor] = {}
+
+    def genes(self, share: Share) -> Sequence[str] | None:
+        """Names of the columns of a share, where they are known."""
+        if self.names is None or share.genes is None:
+            return self.names
+        return [self.names[i] for i in share.genes]
 
     def on(self, device: torch.device) -> Tensor:
         """The matrix on a device; on the CPU where a GPU has no room for it."""
@@ -162,21 +182,22 @@ def _fit_alone(model: FineTunedClassifier, matrix: _Matrix, share: Share) -> Mod
 
 
 def _start(model: FineTunedClassifier | SelfSupervisedEncoder, matrix: _Matrix, share: Share) -> _Job:
-    values = _values(matrix, share, share.rows)
+    values = _values(matrix, share, share.own)
     device = resolve_device(model.device)
     if isinstance(model, SelfSupervisedEncoder):
         _, seed = model._prepare(values)
-        objective = model._build(len(values), values.shape[1], seed, device)
+        n_rows = len(share.rows)
+        objective = model._build(n_rows, values.shape[1], seed, device)
 
         def finish(history: History) -> Model:
-            some = _values(matrix, share, share.rows[:N_DIAGNOSED])
-            return model._finish(objective, history, torch.from_numpy(model.scaler_.transform(some)).to(device))
+            some = torch.from_numpy(model.scaler_.transform(_values(matrix, share, share.own[:N_DIAGNOSED])))
+            return model._finish(objective, history, some.to(device), n_rows=n_rows)
 
         rows = torch.from_numpy(share.rows)
         schedule, views = model._schedule(len(rows)), augmented(objective)
 
         def view(some_rows: Callable[[], Tensor]) -> Callable[..., Tensor]:
-            return model._view(some_rows, None)
+            return model._view(some_rows, matrix.genes(share))
 
         return _Job(model, objective, schedule, seed, share, rows, (), views, view, finish)
     _, codes, seed = model._prepare(values, share.y)
@@ -226,7 +247,7 @@ def _alike(jobs: Mapping[int, _Job]) -> list[list[int]]:
     for number, job in jobs.items():
         model = job.model
         kind = (type(model), type(job.module), job.views, model.scaler_.clip, model.precision, model.device)
-        key = (*kind, job.schedule, len(job.rows), model.n_features_in_)
+        key = (*kind, job.schedule, len(job.rows), model.n_features_in_, job.share.borrowed_from)
         groups.setdefault(key, []).append(number)
     return list(groups.values())
 
@@ -263,6 +284,7 @@ class _Batches:
         self.matrix = matrix.on(device)
         self.device = device
         self.rows = torch.stack([job.rows for job in jobs])
+        self.borrowed_from = jobs[0].share.borrowed_from
         self.genes = None if jobs[0].share.genes is None else _stacked([job.share.genes for job in jobs], device)
         self.targets = [torch.stack(parts) for parts in zip(*(job.targets for job in jobs), strict=True)]
         self.scalers = [job.model.scaler_ for job in jobs]
@@ -307,11 +329,16 @@ class _Batches:
         x = self.matrix[places.to(self.matrix.device)].to(self.device)
         if self.genes is not None:
             x = x.gather(2, self.genes[which, None].expand(-1, x.shape[1], -1))
+        as_they_are = None if self.borrowed_from is None else x.clone()
         x.sub_(self.mean[which, None]).mul_(self.inverse[which, None])
         clip = self.scalers[0].clip
         if clip is not None:
             x.clamp_(-clip, clip)
-        return x.nan_to_num_(nan=0.0)
+        x.nan_to_num_(nan=0.0)
+        if as_they_are is None:
+            return x
+        borrowed = (places >= cast(int, self.borrowed_from)).to(self.device)
+        return torch.where(borrowed[..., None], as_they_are, x)
 
 
 def _stacked(arrays: Sequence[NDArray[Any] | None], device: torch.device) -> Tensor:
