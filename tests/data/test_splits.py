@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from oligolearn.data import label_counts, label_order, split_rows
+from oligolearn.data import label_counts, label_order, redraw_validation, split_rows
 from oligolearn.data.splits import MIN_CLASS_SIZE
 
 Ints = NDArray[np.int64]
@@ -187,3 +187,27 @@ def test_subsets_are_nested_and_hold_every_class() -> None:
 def test_number_of_labels_for_each_fraction() -> None:
     assert label_counts([0.01, 0.126, 1.0], 1000, 3) == [10, 126, 1000]
     assert label_counts([0.01, 0.126, 1.0], 1000, 20) == [20, 126, 1000]
+
+
+def test_redrawn_validation_rows_keep_their_number_and_never_come_from_the_test_rows() -> None:
+    for seed in SEEDS:
+        y = random_labels(np.random.default_rng(seed))
+        split = split_rows(y, groups=None, rng=np.random.default_rng(seed))
+        again = redraw_validation(split, y, groups=None, rng=np.random.default_rng(1000 + seed))
+        assert np.array_equal(again.test, split.test)
+        assert np.array_equal(np.bincount(y[again.validation]), np.bincount(y[split.validation]))
+        together = np.concatenate([again.train, again.validation])
+        assert np.array_equal(np.sort(together), np.sort(np.concatenate([split.train, split.validation])))
+        assert np.array_equal(again.pretrain, np.flatnonzero(np.isin(np.arange(len(y)), again.train) | (y < 0)))
+    assert not np.array_equal(again.validation, split.validation)
+
+
+def test_redrawn_parts_share_no_group() -> None:
+    for y, groups, seed in grouped_cases():
+        split = split_rows(y, groups=groups, rng=np.random.default_rng(seed))
+        again = redraw_validation(split, y, groups=groups, rng=np.random.default_rng(1000 + seed))
+        assert np.array_equal(again.test, split.test)
+        sides = [set(groups[rows]) for rows in (again.pretrain, again.validation, again.test)]
+        assert not (sides[0] & sides[1]) | (sides[0] & sides[2]) | (sides[1] & sides[2])
+        assert len(again.validation) == pytest.approx(len(split.validation), abs=0.05 * (y >= 0).sum())
+        assert set(y[again.validation]) == set(y[again.train]) == {0, 1, 2}

@@ -120,6 +120,24 @@ def test_every_objective_and_view_gives_the_encoders_of_those_fitted_alone(
         assert model.pretraining_["view"] == view or view is None
 
 
+@pytest.mark.filterwarnings("ignore::oligolearn.estimators.CollapseWarning")
+def test_encoders_that_differ_in_their_view_are_replicas_and_each_keeps_its_own() -> None:
+    views: list[tuple[str, dict[str, Any]]] = [("masking", {"share": 0.3}), ("noise", {"scale": 0.2}), ("mixup", {})]
+
+    def make(seed: int) -> SelfSupervisedEncoder:
+        view, options = views[seed]
+        return encoder(seed).set_params(view=view, view_options=options)
+
+    shares = [share(i, n_labels=None) for i in range(3)]
+    found = fit_together([make(i) for i in range(3)], X, shares)
+    assert found.how == ["stacked"] * 3
+    for i, (model, part) in enumerate(zip(found.models, shares, strict=True)):
+        assert isinstance(model, SelfSupervisedEncoder)
+        alone = make(i).fit(seen(part))
+        np.testing.assert_allclose(model.transform(seen(part)), alone.transform(seen(part)), atol=5e-3)
+        assert model.history_.losses == pytest.approx(alone.history_.losses, rel=1e-3, abs=1e-4)
+
+
 def test_a_view_that_nobody_knows_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown view 'blur'"):
         SelfSupervisedEncoder("simclr", view="blur").fit(X)

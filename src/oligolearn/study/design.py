@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oligolearn.data import Split, label_counts, label_order, split_rows
+from oligolearn.data import Split, label_counts, label_order, redraw_validation, split_rows
 from oligolearn.study.methods import DEFAULT_METHODS, METHODS
 
 SPLITS = ("resampled", "fixed")
@@ -132,6 +132,25 @@ def draw_repeat(design: Design, y: NDArray[np.integer], groups: NDArray[np.integ
     """
     rng = np.random.default_rng([design.seed, repeat if design.split == "resampled" else 0])
     split = split_rows(y, groups=groups, rng=rng)
+    order = split.train[label_order(y[split.train], rng)]
+    return Draw(split, order, training_seed(design.seed, repeat))
+
+
+def redraw_repeat(design: Design, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> Draw:
+    """Draw training and validation rows and the order of labels of one repeat; no repeat has a row of the test set.
+
+    The test set is that of `draw_repeat` with a fixed split, so what was chosen on these validation rows can be tested
+    by `tune`, or by a study with ``split="fixed"`` and the same seed.
+
+    Parameters
+    ----------
+    design, y, groups, repeat
+        As in `draw_repeat`; the kind of split does not count.
+    """
+    split = split_rows(y, groups=groups, rng=np.random.default_rng([design.seed, 0]))
+    rng = np.random.default_rng([design.seed, repeat, 1])
+    if repeat > 0:
+        split = redraw_validation(split, y, groups=groups, rng=rng)
     order = split.train[label_order(y[split.train], rng)]
     return Draw(split, order, training_seed(design.seed, repeat))
 
