@@ -60,6 +60,7 @@ COHORTS = {
     ),
     "golub": Cohort("microarray_golub.csv.gz", "y", settings={"top_genes": 2000}),
     "singh": Cohort("microarray_singh.csv.gz", "y", settings={"top_genes": 2000}),
+    "chowdary": Cohort("microarray_chowdary.csv.gz", "y", settings={"top_genes": 2000}),
 }
 
 

@@ -113,6 +113,7 @@ def test_a_target_far_beyond_the_data_gets_no_number():
         (simulated(numbers=(20, 80, 320)), "at least 4 different numbers of labels, this one has 3"),
         (simulated(repeats=2), "at least 3 repeats"),
         (simulated(numbers=(100, 120, 150, 200)), "span a factor of 2.0"),
+        (simulated(numbers=(2, 4, 8, 16)), "at most 16 labels were tried"),
         (simulated(curve=lambda n: 0.7), "does not grow detectably"),
         (simulated(curve=lambda n: 0.9 - 0.05 * math.log10(n)), "does not grow detectably"),
     ],
