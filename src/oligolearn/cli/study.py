@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from oligolearn.cli.options import (
+    BorrowedOverlap,
     Data,
     Device,
     Duplicates,
@@ -21,11 +22,13 @@ from oligolearn.cli.options import (
     Normalize,
     Precision,
     PretrainEpochs,
+    PretrainOn,
     Processes,
     Prototypes,
     Quiet,
     Samples,
     Seed,
+    Standardize,
     Threads,
     TopGenes,
 )
@@ -69,6 +72,9 @@ def study(
     max_missing: MaxMissing = 0.3,
     top_genes: TopGenes = None,
     min_class_size: MinClassSize = None,
+    pretrain_on: PretrainOn = None,
+    standardize: Standardize = "each",
+    min_overlap: BorrowedOverlap = 0.5,
     pretrain_epochs: PretrainEpochs = None,
     mask_share: MaskShare = None,
     prototypes: Prototypes = None,
@@ -106,7 +112,7 @@ def study(
         command=shlex.join(["oligolearn", *sys.argv[1:]]),
         **chosen(
             methods=None if methods is None else _names(methods),
-            fractions=None if fractions is None else _shares(fractions),
+            fractions=None if fractions is None else shares(fractions),
         ),
         points=points,
         repeats=repeats,
@@ -117,6 +123,9 @@ def study(
         normalize=normalize,
         max_missing=max_missing,
         top_genes=top_genes,
+        pretrain_on=pretrain_on or (),
+        standardize=standardize,
+        min_overlap=min_overlap,
         pretraining=chosen(
             epochs=pretrain_epochs,
             view_options=chosen(share=mask_share) or None,
@@ -134,7 +143,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _shares(text: str) -> tuple[float, ...]:
+def shares(text: str) -> tuple[float, ...]:
     """Ascending shares from text such as ``0.01,0.1`` or ``1%,10%``."""
     try:
         shares = [float(part[:-1]) / 100 if part.endswith("%") else float(part) for part in _names(text)]

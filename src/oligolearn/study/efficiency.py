@@ -80,7 +80,9 @@ def label_efficiency(
     command
         What reproduces the study, for the report.
     **settings
-        As in `Design`; `points` instead of `fractions` spreads that many over a logarithmic scale.
+        As in `Design`; `points` instead of `fractions` spreads that many over a logarithmic scale. `pretrain_on`,
+        files or samples of other cohorts: pretraining sees all of theirs beside the training samples, and nothing else
+        does; `standardize` and `min_overlap` are those of `oligolearn.data.borrow_rows`.
 
     Returns
     -------
@@ -140,13 +142,23 @@ def _carry_out(study: Study, store: Store, workers: Workers, *, progress: bool) 
     wants_maps = not store.embeddings()
     if not wants_maps and store.finished() >= set(study.runs):
         return
-    cohort = Cohort(store.keep_matrix(study.X), study.labels.codes, study.groups)
+    cohort = _cohort(study, store)
     with progress_bar(shown=progress) as tell:
         execute(study.design, cohort, study.runs, store, workers=workers, on_progress=tell)
     if wants_maps:
         maps = embed_cohort(study.design, cohort, store, workers=workers)
         store.keep_embeddings([_labelled(one, study) for one in maps])
     store.clear_work()
+
+
+def _cohort(study: Study, store: Store) -> Cohort:
+    """Lay the data where workers find them: one's own rows, then those of other cohorts."""
+    codes, genes, borrowed = study.labels.codes, tuple(study.genes), study.borrowed
+    if borrowed is None:
+        return Cohort(store.keep_matrix(study.X), codes, study.groups, genes)
+    each = borrowed.standardize == "each"
+    matrix = store.keep_matrix(np.concatenate([study.X, borrowed.ready() if each else borrowed.X]))
+    return Cohort(matrix, codes, study.groups, genes, len(borrowed.X), each)
 
 
 def _labelled(one: dict[str, Any], study: Study) -> dict[str, Any]:

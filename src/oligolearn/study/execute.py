@@ -16,8 +16,9 @@ from oligolearn.estimators.metrics import calibrate, confusion, score_prediction
 from oligolearn.saving import Bundle, is_bundle, load_bundle, save_bundle
 from oligolearn.study.design import Design, Draw, Run, draw_repeat, group_runs, training_seed
 from oligolearn.study.embedding import map_samples, sample_rows
-from oligolearn.study.methods import METHODS, Fitted, Task, pretrain
+from oligolearn.study.methods import METHODS, pretrain
 from oligolearn.study.store import Store
+from oligolearn.study.task import Fitted, Task
 from oligolearn.training import DivergedError, threads
 from oligolearn.workers import Workers
 
@@ -35,16 +36,32 @@ class Cohort(NamedTuple):
         Class numbers, -1 where unlabelled.
     groups
         Group numbers, or None.
+    genes
+        Names of the columns, for views that need them.
+    n_borrowed
+        Rows of other cohorts at the end of the matrix, which have no class and serve pretraining alone.
+    borrowed_ready
+        Whether these are standardised already, each cohort by itself.
     """
 
     matrix: Path
     y: NDArray[np.integer]
     groups: NDArray[np.integer] | None
+    genes: tuple[str, ...] | None = None
+    n_borrowed: int = 0
+    borrowed_ready: bool = False
 
     @property
     def n_classes(self) -> int:
         """Number of classes."""
         return int(self.y.max()) + 1
+
+    def pretraining_share(self, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> Share:
+        """What is pretrained on: some rows of one's own, and all that are borrowed."""
+        n_own = len(self.y)
+        borrowed = np.arange(n_own, n_own + self.n_borrowed)
+        ready_from = n_own if self.n_borrowed and self.borrowed_ready else None
+        return Share(np.concatenate([rows, borrowed]), genes=genes, borrowed_from=ready_from)
 
     def expression(self) -> NDArray[np.float32]:
         """The matrix, mapped anew: a mapping that outlived its file would show the next study the data of this one."""
@@ -197,7 +214,8 @@ def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], objective:
         models = pretrain(
             objective,
             cohort.expression(),
-            [Share(draw.split.pretrain, genes=genes) for draw, genes in drawn],
+            [cohort.pretraining_share(draw.split.pretrain, genes) for draw, genes in drawn],
+            genes=cohort.genes,
             n_classes=cohort.n_classes,
             seeds=[draw.seed for draw, _ in drawn],
             settings={**design.hardware, **design.pretraining},
@@ -221,7 +239,8 @@ def _task(design: Design, cohort: Cohort, run: Run, encoder: SelfSupervisedEncod
     places = np.searchsorted(rows, shown)  # training rows are pretraining rows, and these ascend
     seed = training_seed(draw.seed, run.n_labels)
     settings = {**design.hardware, **design.training}
-    return Task(cohort.expression(), rows, genes, places, cohort.y[shown], seed, settings, encoder)
+    groups = None if cohort.groups is None else cohort.groups[shown]
+    return Task(cohort.expression(), rows, genes, places, cohort.y[shown], seed, settings, encoder, groups)
 
 
 def _carry_out(
@@ -263,9 +282,18 @@ def _tested(design: Design, cohort: Cohort, run: Run, fitted: Fitted, bundle: Bu
         **score_predictions(y, probabilities),
         "confusion": confusion(y, probabilities),
         "calibration": calibrate(y, probabilities)._asdict(),
-        "diagnosis": [] if bundle is None else bundle.description["pretraining"]["diagnosis"],
+        **_of_pretraining(bundle),
         "trained": fitted.how,
+        **({"chosen": fitted.chosen, "why": fitted.why} if fitted.chosen else {}),
     }
+
+
+def _of_pretraining(bundle: Bundle | None) -> dict[str, Any]:
+    """What a run keeps of how its encoder was pretrained."""
+    if bundle is None:
+        return {"diagnosis": []}
+    told = bundle.description["pretraining"]
+    return {name: told[name] for name in ("diagnosis", "quality", "objective_options", "n_samples") if name in told}
 
 
 def _embed(design: Design, cohort: Cohort, method: str | None, encoder: Path | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,72 +23,13 @@ from oligolearn.estimators import (
     fit_together,
 )
 from oligolearn.pretext import OBJECTIVES
+from oligolearn.study.choosing import choose_and_fit
+from oligolearn.study.task import Fitted, Predictor, Task
 from oligolearn.training import DivergedError
 
 CLUSTERING = {"swav", "deepcluster"}  # objectives with prototypes
 PROTOTYPES_PER_CLASS = 3  # Laurent (2022), figures 17 and 18
 N_COMPONENTS = 50
-
-
-class Task(NamedTuple):
-    """What a method is given.
-
-    Attributes
-    ----------
-    X
-        Expression of the whole cohort, ``(n_samples, n_genes)``; only rows and genes named here may be looked at.
-    rows
-        Numbers of all rows that may be learned from without labels.
-    genes
-        Numbers of the genes; None for all.
-    shown
-        Which of `rows` have their labels shown, ``(n_labels,)``.
-    labels
-        Class numbers of the rows shown.
-    seed
-        Of the training.
-    settings
-        Settings of `FineTunedClassifier` that differ from its defaults.
-    pretrained
-        The encoder that was pretrained on `rows`, for a method that wants one.
-    """
-
-    X: NDArray[np.float32]
-    rows: NDArray[np.intp]
-    genes: NDArray[np.intp] | None
-    shown: NDArray[np.intp]
-    labels: NDArray[np.integer]
-    seed: int
-    settings: Mapping[str, Any]
-    pretrained: SelfSupervisedEncoder | None
-
-    def values(self) -> NDArray[np.float32]:
-        """Rows and genes to learn from, ``(len(rows), n_genes)``."""
-        return self.X[self.rows] if self.genes is None else self.X[np.ix_(self.rows, self.genes)]
-
-
-class Predictor(Protocol):
-    """A fitted classifier."""
-
-    classes_: NDArray[np.integer]
-
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probability of each class."""
-
-
-class Fitted(NamedTuple):
-    """What became of a task.
-
-    Attributes
-    ----------
-    model
-        The classifier, or why there is none.
-    how
-        How a network was trained: ``"stacked"``, or ``"one at a time: "`` and the reason. Empty for other methods.
-    """
-
-    model: Predictor | DivergedError
-    how: str = ""
 
 
 class Method(NamedTuple):
@@ -174,6 +115,19 @@ def _fitted(models: Sequence[FineTunedClassifier | SelfTrainedClassifier], tasks
     return [Fitted(cast(Predictor | DivergedError, model), how) for model, how in zip(*found, strict=True)]
 
 
+def _fit_auto(tasks: Sequence[Task]) -> list[Fitted]:
+    """Fit what is best in cross-validation on the labels shown, which may be not to pretrain."""
+    return choose_and_fit(
+        tasks,
+        {
+            "logistic": METHODS["logistic"].fit,
+            "pca-logistic": METHODS["pca-logistic"].fit,
+            "scratch": lambda some: _fit_networks([task._replace(pretrained=None) for task in some]),
+            "swav": METHODS["swav"].fit,
+        },
+    )
+
+
 def _labels(task: Task) -> NDArray[np.floating]:
     """Labels of all rows, NaN where they are not shown."""
     y = np.full(len(task.rows), np.nan)
@@ -218,6 +172,13 @@ _PLAIN: dict[str, Method] = {
         "untrained encoder",
         "the network's random initial weights, kept, with a trained output layer: what the architecture gives for free",
         partial(_fit_networks, frozen_layers=None),
+    ),
+    "auto": Method(
+        "chosen by cross-validation",
+        "logistic regression, PCA + logistic regression, the network from scratch or the one pretrained with SwAV: "
+        "whichever is most accurate in cross-validation on the labelled rows",
+        _fit_auto,
+        objective="swav",
     ),
     "boosting": Method(
         "gradient boosting",
@@ -303,6 +264,7 @@ def pretrain(
     n_classes: int,
     seeds: Sequence[int],
     settings: Mapping[str, Any],
+    genes: Sequence[str] | None = None,
 ) -> list[SelfSupervisedEncoder | DivergedError]:
     """Pretrain the encoders that `method` starts from, as replicas.
 
@@ -320,6 +282,8 @@ def pretrain(
         Of the trainings.
     settings
         Settings of `SelfSupervisedEncoder` that differ from the study's.
+    genes
+        Names of the columns of `X`, for views that need them.
     """
     objective = METHODS[method].objective or method
     models = []
@@ -329,4 +293,4 @@ def pretrain(
         models.append(SelfSupervisedEncoder(objective, random_state=seed, **{**settings, "objective_options": options}))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the diagnosis is kept with the run
-        return cast(list[SelfSupervisedEncoder | DivergedError], fit_together(models, X, shares).models)
+        return cast(list[SelfSupervisedEncoder | DivergedError], fit_together(models, X, shares, genes=genes).models)

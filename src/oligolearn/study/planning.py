@@ -1,6 +1,7 @@
 """From a cohort and settings to a study that is planned, checked and described, before anything is trained."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypedDict
 
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from oligolearn.data import (
+    Borrowed,
     Labels,
     Prepared,
     check_class_groups,
@@ -17,10 +19,13 @@ from oligolearn.data import (
     class_labels,
     group_numbers,
     prepare_expression,
+    read_expression,
     sample_warnings,
 )
+from oligolearn.data.other_cohorts import FEWEST_SHARED
 from oligolearn.estimators import (
     FineTunedClassifier,
+    OtherCohorts,
     SelfSupervisedEncoder,
     SelfTrainedClassifier,
     versions,
@@ -32,6 +37,7 @@ from oligolearn.study.methods import CLUSTERING, DEFAULT_METHODS, METHODS, PROTO
 from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_for_replicas
 
 DEFAULT_POINTS = 10
+_NOT_OF_DESIGN = ("points", "fractions", "pretrain_on", "standardize", "min_overlap")
 MOST_ON_CPU = 8
 _PRETRAINING_SETTINGS = ("view", "view_options", "epochs", "min_steps", "batch_size", "learning_rate", "weight_decay")
 _STUDENT_SETTINGS = ("temperature", "distillation_weight", "view", "view_options", "epochs", "dropout")
@@ -67,12 +73,18 @@ class SharedSettings(TypedDict, total=False):
 
 
 class DesignSettings(SharedSettings, total=False):
-    """Settings of a `Design`, by name; `points` spreads that many fractions over a logarithmic scale."""
+    """Settings of a `Design`, by name; `points` spreads that many fractions over a logarithmic scale.
+
+    `pretrain_on`, `standardize` and `min_overlap` are those of `oligolearn.study.label_efficiency`.
+    """
 
     methods: Sequence[str]
     fractions: Sequence[float] | None
     points: int
     split: str
+    pretrain_on: Sequence[str | os.PathLike[str] | ad.AnnData]
+    standardize: str
+    min_overlap: float
 
 
 class Study(NamedTuple):
@@ -94,6 +106,10 @@ class Study(NamedTuple):
         What decides the results, JSON-able.
     about
         What the report says of data and design, JSON-able.
+    genes
+        Names of the columns of `X`.
+    borrowed
+        Rows of other cohorts for pretraining, or None.
     """
 
     design: Design
@@ -104,6 +120,8 @@ class Study(NamedTuple):
     runs: list[Run]
     asked: dict[str, Any]
     about: dict[str, Any]
+    genes: list[str]
+    borrowed: Borrowed | None = None
 
 
 def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, command: str = "") -> Study:
@@ -136,6 +154,7 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
         adata, normalize_as=settings.get("normalize", "auto"), max_missing=settings.get("max_missing", 0.3)
     )
     design = _design(label, labels, settings)
+    borrowed = _borrowed(adata, prepared, design, settings)
     draws = [draw_repeat(design, labels.codes, groups, repeat) for repeat in range(design.repeats)]
     runs = plan_runs(design, [len(draw.split.train) for draw in draws], len(labels.classes))
     read = adata.uns.get("oligolearn", {})
@@ -143,8 +162,11 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
     notes = [*map(str, read.get("notes", [])), *labels.notes, *([grouping] if grouping else []), *prepared.notes]
     if design.top_genes is not None:
         notes.append(f"In each repeat, the {design.top_genes:,} genes that vary most in the training rows were kept.")
+    notes += borrowed.notes if borrowed else []
     at_once = replicas_at_once(design, prepared.X.shape[1])
     asked = {**design.as_dict(), "data": _fingerprint(prepared, labels, groups)}
+    if borrowed is not None:
+        asked |= {"pretrain_on": borrowed.facts, "standardize": borrowed.standardize}
     about = {
         "title": f"Label efficiency of {label} in {file}",
         "command": command,
@@ -155,11 +177,31 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
         "replicas": at_once,
         **_describe_draws(draws, runs, labels),
     }
-    return Study(design, prepared.X, list(map(str, adata.obs_names)), labels, groups, runs, asked, about)
+    if borrowed is not None:
+        about["sizes"]["n_pretrain"] += len(borrowed.X)
+        about["settings"] |= {
+            "pretraining: samples of other cohorts": f"{len(borrowed.X):,}",
+            "pretraining: standardised": borrowed.standardize,
+        }
+    samples = list(map(str, adata.obs_names))
+    return Study(design, prepared.X, samples, labels, groups, runs, asked, about, prepared.genes, borrowed)
+
+
+def _borrowed(adata: ad.AnnData, prepared: Prepared, design: Design, settings: DesignSettings) -> Borrowed | None:
+    """Rows of other cohorts, none of which is a sample of this one."""
+    sources = settings.get("pretrain_on") or ()
+    if sources and not any(METHODS[name].objective for name in design.methods):
+        raise ValueError(
+            f"none of the methods {', '.join(design.methods)} pretrains, so nothing can be pretrained on other "
+            "cohorts; add one such as swav, or leave out --pretrain-on"
+        )
+    cohorts = [one if isinstance(one, ad.AnnData) else read_expression(os.fspath(one)) for one in sources]
+    others = OtherCohorts(cohorts, settings.get("standardize", "each"), settings.get("min_overlap", FEWEST_SHARED))
+    return others.borrow(adata, prepared, design.group)
 
 
 def _design(label: str, labels: Labels, settings: DesignSettings) -> Design:
-    chosen: dict[str, Any] = {name: value for name, value in settings.items() if name not in ("points", "fractions")}
+    chosen: dict[str, Any] = {name: value for name, value in settings.items() if name not in _NOT_OF_DESIGN}
     chosen["methods"] = tuple(settings.get("methods", DEFAULT_METHODS))
     fractions = settings.get("fractions")
     if fractions is None:

@@ -56,7 +56,7 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
             "fractions": about["fractions"],
             "methods": [_titled(name) for name in asked["methods"]],
         },
-        "settings": {**about["settings"], **_ways(runs, about)},
+        "settings": {**about["settings"], **_pretrainings(runs), **_ways(runs, about), **_choices(runs)},
         "seed": asked["seed"],
         "command": about["command"],
         "versions": about["versions"],
@@ -115,6 +115,20 @@ def _ways(runs: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> dict[s
         "networks trained together": f"up to {about.get('replicas', 1)}",
         "how networks were trained": "; ".join(f"{n:,} {way}" for way, n in sorted(ways.items())),
     }
+
+
+def _choices(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a method that chooses among others chose, at each number of labels, and the reason in the first repeat."""
+    told: dict[str, Any] = {}
+    choosing = [run for run in runs if run.get("chosen")]
+    for method, n_labels in sorted({(run["method"], run["n_labels"]) for run in choosing}):
+        mine = [run for run in choosing if (run["method"], run["n_labels"]) == (method, n_labels)]
+        counts = Counter(run["chosen"] for run in mine).most_common()
+        first = min(mine, key=lambda run: int(run["repeat"]))
+        told[f"{method} with {n_labels:,} labels chose"] = (
+            ", ".join(f"{name} ({n} of {len(mine)})" for name, n in counts) + f"; in the first repeat {first['why']}"
+        )
+    return told
 
 
 def _pairs(methods: Sequence[str], results: pd.DataFrame) -> list[tuple[str, str]]:
@@ -187,13 +201,38 @@ def _binned(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
 
 
 def _diagnoses(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What pretraining warned of, once for each method with the number of repeats."""
-    found: dict[tuple[str, str], set[int]] = {}
+    """What pretraining warned of, once for each method with the number of repeats, an example and the fix."""
+    repeats = {run["repeat"] for run in runs}
+    found: dict[tuple[str, str, str], dict[int, str]] = {}
     for run in runs:
         for sentence in run.get("diagnosis", []):
-            found.setdefault((run["method"], sentence.split(":")[0]), set()).add(run["repeat"])
+            said, _, fix = sentence.partition("; ")
+            kind, _, evidence = said.partition(": ")
+            found.setdefault((run["method"], kind, fix), {}).setdefault(run["repeat"], evidence)
     return [
-        f"{METHODS[method].title}: {kind} in {len(repeats)} repeats: the encoder did not learn to tell samples apart; "
-        "hide fewer genes (--mask-share) or pretrain longer (--pretrain-epochs)."
-        for (method, kind), repeats in found.items()
+        f"{METHODS[method].title}: {kind} in {len(those)} of {len(repeats)} repeats ({next(iter(those.values()))}): "
+        f"{fix or 'train longer'} (--mask-share, --prototypes, --pretrain-epochs)."
+        for (method, kind, fix), those in found.items()
     ]
+
+
+def _pretrainings(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Settings that followed from the data, and how good each encoder is without labels: means over repeats."""
+    shown = {}
+    for method in dict.fromkeys(run["method"] for run in runs if "quality" in run):
+        told = list({run["repeat"]: run for run in runs if run["method"] == method and "quality" in run}.values())
+        options = ", ".join(f"{name} {_short(value)}" for name, value in told[0]["objective_options"].items())
+        shown[f"{METHODS[method].title}: settings"] = f"{options or 'none'}; from {told[0]['n_samples']:,} samples"
+        names = {"effective_rank": "effective rank", "rank_me": "RankMe", "alpha_req": "alpha-ReQ"}
+        names |= {"neighbour_stability": "neighbourhood stability", "prototypes_in_use": "prototypes in use"}
+        means = {name: [run["quality"].get(name) for run in told] for name in names}
+        shown[f"{METHODS[method].title}: embedding"] = ", ".join(
+            f"{names[name]} {np.mean([float(value) for value in values if value is not None]):.3g}"
+            for name, values in means.items()
+            if any(value is not None for value in values)
+        )
+    return shown
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value)

@@ -121,7 +121,8 @@ def _fit(
     if objective:
         options = {**bench.design.hardware, **settings["pretraining"]}
         fresh = [SelfSupervisedEncoder(objective, random_state=draw.seed, **options) for draw in draws]
-        encoders = _whole(fit_together(fresh, X, [Share(draw.split.pretrain, genes=genes) for draw in draws]).models)
+        shares = [bench.cohort.pretraining_share(draw.split.pretrain, genes) for draw in draws]
+        encoders = _whole(fit_together(fresh, X, shares, genes=bench.cohort.genes).models)
     options = {**bench.design.hardware, **settings["training"]}
     seeds = [training_seed(draw.seed, bench.n_labels) for draw in draws]
     classifiers = [

@@ -210,7 +210,7 @@ def _name(asked: Mapping[str, Any]) -> str:
 
 
 def _plan(study: Study, store: Store, space: Space, settings: TuningSettings) -> _Plan:
-    cohort = Cohort(store.keep_matrix(study.X), study.labels.codes, study.groups)
+    cohort = Cohort(store.keep_matrix(study.X), study.labels.codes, study.groups, tuple(study.genes))
     bench = Bench(study.design, cohort, study.runs[0].n_labels)
     default = default_settings(study.design, cohort.n_classes, len(bench.rows("pretrain")))
     at_once, n_trials = settings.get("at_once", AT_ONCE), settings.get("trials", 50)
