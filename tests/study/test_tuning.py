@@ -285,7 +285,9 @@ def test_pretraining_settings_reach_the_pretraining(tmp_path, monkeypatch):
     seen = []
     original = trying.fit_together
     monkeypatch.setattr(
-        trying, "fit_together", lambda models, X, shares: seen.append(list(models)) or original(models, X, shares)
+        trying,
+        "fit_together",
+        lambda models, *more, **named: seen.append(list(models)) or original(models, *more, **named),
     )
     search = ["layers=8,4|8", "epochs=1", "mask_share=0.2:0.4", "n_prototypes=4:8", "transfer_layers=1:3"]
     settings = {**TINY, "method": "swav", "search": search, "pretraining": {"epochs": 1, "min_steps": 2}}

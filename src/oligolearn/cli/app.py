@@ -16,6 +16,7 @@ from oligolearn.cli.processes import quiet_unless_first
 from oligolearn.cli.report import report
 from oligolearn.cli.simulate import simulate
 from oligolearn.cli.study import study
+from oligolearn.cli.sweep import sweep
 from oligolearn.cli.train import train
 from oligolearn.cli.tune import tune
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verb in (inspect, pretrain, train, predict, embed, next_labels, study, tune, report, convert, simulate):
+for verb in (inspect, pretrain, train, predict, embed, next_labels, study, tune, sweep, report, convert, simulate):
     app.command()(verb)
 
 

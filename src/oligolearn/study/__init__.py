@@ -5,15 +5,18 @@ from oligolearn.study.efficiency import LabelEfficiency, label_efficiency, rebui
 from oligolearn.study.extrapolation import labels_needed
 from oligolearn.study.methods import METHODS
 from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves, paired_t_test
+from oligolearn.study.sweeping import Sweep, is_sweep, rebuild_sweep, sweep
 from oligolearn.study.tuning import Tuning, tune
 
 __all__ = [
     "METHODS",
     "Design",
     "LabelEfficiency",
+    "Sweep",
     "Tuning",
     "compare",
     "holm",
+    "is_sweep",
     "label_efficiency",
     "labels_needed",
     "labels_saved",
@@ -21,5 +24,7 @@ __all__ = [
     "learning_curves",
     "paired_t_test",
     "rebuild",
+    "rebuild_sweep",
+    "sweep",
     "tune",
 ]
