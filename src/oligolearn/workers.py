@@ -41,7 +41,15 @@ class Workers:
     scheduler: str | None = None
 
     def start(self, module: str) -> None:
-        """Import `module`, which jobs need, in the process to fork from, while this one still does something else."""
+        """Import `module`, which jobs need, in the process to fork from, while this one still does something else.
+
+        Raises
+        ------
+        ValueError
+            If a scheduler is given and Dask is not installed.
+        """
+        if self.scheduler is not None:
+            _dask_client()
         if self.scheduler is None and self._n_processes() > 1 and _FORKS:
             multiprocessing.get_context("forkserver").set_forkserver_preload([module])
             forkserver.ensure_running()
@@ -147,14 +155,18 @@ def _dask(address: str) -> Iterator[None]:
     import joblib
 
     try:
+        client = _dask_client()(address, timeout=_ANSWER)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"no Dask scheduler answers at {address}: {error}; start one with `dask scheduler`") from None
+    with client, joblib.parallel_config(backend="dask", wait_for_workers_timeout=_ANSWER):
+        yield
+
+
+def _dask_client() -> Any:
+    try:
         from distributed import Client
     except ImportError:
         raise ValueError(
             "--scheduler needs Dask, which is not installed: pip install 'oligolearn[distributed]'"
         ) from None
-    try:
-        client = Client(address, timeout=_ANSWER)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise ValueError(f"no Dask scheduler answers at {address}: {error}; start one with `dask scheduler`") from None
-    with client, joblib.parallel_config(backend="dask", wait_for_workers_timeout=_ANSWER):
-        yield
+    return Client

@@ -1,6 +1,7 @@
 """Without an extra, a command that needs it says in one line which to install."""
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_one_line_names_the_extra(
     said = capsys.readouterr().err
     assert said.count("\n") == 1, said
     assert said.endswith(f"pip install 'oligolearn[{extra}]'\n")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bar_that_moved_stays_beside_the_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,3 +55,10 @@ def test_a_bar_that_moved_stays_beside_the_error(capsys: pytest.CaptureFixture[s
     with pytest.raises(ValueError, match="the loss"):
         diverge()
     assert "40%" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"oligolearn {version('oligolearn')}\n"
