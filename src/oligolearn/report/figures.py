@@ -28,9 +28,8 @@ from oligolearn.report.reading import (
 )
 from oligolearn.report.scatter import embedding_scatter
 from oligolearn.report.style import WIDE, styled
-from oligolearn.report.svg import rendered
+from oligolearn.report.svg import write_drawn
 from oligolearn.report.wording import count, joined, labels, percent, points
-from oligolearn.writing import whole_file
 
 SECTIONS = ("curves", "difference", "needed", "recall", "classes", "calibration", "embedding")
 
@@ -87,16 +86,7 @@ def write_figures(summary: Summary, folder: str | os.PathLike[str]) -> list[Path
     list of Path
         The files written.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, figure in figures(summary).items():
-        for kind in ("svg", "pdf"):
-            written.append(folder / f"{name}.{kind}")
-            with whole_file(written[-1]) as temporary:
-                temporary.write_bytes(rendered(figure, kind, salt=name))
-        figure.clear()
-    return written
+    return write_drawn(figures(summary), folder)
 
 
 def plates(summary: Summary) -> list[Plate]:

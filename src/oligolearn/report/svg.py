@@ -1,14 +1,18 @@
 """A matplotlib figure as files, and as SVG that can stand among others in one page."""
 
 import io
+import os
 import warnings
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from oligolearn.report.scatter import RASTER_DPI
 from oligolearn.report.style import styled
+from oligolearn.writing import whole_file
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _PIXELS_PER_POINT = 96 / 72
@@ -78,3 +82,17 @@ def _described(root: ET.Element, prefix: str, title: str, description: str) -> N
     root.set("role", "img")
     root.set("aria-labelledby", f"{prefix}-title")
     root.set("aria-describedby", f"{prefix}-desc")
+
+
+def write_drawn(figures: Mapping[str, Figure], folder: str | os.PathLike[str]) -> list[Path]:
+    """Write figures as ``<name>.svg`` and ``<name>.pdf`` into a folder, which is made if it does not exist."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, figure in figures.items():
+        for kind in ("svg", "pdf"):
+            written.append(folder / f"{name}.{kind}")
+            with whole_file(written[-1]) as temporary:
+                temporary.write_bytes(rendered(figure, kind, salt=name))
+        figure.clear()
+    return written

@@ -33,7 +33,7 @@ from oligolearn.report.style import (
     side_by_side,
     styled,
 )
-from oligolearn.report.svg import rendered
+from oligolearn.report.svg import write_drawn
 from oligolearn.report.sweep_reading import (
     Axis,
     Choice,
@@ -49,7 +49,6 @@ from oligolearn.report.sweep_reading import (
     shown,
 )
 from oligolearn.report.wording import percent, points
-from oligolearn.writing import whole_file
 
 SECTIONS = ("curves", "difference")
 _KNOWN = ("swav", "scratch", "logistic", "pca-logistic", "untrained")
@@ -97,16 +96,7 @@ def write_sweep_figures(summary: Summary, folder: str | os.PathLike[str]) -> lis
     list of Path
         The files written.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, figure in sweep_figures(summary).items():
-        for kind in ("svg", "pdf"):
-            written.append(folder / f"{name}.{kind}")
-            with whole_file(written[-1]) as temporary:
-                temporary.write_bytes(rendered(figure, kind, salt=name))
-        figure.clear()
-    return written
+    return write_drawn(sweep_figures(summary), folder)
 
 
 def sweep_plates(summary: Summary) -> list[Plate]:
