@@ -253,3 +253,20 @@ def test_one_that_is_not_fitted_says_so(cohort: Any, ask: str) -> None:
 def test_a_teacher_of_another_kind_is_refused(cohort: Any) -> None:
     with pytest.raises(TypeError, match="teacher must be a FineTunedClassifier, or None"):
         SelfTrainedClassifier(SelfSupervisedEncoder()).fit(cohort.X, cohort.y)
+
+
+def test_a_student_sees_views_of_gene_sets_alone_and_together(
+    cohort: Any, small: dict[str, Any], tmp_path: Path
+) -> None:
+    X, y = np.asarray(cohort.X, np.float32), hide(cohort.y)
+    names = [f"g{i}" for i in range(X.shape[1])]
+    path = tmp_path / "sets.gmt"
+    path.write_text("first\tx\t" + "\t".join(names[: len(names) // 2]) + "\nsecond\tx\t" + "\t".join(names[5:]) + "\n")
+    options: dict[str, Any] = {"view": "gene-sets", "view_options": {"sets": str(path)}, "random_state": 3}
+    models = [SelfTrainedClassifier(FineTunedClassifier(**small), **options) for _ in range(2)]
+    alone = models[0].fit(X, y, genes=names)
+    together = fit_together(models[1:], X, [Share(np.arange(len(X)), y)], genes=names).models[0]
+    assert isinstance(together, SelfTrainedClassifier)
+    np.testing.assert_allclose(together.predict_proba(X), alone.predict_proba(X), atol=5e-3)
+    with pytest.raises(ValueError, match="expected 20 gene names, found none"):
+        clone(models[0]).fit(X, y)

@@ -1,6 +1,6 @@
 """A student that learns from a teacher's soft labels of unlabelled rows, as a scikit-learn classifier."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -107,7 +107,9 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
         self.min_steps = min_steps
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None, *, genes: Sequence[str] | None = None
+    ) -> Self:
         """Train the teacher on the labelled rows of `X`, then the student on all rows.
 
         Parameters
@@ -118,6 +120,8 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
             Labels ``(n_samples,)``; NaN or None where unlabelled.
         groups
             Patients, ``(n_samples,)``, for a teacher with `early_stopping`.
+        genes
+            Names of the columns, for a view of whole gene sets, unless `X` has them.
 
         Raises
         ------
@@ -130,7 +134,7 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
         teacher.fit(values, y, groups)
         lesson = self._teach(teacher, values, y)
         x = torch.from_numpy(lesson.student.scaler_.transform(values)).to(lesson.soft.device)
-        view = self._view(lambda: x[spread_rows(*x.shape)])
+        view = self._view(lambda: x[spread_rows(*x.shape)], getattr(self, "feature_names_in_", genes))
         draws = torch.Generator(x.device).manual_seed(lesson.seed)
         history = fit(
             lesson.loss,
@@ -187,12 +191,13 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
         target = torch.from_numpy(codes).to(device)
         return _Lesson(student, loss, student._schedule(len(codes)), seed, target, soft)
 
-    def _view(self, some_rows: Callable[[], Tensor]) -> Callable[..., Tensor]:
+    def _view(self, some_rows: Callable[[], Tensor], genes: Sequence[str] | None) -> Callable[..., Tensor]:
         """The view that the student sees rows in."""
         if self.view is None:
             return lambda x, generator: x
         options = dict(self.view_options or {})
-        return make_view(self.view, options, rows=some_rows() if looks_at_rows(self.view, options) else torch.empty(0))
+        rows = some_rows() if looks_at_rows(self.view, options) else torch.empty(0)
+        return make_view(self.view, options, rows=rows, genes=genes)
 
     def _finish(self, teacher: FineTunedClassifier, lesson: "_Lesson", history: History) -> Self:
         self.teacher_ = teacher

@@ -232,7 +232,7 @@ def _start_student(model: SelfTrainedClassifier, teacher: FineTunedClassifier, m
         torch.from_numpy(share.rows),
         (lesson.target, lesson.soft),
         (model.view is not None,),
-        model._view,
+        lambda some_rows: model._view(some_rows, matrix.genes(share)),
         lambda history: model._finish(teacher, lesson, history),
     )
 
