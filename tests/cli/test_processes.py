@@ -1,8 +1,10 @@
 """pretrain as several processes: the model of one, printed and written once."""
 
+import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from oligolearn.cli import main
-from oligolearn.cli.processes import processes, quiet_unless_first
+from oligolearn.cli.processes import processes, speaking_first
 
 SETTINGS = ["--layers", "16,8", "--mask-share", "0.2", "--epochs", "10", "--device", "cpu", "--quiet"]
 ONE = ["-m", "oligolearn", "pretrain"]
@@ -92,10 +94,32 @@ def test_the_first_process_speaks(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with quiet_unless_first(["pretrain", *options]):
+
+    def run(_: Sequence[str]) -> int:
         print("out")
         print("err", file=sys.stderr)
+        return 0
+
+    assert speaking_first(run, ["pretrain", *options]) == 0
     assert capsys.readouterr() == (("out\n", "err\n") if spoken else ("", ""))
+
+
+@pytest.mark.parametrize(("launcher_ends", "spoken"), [(False, "oligolearn: wrong here\n"), (True, "")])
+def test_another_process_names_a_mistake_that_the_first_did_not_make(
+    launcher_ends: bool, spoken: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.delenv("OLIGOLEARN_DEBUG", raising=False)
+    monkeypatch.setattr("oligolearn.cli.processes._PATIENCE", 0.2)
+    parents = itertools.chain([7], itertools.repeat(1 if launcher_ends else 7))
+    monkeypatch.setattr("os.getppid", lambda: next(parents))
+
+    def run(_: Sequence[str]) -> int:
+        print("oligolearn: wrong here", file=sys.stderr)
+        return 2
+
+    assert speaking_first(run, ["pretrain"]) == 2
+    assert capsys.readouterr().err == spoken
 
 
 def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from oligolearn.cli.inspect import inspect
 from oligolearn.cli.next_labels import next_labels
 from oligolearn.cli.predict import embed, predict
 from oligolearn.cli.pretrain import pretrain
-from oligolearn.cli.processes import quiet_unless_first
+from oligolearn.cli.processes import speaking_first
 from oligolearn.cli.report import report
 from oligolearn.cli.simulate import simulate
 from oligolearn.cli.study import study
@@ -70,9 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     A mistake is one line on stderr, never a traceback, unless OLIGOLEARN_DEBUG is set.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    with quiet_unless_first(given):
-        code = _run(given)
-    sys.exit(code)
+    sys.exit(speaking_first(_run, given))
 
 
 def _run(arguments: Sequence[str]) -> int:
