@@ -16,7 +16,7 @@ def speaking_first(run: Callable[[Sequence[str]], int], arguments: Sequence[str]
     """Give the exit code of `run`, printing nothing in any process but the first of several.
 
     What makes one of them fail mostly makes all fail, and launchers end the others as soon as the first of them exits.
-    So one that fails waits to be ended, and says why only if it still lives after ten seconds: the first has not failed.
+    So another that fails waits to be ended, and says why only if it still lives after ten seconds.
     OLIGOLEARN_DEBUG lets all errors through.
     """
     if _is_first(arguments):

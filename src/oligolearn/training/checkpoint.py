@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from oligolearn.training.descent import AdamW
 from oligolearn.writing import differences, whole_file
 
 _LARGEST_SHARE = 0.1  # of the time, that writing may take
@@ -76,12 +77,11 @@ class Checkpoint:
         self._written = time.monotonic()
         self._took = 0.0
 
-    def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, at: Progress) -> None:
+    def save(self, module: nn.Module, optimizer: AdamW, at: Progress) -> None:
         """Write the state of the training."""
         started = time.monotonic()
         tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
-        for number, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+        tensors |= {f"optimizer.{name}": value for name, value in optimizer.state().items()}
         tensors |= {f"generator.{i}": generator.get_state() for i, generator in enumerate(self.generators)}
         tensors["torch"] = torch.get_rng_state()
         if at.order is not None:
@@ -99,14 +99,14 @@ class Checkpoint:
         self._written = time.monotonic()
         self._took = self._written - started
 
-    def save_if_due(self, module: nn.Module, optimizer: torch.optim.Optimizer, at: Progress) -> None:
+    def save_if_due(self, module: nn.Module, optimizer: AdamW, at: Progress) -> None:
         """Write the state of the training if it is time."""
         waited = time.monotonic() - self._written
         epoch_ended = not at.epoch_losses
         if waited > 60 * self.minutes or (epoch_ended and waited > self._took / _LARGEST_SHARE):
             self.save(module, optimizer, at)
 
-    def resume(self, module: nn.Module, optimizer: torch.optim.Optimizer, order: torch.Generator) -> Progress:
+    def resume(self, module: nn.Module, optimizer: AdamW, order: torch.Generator) -> Progress:
         """Put everything back as the file has it; a training that has no file yet starts at step 0.
 
         Raises
@@ -119,12 +119,7 @@ class Checkpoint:
         tensors, facts = self._read()
         self._check_same(facts["identity"])
         module.load_state_dict(_part(tensors, "module."))
-        state = optimizer.state_dict()
-        numbered: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, "optimizer.").items():
-            number, kind = name.split(".", 1)
-            numbered.setdefault(int(number), {})[kind] = value
-        optimizer.load_state_dict({**state, "state": numbered})
+        optimizer.restore(_part(tensors, "optimizer."))
         for i, generator in enumerate(self.generators):
             generator.set_state(tensors[f"generator.{i}"])
         torch.set_rng_state(tensors["torch"])

@@ -1,7 +1,8 @@
 """What every training loop does in a step: order of rows, clipping, AdamW."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,16 +10,88 @@ from torch import Tensor, nn
 from oligolearn.training.memory import lasting
 from oligolearn.training.schedule import Schedule
 
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 
-def adamw(parameters: Iterable[nn.Parameter], schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW that updates each parameter in one pass over memory."""
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
-    for parameter in optimizer.param_groups[0]["params"]:
-        optimizer.state[parameter] = {
-            "step": torch.zeros((), device=parameter.device),
-            **{name: lasting(parameter.shape, parameter.dtype, parameter.device) for name in ("exp_avg", "exp_avg_sq")},
+
+class AdamW:
+    """AdamW (Loshchilov 2019), each parameter updated in one pass over memory.
+
+    The arithmetic is that of `torch.optim.AdamW(fused=True)`. That class would import torch's compiler, which takes two
+    seconds in every process that trains, and knows no rates of replicas.
+
+    Parameters
+    ----------
+    parameters
+        Updated in place.
+    schedules
+        Learning rate and weight decay: one schedule, or one for each replica, over which the parameters are stacked in
+        their first dimension.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], schedules: Schedule | Sequence[Schedule]) -> None:
+        self._parameters = list(parameters)
+        for parameter in self._parameters:
+            parameter.grad = None
+        self._moments = [[lasting(p.shape, p.dtype, p.device) for p in self._parameters] for _ in _MOMENTS]
+        self._steps = torch.zeros((), device=self._parameters[0].device)
+        each = [schedules] if isinstance(schedules, Schedule) else schedules
+        self._replicas = {schedule: [i for i, one in enumerate(each) if one == schedule] for schedule in each}
+
+    @torch.no_grad()
+    def step(self, step: int) -> None:
+        """Update every parameter that has a gradient, by the rates of `step`, counted from 0; gradients are spent."""
+        self._steps.add_(1)
+        moved = [i for i, parameter in enumerate(self._parameters) if parameter.grad is not None]
+        parameters = [self._parameters[i].detach() for i in moved]
+        gradients = [cast(Tensor, self._parameters[i].grad) for i in moved]
+        parts = [parameters, gradients, *([part[i] for i in moved] for part in self._moments)]
+        if len(self._replicas) == 1:
+            self._update(next(iter(self._replicas)), step, *parts)
+        else:
+            single = [[tensor.unbind() for tensor in part] for part in parts]
+            for schedule, replicas in self._replicas.items():
+                self._update(schedule, step, *([tensor[r] for tensor in part for r in replicas] for part in single))
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def _update(
+        self,
+        schedule: Schedule,
+        step: int,
+        parameters: list[Tensor],
+        gradients: list[Tensor],
+        averages: list[Tensor],
+        squares: list[Tensor],
+    ) -> None:
+        torch._fused_adamw_(
+            parameters,
+            gradients,
+            averages,
+            squares,
+            [],
+            [self._steps] * len(parameters),
+            lr=schedule.rate(step),
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=schedule.weight_decay,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps, by name; the tensors themselves."""
+        moments = {
+            f"{number}.{name}": value
+            for name, part in zip(_MOMENTS, self._moments, strict=True)
+            for number, value in enumerate(part)
         }
-    return optimizer
+        return {"steps": self._steps, **moments}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        for name, value in self.state().items():
+            value.copy_(state[name])
 
 
 def shuffled(n_rows: int) -> Callable[..., Iterable[Tensor]]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from oligolearn.training.checkpoint import Checkpoint, Progress
-from oligolearn.training.descent import adamw, clip_gradients, shuffled
+from oligolearn.training.descent import AdamW, clip_gradients, shuffled
 from oligolearn.training.products import draws_dropout, fast_products, resolve_precision
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
 from oligolearn.training.team import Team
@@ -101,7 +101,7 @@ def fit(  # noqa: PLR0913, PLR0915  (the whole of a training)
     if (checkpoint is not None or team is not None) and score is not None:
         raise ValueError("a training with early stopping keeps no checkpoints and has no team: pass `score` or these")
     parameters = [p for p in module.parameters() if p.requires_grad]
-    optimizer = adamw(parameters, schedule)
+    optimizer = AdamW(parameters, schedule)
     tell: Callable[[float], None] = getattr(module, "on_step", lambda _: None)
     draw = epoch or shuffled(n_rows)
     per_epoch = n_batches(n_rows, schedule.batch_size)
@@ -127,15 +127,13 @@ def fit(  # noqa: PLR0913, PLR0915  (the whole of a training)
             module.train()
             at.order = generator.get_state()
             for rows in draw(per_epoch, generator, skip=len(at.epoch_losses)):
-                optimizer.param_groups[0]["lr"] = schedule.rate(at.step)
                 tell(at.step / schedule.steps)
-                optimizer.zero_grad()
                 loss = module(make_batch(rows))
                 loss.backward()
                 if team is not None:
                     team.reduce_gradients(parameters)
                 clip_gradients(parameters, schedule.clip_norm)
-                optimizer.step()
+                optimizer.step(at.step)
                 changed()
                 at.epoch_losses.append(loss.detach())
                 at.step += 1

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
-from oligolearn.training.descent import adamw, clip_gradients, shuffled
+from oligolearn.training.descent import AdamW, clip_gradients, shuffled
 from oligolearn.training.loop import Batch, Runtime, diverged, dropout_generators, fit
 from oligolearn.training.memory import lasting
 from oligolearn.training.products import fast_products, resolve_precision
@@ -320,7 +320,7 @@ def _fit_stacked(
     outcome = _Outcome(len(modules), n_epochs, schedule)
     parameters, buffers = _stack(modules)
     learning = [p for p in parameters.values() if p.requires_grad]
-    optimizer = adamw(learning, schedule)
+    optimizer = AdamW(learning, schedule)
     losses_of = _Vectorised(base, _by_every_name(modules[0], parameters | buffers), None if training.shared else 0)
     step = 0
     with fast_products(base, precision, generators=dropout, stacked=parameters | buffers) as changed:
@@ -329,14 +329,12 @@ def _fit_stacked(
             for number in which:
                 prepare(number)
             for parts in zip(*(draw(per_epoch, generator) for generator in orders), strict=True):
-                optimizer.param_groups[0]["lr"] = schedule.rate(step)
                 tell(step / schedule.steps)
-                optimizer.zero_grad()
                 batch = training.make_batch(parts[0] if training.shared else torch.stack(parts), which)
                 losses = losses_of(batch)
                 losses.sum().backward()  # type: ignore[no-untyped-call]
                 clip_gradients(learning, schedule.clip_norm, len(modules))
-                optimizer.step()
+                optimizer.step(step)
                 changed()
                 epoch_losses.append(losses.detach())
                 step += 1
