@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
@@ -28,6 +27,8 @@ _PROBES: Mapping[str, Callable[[int, int], Any]] = {
 
 def principal_components(values: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.float32]:
     """First 50 principal components of standardised genes, ``(n_samples, n_genes)`` -> ``(n_samples, <= 50)``."""
+    from sklearn.decomposition import PCA  # studies import this file and need none of it
+
     n_components = min(N_COMPONENTS, len(values) - 1, values.shape[1])
     components: NDArray[np.float32] = PCA(n_components, random_state=seed).fit_transform(values)
     return components

@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 
 from oligolearn.data import Split
 
@@ -43,6 +41,9 @@ def map_samples(
         JSON-able: ``name, rows, held_out, pca, tsne``, the coordinates ``(n_samples, 2)``; ``tsne`` is None for fewer
         than 10 samples.
     """
+    from sklearn.decomposition import PCA  # the start of a study need not wait for these
+    from sklearn.manifold import TSNE
+
     n_components = min(50, *values.shape)
     components = PCA(n_components, svd_solver="full" if min(values.shape) < 500 else "randomized", random_state=seed)
     scores = components.fit_transform(values)

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 
 from oligolearn.data import ExpressionScaler
@@ -72,6 +70,8 @@ def _fit_logistic(task: Task) -> Predictor:
 
 
 def _fit_pca_logistic(task: Task) -> Predictor:
+    from sklearn.decomposition import PCA  # a study without this method need not wait for it
+
     values = task.values()
     scaler = ExpressionScaler().fit(values)
     n_components = min(N_COMPONENTS, len(values) - 1, values.shape[1])
@@ -83,6 +83,8 @@ def _fit_pca_logistic(task: Task) -> Predictor:
 
 
 def _fit_boosting(task: Task) -> Predictor:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     values = task.values()[task.shown]
     classifier: Predictor = HistGradientBoostingClassifier(random_state=task.seed).fit(values, task.labels)
     return classifier
