@@ -50,9 +50,8 @@ def first_training(cohort: Path, out: Path) -> float:
     """Seconds until the first training of a study starts: until it is on disk, without the time it took."""
     options = ["--label", "label", "--methods", "scratch", "--fractions", "0.2", "--repeats", "1", "--quiet"]
     started = time.perf_counter()
-    with subprocess.Popen(
-        [*OURS, "study", str(cohort), "--out", str(out), *options], stdout=subprocess.DEVNULL
-    ) as study:
+    command = [*OURS, "study", str(cohort), "--out", str(out), *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as study:
         runs = out / "runs.jsonl"
         while not (runs.exists() and runs.read_text().endswith("\n")):
             if study.poll() is not None:
