@@ -42,12 +42,17 @@ COHORTS = {
     "tcga_mirna": Cohort(
         "TCGA miRNA, 9 cancer types, 383 miRNAs", "tcga_mirna.h5ad", "cancer_type", {"group": "patient"}
     ),
-    "tcga_60genes": Cohort("TCGA, 32 cancer types, 60 genes", "tcga_60genes.h5ad", "cancer_type", {"group": "patient"}),
+    "tcga_60genes": Cohort(
+        "TCGA, 32 cancer types, 60 genes",
+        "tcga_60genes.h5ad",
+        "cancer_type",
+        {"group": "patient", "min_class_size": 10},
+    ),
     "gtex": Cohort(
         "GTEx, 30 tissues, 59 genes",
         "gtex_v8_reads_59genes.gct.gz",
         "tissue",
-        {"group": "donor"},
+        {"group": "donor", "min_class_size": 10},
         samples="gtex_v8_samples.csv.gz",
     ),
     "rnaseqdb": Cohort(

@@ -221,7 +221,7 @@ def test_replicas_at_once_equal_replicas_one_by_one(make: Make) -> None:
 
 def test_replicas_end_where_separate_trainings_end(make: Make) -> None:
     x = torch.randn(30, N_FEATURES, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    schedule = Schedule(20, 8, 1e-3)
+    schedules = [Schedule(20, 8, rate) for rate in (1e-3, 5e-4, 2e-3)]
 
     def views(rows: Tensor) -> Views:  # fixed for each row: what is drawn is not at stake here
         return as_taken(alone[0], (x[rows] + 0.1 * x.flip(0)[rows], x[rows] - 0.1 * x.flip(0)[rows]), x[rows], rows)
@@ -230,15 +230,19 @@ def test_replicas_end_where_separate_trainings_end(make: Make) -> None:
         return torch.Generator().manual_seed(seed)
 
     alone, together = ([make(seed, n_rows=30).double() for seed in range(3)] for _ in range(2))
+    for seed in range(3):
+        for name in getattr(alone[0], "per_replica", ()):
+            for modules in (alone, together):
+                setattr(modules[seed], name, getattr(modules[seed], name) * (1 + 0.2 * seed))
     histories = [
-        fit(module, views, 30, schedule, generator=order(i), before_epoch=partial(start_epoch, module, x))
+        fit(module, views, 30, schedules[i], generator=order(i), before_epoch=partial(start_epoch, module, x))
         for i, module in enumerate(alone)
     ]
     found = fit_replicas(
         together,
         lambda rows, _: views(rows),
         30,
-        schedule,
+        schedules,
         generators=[order(i) for i in range(3)],
         before_epoch=lambda i: start_epoch(together[i], x),
         stacked=True,

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from oligolearn.estimators import FineTunedClassifier
+from oligolearn.estimators import FineTunedClassifier, Together
 from oligolearn.study import trying, tune, tuning
 from oligolearn.study.design import Design, draw_repeat, training_seed
 from oligolearn.study.search_space import search_space, settings_of
@@ -48,7 +48,7 @@ def cohort(n=90, n_genes=20, seed=0):
 
 
 def trials_of(folder):
-    return pd.read_csv(folder / "trials.csv").drop(columns="seconds")
+    return pd.read_csv(folder / "trials.csv", dtype={"layers": str}).drop(columns="seconds")
 
 
 def n_finished(database):
@@ -257,24 +257,24 @@ def test_another_tuning_in_the_folder_is_refused(finished, tmp_path):
 def test_a_diverged_trial_stops_nothing_and_cannot_be_best(tmp_path, monkeypatch):
     original = trying.fit_together
 
-    def some_diverge(models, X, shares):
-        found = original(models, X, shares)
-        if models[0].get_params(deep=False)["batch_size"] == 32:
-            found = found._replace(models=[DivergedError("the loss became nan"), *found.models[1:]])
-        return found
+    def some_diverge(models, *more, **named):
+        fast = [(model.learning_rate or 0) > 1e-3 for model in models]
+        found = original(models, *more, **named)
+        lost = DivergedError("the loss became nan")
+        return found._replace(models=[lost if x else m for x, m in zip(fast, found.models, strict=True)])
 
     monkeypatch.setattr(trying, "fit_together", some_diverge)
     result = tune(cohort(), "y", out=tmp_path / "o", trials=6, **TINY)
     diverged = result.trials["state"] == "diverged"
-    assert (diverged == (result.trials["batch_size"] == 32)).all()
+    assert (diverged == (result.trials["learning_rate"] > 1e-3)).all()
     assert 0 < diverged.sum() < 6
     assert result.trials["value"].isna().equals(diverged)
     assert result.best["trial"] is None or not diverged[result.best["trial"]]
 
 
 def test_when_every_training_diverges_it_is_said(tmp_path, monkeypatch):
-    def all_diverge(models, X, shares):
-        raise DivergedError("the loss became nan")
+    def all_diverge(models, *more, **named):
+        return Together([DivergedError("the loss became nan") for _ in models], [])
 
     monkeypatch.setattr(trying, "fit_together", all_diverge)
     with pytest.raises(ValueError, match="every training diverged"):
@@ -292,8 +292,10 @@ def test_pretraining_settings_reach_the_pretraining(tmp_path, monkeypatch):
     search = ["layers=8,4|8", "epochs=1", "mask_share=0.2:0.4", "n_prototypes=4:8", "transfer_layers=1:3"]
     settings = {**TINY, "method": "swav", "search": search, "pretraining": {"epochs": 1, "min_steps": 2}}
     table = tune(cohort(), "y", out=tmp_path / "o", trials=3, test=False, **settings).trials
-    pretrained, trained = seen[0::2], seen[1::2]
-    assert len(pretrained) == 4  # three trials and the default settings, two repeats of each together
+    assert len(seen) == 4  # the three trials together, then the default settings: pretrained, and trained
+    repeats = 2
+    pretrained, trained = ([part[i : i + repeats] for i in range(0, len(part), repeats)] for part in seen[:2])
+    assert len(pretrained) == 3
     for i, row in table.iterrows():
         encoder, classifier = pretrained[i][0].get_params(deep=False), trained[i][1].get_params(deep=False)
         assert encoder["view_options"] == {"share": row["mask_share"]}
@@ -305,16 +307,53 @@ def test_pretraining_settings_reach_the_pretraining(tmp_path, monkeypatch):
         assert classifier["transfer_layers"] == min(row["transfer_layers"], len(hidden))
         assert classifier["frozen_layers"] <= classifier["transfer_layers"]
         assert classifier["dropout"] == row["dropout"]
-    assert pretrained[3][0].get_params(deep=False)["view_options"] is None
+    assert seen[2][0].get_params(deep=False)["view_options"] is None
+
+
+def test_trials_of_a_family_are_trained_as_one_program(tmp_path, monkeypatch):
+    how = []
+    original = trying.fit_together
+
+    def noted(*given, **named):
+        found = original(*given, **named)
+        how.append((len(given[0]), set(found.how)))
+        return found
+
+    monkeypatch.setattr(trying, "fit_together", noted)
+    settings = {**TINY, "method": "swav", "pretraining": {"epochs": 1, "min_steps": 2}, "at_once": 6}
+    table = tune(cohort(), "y", out=tmp_path / "o", trials=8, test=False, **settings).trials
+    shared = ["layers", "batch_size", "epochs", "pretraining_batch_size", "n_prototypes", "transfer_layers"]
+    assert [len(table.loc[family, shared].drop_duplicates()) for family in ([0, 1, 2, 3], [4, 5], [6, 7])] == [1, 1, 1]
+    own = ["learning_rate", "dropout", "weight_decay", "mask_share", "epsilon", "temperature"]
+    assert all(table[name].nunique() == 8 for name in own)
+    stacked = [n for n, ways in how if ways == {"stacked"}]
+    assert stacked.count(8) == 2  # four trials and two repeats: pretrained together, and trained together
+    assert sum(n for n, _ in how) == 2 * 2 * 9
+
+
+def test_what_was_trained_together_is_trained_together_after_a_stop(tmp_path):
+    space = search_space("scratch", ["layers=8|8,4|4"])
+    url, shared = f"sqlite:///{tmp_path / 't.db'}", {"layers", "batch_size", "epochs"}
+
+    def opened():
+        return open_trials(url, "x", space, seed=0, at_once=8, shared=shared)
+
+    with opened() as trials:
+        first = trials.propose(8)
+        trials.tell(Trial(0, first[0], 0.5, [0.5], 0.0, None))
+        trials.tell(Trial(5, first[5], 0.5, [0.5], 0.0, None))
+    with opened() as trials:
+        assert trials.propose(8) == first
+        assert list(first) == list(range(8))
 
 
 def test_a_fraction_hides_the_other_labels(tmp_path, monkeypatch):
     shown = []
     original = trying.fit_together
 
-    def noted(models, X, shares):
+    def noted(models, X, shares, **named):
         shown.extend(int(np.isfinite(share.y).sum()) for share in shares)
-        return original(models, X, shares)
+        return original(models, X, shares, **named)
 
     monkeypatch.setattr(trying, "fit_together", noted)
     tune(cohort(), "y", out=tmp_path / "o", trials=1, fraction=0.25, test=False, **TINY)
@@ -325,7 +364,7 @@ def test_a_fraction_hides_the_other_labels(tmp_path, monkeypatch):
 def test_trials_share_one_matrix_and_choose_genes_in_it(tmp_path, monkeypatch):
     seen = []
     original = trying.fit_together
-    monkeypatch.setattr(trying, "fit_together", lambda m, X, shares: seen.append((X, shares)) or original(m, X, shares))
+    monkeypatch.setattr(trying, "fit_together", lambda m, X, s, **n: seen.append((X, s)) or original(m, X, s, **n))
     data = cohort()
     tune(data, "y", out=tmp_path / "o", trials=1, top_genes=7, test=False, **TINY)
     assert len(seen) == 2  # the trial and the default settings

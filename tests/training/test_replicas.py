@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,60 @@ def separately(dtype: torch.dtype = torch.float64, **options: Any) -> tuple[list
     return modules, histories
 
 
+class Scaled(Network):
+    """Has a number of its own."""
+
+    per_replica = ("scale",)
+
+    def __init__(self, seed: int, **options: Any) -> None:
+        super().__init__(seed, **options)
+        self.scale = 0.5 + seed / 3
+
+    def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return super().forward(batch) / self.scale
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-8), (torch.float32, 2e-4)])
+def test_rates_dropout_and_numbers_of_their_own(dtype: torch.dtype, tolerance: float, n_threads: int) -> None:
+    schedules = [replace(SCHEDULE, learning_rate=1e-3 * 2**i, weight_decay=0.01 * (i % 2)) for i in range(N_REPLICAS)]
+    alone, modules = ([Scaled(i, dropout=0.1 + 0.1 * i).to(dtype) for i in range(N_REPLICAS)] for _ in range(2))
+    data = Data(dtype)
+    for i, module in enumerate(alone):
+        fit(module, data.batch_of(i), N_ROWS, schedules[i], generator=orders()[i])
+    data, before = Data(dtype), torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        fit_replicas(modules, data.batch, N_ROWS, schedules, generators=orders(), stacked=True)
+    finally:
+        torch.set_num_threads(before)
+    for module, other in zip(modules, alone, strict=True):
+        assert distance(module, other) < tolerance
+        assert isinstance(module.scale, float)
+        assert isinstance(module.net[3].p, float)
+
+
+def test_a_number_that_the_forward_cannot_take_from_a_tensor_makes_them_train_one_at_a_time() -> None:
+    class Whole(Scaled):
+        def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+            return super().forward(batch) * (2.0 if self.scale > 1 else 1.0)
+
+    modules, alone = ([Whole(i).double() for i in range(N_REPLICAS)] for _ in range(2))
+    data, other = Data(), Data()
+    found = fit_replicas(modules, data.batch, N_ROWS, SCHEDULE, generators=orders(), draws=data.noise)
+    assert found.how.startswith("one at a time: torch.func.vmap refuses it")
+    for i, module in enumerate(alone):
+        fit(module, other.batch_of(i), N_ROWS, SCHEDULE, generator=orders()[i])
+        assert distance(modules[i], module) < 1e-12
+
+
+@pytest.mark.parametrize("other", [{"steps": 41}, {"batch_size": 9}, {"clip_norm": 1.0}])
+def test_schedules_of_another_length_are_refused(other: dict[str, Any]) -> None:
+    schedules = [SCHEDULE, replace(SCHEDULE, **other)]
+    with pytest.raises(ValueError, match="the same steps, batch_size and clip_norm"):
+        fit_replicas(make(2), Data().batch, N_ROWS, schedules, generators=orders(2))
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-8), (torch.float32, 2e-4)])
 def test_equal_separate_trainings(dtype: torch.dtype, tolerance: float, n_threads: int) -> None:
@@ -161,7 +216,7 @@ def test_one_generator_for_all_shows_all_the_same_rows(*, stacked: bool) -> None
     [
         (lambda m: setattr(m, "tilt", 3.0), "tilt"),
         (lambda m: m.net[4].requires_grad_(False), "the shape of"),
-        (lambda m: setattr(m.net[3], "p", 0.7), "p of net.3"),
+        (lambda m: setattr(m.net[3], "p", 0.0), "p of net.3"),
         (lambda m: m.net.append(nn.Identity()), "different parts"),
     ],
 )

@@ -76,10 +76,11 @@ def fit_together(
 ) -> Together:
     """Fit each estimator on its share of `X`, as its own `fit` would but for rounding.
 
-    Estimators whose networks, learning rates, numbers of steps and of rows agree are trained as replicas (see
-    `oligolearn.training.fit_replicas`): they may differ in seed, rows, labels, genes, views and pretrained
-    weights. Rows are taken from the one matrix and standardised batch by batch. The teachers of
-    `SelfTrainedClassifier`s are trained together with the other models, their students thereafter.
+    Estimators whose networks and numbers of steps and of rows agree are trained as replicas (see
+    `oligolearn.training.fit_replicas`): they may differ in seed, rows, labels, genes, views, pretrained weights,
+    learning rate, weight decay, dropout, and in what an objective names `per_replica`, such as its temperature. Rows
+    are taken from the one matrix and standardised batch by batch. The teachers of `SelfTrainedClassifier`s are trained
+    together with the other models, their students thereafter.
 
     Parameters
     ----------
@@ -247,7 +248,9 @@ def _alike(jobs: Mapping[int, _Job]) -> list[list[int]]:
     for number, job in jobs.items():
         model = job.model
         kind = (type(model), type(job.module), job.views, model.scaler_.clip, model.precision, model.device)
-        key = (*kind, job.schedule, len(job.rows), model.n_features_in_, job.share.borrowed_from)
+        length = (job.schedule.steps, job.schedule.batch_size, job.schedule.clip_norm, len(job.rows))
+        shapes = tuple((name, p.shape, p.requires_grad) for name, p in job.module.named_parameters())
+        key = (*kind, *length, shapes, model.n_features_in_, job.share.borrowed_from)
         groups.setdefault(key, []).append(number)
     return list(groups.values())
 
@@ -266,7 +269,7 @@ def _train(matrix: _Matrix, group: Sequence[_Job]) -> list[tuple[History | Diver
             [job.module for job in part],
             batches,
             n_rows,
-            first.schedule,
+            [job.schedule for job in part],
             generators=[torch.Generator().manual_seed(job.seed) for job in part],
             draws=batches.draws,
             before_epoch=batches.before_epoch if hasattr(first.module, "on_epoch") else None,

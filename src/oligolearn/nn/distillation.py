@@ -33,6 +33,7 @@ class DistillationLoss(nn.Module):
         If the temperature is not positive or the weight lies outside 0 to 1.
     """
 
+    per_replica = ("temperature", "distillation_weight")
     class_weight: Tensor | None
 
     def __init__(

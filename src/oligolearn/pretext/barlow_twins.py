@@ -73,6 +73,7 @@ class BarlowTwins(nn.Module):
     augmented = (True, True)
     needs_rows = False
     default_view: tuple[str, dict[str, Any]] = ("masking", {})
+    per_replica = ("redundancy",)
 
     def __init__(
         self, encoder: Encoder, *, redundancy: float = 0.0051, projection: tuple[int, int] = (256, 256)

@@ -66,6 +66,7 @@ class DeepCluster(nn.Module):
     augmented = (True, True)
     needs_rows = True
     default_view: tuple[str, dict[str, Any]] = ("masking", {})
+    per_replica = ("temperature",)
     assigned: Tensor
     prototypes: Tensor
     clusterings: Tensor

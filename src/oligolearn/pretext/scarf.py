@@ -88,6 +88,7 @@ class SCARF(nn.Module):
     augmented = (False, True)
     needs_rows = False
     default_view: tuple[str, dict[str, Any]] = ("masking", {"share": 0.6, "per": "row", "fill": "marginal"})
+    per_replica = ("temperature",)
     _plateau: Tensor
 
     def __init__(

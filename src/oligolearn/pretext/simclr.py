@@ -84,6 +84,7 @@ class SimCLR(nn.Module):
     augmented = (True, True)
     needs_rows = False
     default_view: tuple[str, dict[str, Any]] = ("masking", {})
+    per_replica = ("temperature",)
     _plateau: Tensor
 
     def __init__(self, encoder: Encoder, *, temperature: float = 0.5, projection: tuple[int, int] = (128, 128)) -> None:

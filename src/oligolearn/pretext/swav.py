@@ -93,6 +93,8 @@ class SwAV(nn.Module):
     torch.Size([])
     """
 
+    per_replica = ("epsilon", "temperature")
+
     queue: Tensor
     queued: Tensor
 

@@ -101,6 +101,7 @@ class VICReg(nn.Module):
     augmented = (True, True)
     needs_rows = False
     default_view: tuple[str, dict[str, Any]] = ("masking", {})
+    per_replica = ("invariance", "variance", "covariance", "plateau")
 
     def __init__(
         self,

@@ -56,6 +56,7 @@ class VIME(nn.Module):
     augmented = (True, False)
     needs_rows = False
     default_view: tuple[str, dict[str, Any]] = ("masking", {"share": 0.3, "per": "row", "fill": "marginal"})
+    per_replica = ("alpha",)
 
     def __init__(self, encoder: Encoder, *, n_features: int, alpha: float = 2.0) -> None:
         super().__init__()

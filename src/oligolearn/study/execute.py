@@ -63,6 +63,13 @@ class Cohort(NamedTuple):
         ready_from = n_own if self.n_borrowed and self.borrowed_ready else None
         return Share(np.concatenate([rows, borrowed]), genes=genes, borrowed_from=ready_from)
 
+    def shown_labels(self, draw: Draw, n_labels: int) -> NDArray[np.float64]:
+        """Labels of the rows for pretraining, NaN but for the first `n_labels` training rows."""
+        shown = draw.order[:n_labels]
+        y = np.full(len(draw.split.pretrain), np.nan)
+        y[np.searchsorted(draw.split.pretrain, shown)] = self.y[shown]
+        return y
+
     def expression(self) -> NDArray[np.float32]:
         """The matrix, mapped anew: a mapping that outlived its file would show the next study the data of this one."""
         matrix: NDArray[np.float32] = np.load(self.matrix, mmap_mode="c")  # torch wants to be able to write, never does

@@ -3,7 +3,7 @@
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import joblib
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from oligolearn.estimators import CollapseWarning, FineTunedClassifier, SelfSupervisedEncoder, Share, fit_together
 from oligolearn.estimators.metrics import score_predictions
+from oligolearn.study.alike import architecture
 from oligolearn.study.design import Design, Draw, Run, redraw_repeat, training_seed
 from oligolearn.study.execute import Cohort, OnProgress, chosen_genes
 from oligolearn.study.methods import METHODS
@@ -68,8 +69,8 @@ class Job(NamedTuple):
 def plan_jobs(choices: Sequence[Choice], runs: Sequence[Run], at_once: int) -> list[Job]:
     """Runs that are carried out together, up to `at_once` networks in a job; the same whatever is done already.
 
-    Networks that differ in their view alone are pretrained together, and so are repeats; runs that differ in how the
-    classifier is trained share one pretraining.
+    Networks that differ in no more than replicas may, such as those of all repeats, are pretrained together; runs that
+    differ in how the classifier is trained share one pretraining.
     """
     by_name = {choice.name: choice for choice in choices}
     alike: dict[str, dict[str, tuple[Start, list[tuple[Run, Mapping[str, Any]]]]]] = {}
@@ -95,9 +96,10 @@ def _start(choice: Choice, repeat: int) -> Start:
 
 
 def _architecture(start: Start) -> str:
-    """What replicas must have in common; each has a view of its own."""
-    views = ("view", "view_options")
-    return _key(start.method, {name: value for name, value in start.settings.items() if name not in views})
+    """What replicas must have in common."""
+    objective = METHODS[start.method].objective
+    part = "pretraining" if objective else "training"
+    return _key(start.method, architecture({part: start.settings}, objective))
 
 
 def _key(*what: Any) -> str:
@@ -188,7 +190,9 @@ def _pretrain(
         )
         for start in starts
     ]
-    shares = [Share(repeats[one.repeat].draw.split.pretrain, genes=repeats[one.repeat].genes) for one in starts]
+    shares = [
+        cohort.pretraining_share(repeats[one.repeat].draw.split.pretrain, repeats[one.repeat].genes) for one in starts
+    ]
     fitted: list[Any] = fit_together(models, cohort.expression(), shares, genes=cohort.genes).models
     return fitted
 
@@ -205,7 +209,9 @@ def _same_training(job: Job, encoders: Sequence[Any]) -> Iterator[list[_Classifi
     for encoder, those in zip(encoders, job.runs, strict=True):
         if not isinstance(encoder, DivergedError):
             for run, settings in those:
-                groups.setdefault(_key(run.fraction, settings), []).append(_Classifier(run, settings, encoder))
+                groups.setdefault(_key(run.fraction, architecture({"training": settings}, None)), []).append(
+                    _Classifier(run, settings, encoder)
+                )
     yield from groups.values()
 
 
@@ -218,7 +224,7 @@ def _train(
         draw, genes = repeats[run.repeat]
         seed = training_seed(draw.seed, run.n_labels)
         models.append(FineTunedClassifier(encoder, random_state=seed, **{**design.hardware, **settings}))
-        shares.append(Share(draw.split.pretrain, _shown_labels(cohort, draw, run.n_labels), genes))
+        shares.append(Share(draw.split.pretrain, cohort.shown_labels(draw, run.n_labels), genes))
     fitted = fit_together(models, cohort.expression(), shares)
     found: dict[Run, dict[str, Any]] = {}
     for one, model, how in zip(together, fitted.models, fitted.how, strict=True):
@@ -227,20 +233,7 @@ def _train(
             continue
         draw, genes = repeats[one.run.repeat]
         rows = draw.split.validation
-        scores = score_predictions(cohort.y[rows], _probabilities(model)(cohort.values(rows, genes)))
+        scores = score_predictions(cohort.y[rows], model.predict_proba(cohort.values(rows, genes)))
         found[one.run] = {**scores, "seed": training_seed(draw.seed, one.run.n_labels), "trained": how}
     seconds = (time.perf_counter() - started) / len(together)
     return {run: outcome if "error" in outcome else {**outcome, "seconds": seconds} for run, outcome in found.items()}
-
-
-def _probabilities(model: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-    predict: Callable[[NDArray[np.float32]], NDArray[np.float64]] = model.predict_proba
-    return predict
-
-
-def _shown_labels(cohort: Cohort, draw: Draw, n_labels: int) -> NDArray[np.float64]:
-    """Labels of the rows for pretraining, NaN but for the training rows whose labels are shown."""
-    shown = draw.order[:n_labels]
-    y = np.full(len(draw.split.pretrain), np.nan)
-    y[np.searchsorted(draw.split.pretrain, shown)] = cohort.y[shown]
-    return y

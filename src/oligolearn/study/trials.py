@@ -1,11 +1,13 @@
 """Trials of a tuning in an Optuna storage: proposed in groups, told in order, taken up again after a stop."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from oligolearn.study.alike import FAMILY
 from oligolearn.study.design import training_seed
 from oligolearn.study.search_space import Choices, Range, Space, Value, is_whole
 
@@ -53,8 +55,10 @@ class Trial(NamedTuple):
 class Trials:
     """The trials of one tuning.
 
-    A trial is proposed from the trials of earlier groups and those before it in its own group, with a seed of its own.
-    So it is the same whether or not the machine was stopped in between, and whatever else the storage holds.
+    Trials are proposed in families that share what replicas must share, such as layers and batch size, and differ in
+    rates, dropout and strengths: those of a family are trained as one program. A trial is proposed from the trials of
+    earlier groups and those before it in its own group, with a seed of its own. So it is the same whether or not the
+    machine was stopped in between, and whatever else the storage holds.
 
     Parameters
     ----------
@@ -66,24 +70,37 @@ class Trials:
         Of the proposals.
     at_once
         Size of a group.
+    shared
+        Names of settings that all trials of a family share.
     """
 
-    def __init__(self, study: "optuna.Study", space: Space, *, seed: int, at_once: int) -> None:
+    def __init__(
+        self, study: "optuna.Study", space: Space, *, seed: int, at_once: int, shared: Collection[str] = ()
+    ) -> None:
         self._study = study
         self._space = space
         self._seed = seed
         self._at_once = at_once
+        self._shared = shared
 
     def propose(self, n_trials: int) -> dict[int, dict[str, Value]]:
-        """Values to try next, by number of trial: what is unfinished of the next group; empty when all are done."""
-        finished = {trial.number for trial in self.finished()}
+        """The next group that is not finished, values by number of trial; empty when all are done.
+
+        Where some of it is finished it is there all the same: what is trained together decides how results round.
+        """
+        finished = {trial.number: trial.values for trial in self.finished()}
         missing = [number for number in range(n_trials) if number not in finished]
         if not missing:
             return {}
         first = missing[0] // self._at_once * self._at_once
-        numbers = [number for number in missing if number < first + self._at_once]
-        left = self._left_running(numbers)
-        return {number: left.get(number) or self._ask(number) for number in numbers}
+        numbers = range(first, min(n_trials, first + self._at_once))
+        group = {number: finished[number] for number in numbers if number in finished}
+        group |= self._left_running([number for number in numbers if number not in finished])
+        for number in numbers:
+            if number not in group:
+                head = first + (number - first) // FAMILY * FAMILY
+                group[number] = self._ask(number, {} if head == number else group[head])
+        return {number: group[number] for number in numbers}
 
     def _left_running(self, numbers: list[int]) -> dict[int, dict[str, Value]]:
         """Trials that a stop left unfinished: those proposed to the end are trained again, the rest is given up."""
@@ -98,12 +115,18 @@ class Trials:
                 self._study.tell(trial.number, state=TrialState.FAIL)
         return kept
 
-    def _ask(self, number: int) -> dict[str, Value]:
-        from optuna.samplers import TPESampler
+    def _ask(self, number: int, head: Mapping[str, Value]) -> dict[str, Value]:
+        """Propose a trial of the family whose first has the values `head`; none for the first of a family."""
+        from optuna.exceptions import ExperimentalWarning
+        from optuna.samplers import PartialFixedSampler, TPESampler
 
-        self._study.sampler = TPESampler(
-            seed=training_seed(self._seed, number), n_startup_trials=N_RANDOM, multivariate=True, constant_liar=True
-        )
+        seed = training_seed(self._seed, number)
+        self._study.sampler = TPESampler(seed=seed, n_startup_trials=N_RANDOM, multivariate=True, constant_liar=True)
+        fixed = {name: head[name] for name in self._space if name in head and name in self._shared}
+        if fixed:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                self._study.sampler = PartialFixedSampler(fixed, self._study.sampler)
         trial = self._study.ask(fixed_distributions=_distributions(self._space))
         trial.set_user_attr(_PLACE, number)  # last: a trial without it was cut off, and is proposed again
         return dict(trial.params)
@@ -247,7 +270,9 @@ def _parsed_url(url: str) -> Any:
 
 
 @contextmanager
-def open_trials(url: str, name: str, space: Space, *, seed: int, at_once: int) -> Iterator[Trials]:
+def open_trials(
+    url: str, name: str, space: Space, *, seed: int, at_once: int, shared: Collection[str] = ()
+) -> Iterator[Trials]:
     """Open the trials called `name` in a database, new or as they were left.
 
     Raises
@@ -265,7 +290,7 @@ def open_trials(url: str, name: str, space: Space, *, seed: int, at_once: int) -
         with _database(parsed):
             storage = optuna.storages.RDBStorage(parsed.render_as_string(hide_password=False))
             study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-            yield Trials(study, space, seed=seed, at_once=at_once)
+            yield Trials(study, space, seed=seed, at_once=at_once, shared=shared)
     finally:
         optuna.logging.set_verbosity(before)
         if storage is not None:

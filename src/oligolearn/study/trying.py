@@ -1,8 +1,8 @@
-"""Train one choice of settings on every repeat of a tuning, and predict validation or test samples."""
+"""Train choices of settings on every repeat of a tuning, and predict validation or test samples."""
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import joblib
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.estimators import CollapseWarning, FineTunedClassifier, SelfSupervisedEncoder, Share, fit_together
+from oligolearn.study.alike import FAMILY, architecture
 from oligolearn.study.design import Design, Draw, draw_repeat, training_seed
 from oligolearn.study.execute import Cohort, chosen_genes
 from oligolearn.study.methods import METHODS, objective_defaults
@@ -17,6 +18,7 @@ from oligolearn.training import DivergedError, threads
 from oligolearn.workers import Workers
 
 HeldOut = Literal["validation", "test"]
+Settings = Mapping[str, Mapping[str, Any]]
 N_RESAMPLED = 2000
 
 
@@ -86,68 +88,83 @@ def default_settings(design: Design, n_classes: int, n_pretrain: int) -> dict[st
 
 
 def try_all(
-    bench: Bench, choices: Iterable[Mapping[str, Any]], part: HeldOut, *, workers: Workers
+    bench: Bench, choices: Sequence[Settings], part: HeldOut, *, workers: Workers
 ) -> Iterator[tuple[int, Outcome]]:
     """Train every choice of settings; yields its place among them and its outcome as each is finished.
 
-    The repeats of one choice are trained together as replicas; different choices have different learning rates and
-    cannot be. So a choice is what a worker takes, and no result depends on the number of workers.
+    Choices that can be replicas of each other are trained together, up to four in all their repeats, by one worker;
+    which these are does not depend on the number of workers, and so no result does.
     """
-    jobs = (joblib.delayed(_try)(bench, i, settings, part) for i, settings in enumerate(choices))
-    yield from workers.carry_out(jobs)
+    objective = METHODS[bench.method].objective
+    alike: dict[str, list[int]] = {}
+    for i, settings in enumerate(choices):
+        alike.setdefault(architecture(settings, objective), []).append(i)
+    families = [places[k : k + FAMILY] for places in alike.values() for k in range(0, len(places), FAMILY)]
+    jobs = (joblib.delayed(_try)(bench, {i: choices[i] for i in family}, part) for family in families)
+    for done in workers.carry_out(jobs):
+        yield from done.items()
 
 
-def _try(bench: Bench, number: int, settings: Mapping[str, Any], part: HeldOut) -> tuple[int, Outcome]:
+def _try(bench: Bench, choices: Mapping[int, Settings], part: HeldOut) -> dict[int, Outcome]:
     started = time.perf_counter()
+    predicted: dict[int, NDArray[np.intp]] = {}
     with threads(bench.design.threads), warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # a collapsed encoder shows in the score
         draws, genes = bench.draws(), bench.genes()
-        try:
-            models = _fit(bench, draws, genes, settings)
-        except DivergedError as error:
-            return number, Outcome(None, time.perf_counter() - started, str(error))
         held_out = bench.cohort.values(getattr(draws[0].split, part), genes)
-        predicted = [model.predict_proba(held_out).argmax(axis=1) for model in models]
-    return number, Outcome(np.array(predicted), time.perf_counter() - started)
+        models, errors = _fit(bench, draws, genes, choices)
+        for i, those in models.items():
+            predicted[i] = np.array([model.predict_proba(held_out).argmax(axis=1) for model in those])
+    seconds = (time.perf_counter() - started) / len(choices)
+    return {i: Outcome(predicted.get(i), seconds, errors.get(i)) for i in choices}
 
 
 def _fit(
-    bench: Bench, draws: list[Draw], genes: NDArray[np.intp] | None, settings: Mapping[str, Any]
-) -> list[FineTunedClassifier]:
-    """One fitted classifier for each repeat, trained on nothing but its training rows."""
-    X = bench.cohort.expression()
-    encoders: list[Any] = [None] * len(draws)
-    objective = METHODS[bench.method].objective
+    bench: Bench, draws: Sequence[Draw], genes: NDArray[np.intp] | None, choices: Mapping[int, Settings]
+) -> tuple[dict[int, list[Any]], dict[int, str]]:
+    """For each choice a classifier for each repeat, trained on nothing but its training rows, or why there are none."""
+    rows = [draw.split.pretrain for draw in draws]
+    hardware, objective = bench.design.hardware, METHODS[bench.method].objective
+    encoders: dict[int, list[Any]] = {i: [None] * len(draws) for i in choices}
+    errors: dict[int, str] = {}
     if objective:
-        options = {**bench.design.hardware, **settings["pretraining"]}
-        fresh = [SelfSupervisedEncoder(objective, random_state=draw.seed, **options) for draw in draws]
-        shares = [bench.cohort.pretraining_share(draw.split.pretrain, genes) for draw in draws]
-        encoders = _whole(fit_together(fresh, X, shares, genes=bench.cohort.genes).models)
-    options = {**bench.design.hardware, **settings["training"]}
-    seeds = [training_seed(draw.seed, bench.n_labels) for draw in draws]
-    classifiers = [
-        FineTunedClassifier(encoder, random_state=seed, **options)
-        for encoder, seed in zip(encoders, seeds, strict=True)
-    ]
-    shares = [Share(draw.split.pretrain, _shown_labels(bench, draw), genes) for draw in draws]
-    return _whole(fit_together(classifiers, X, shares).models)
+        fresh = {
+            i: [
+                SelfSupervisedEncoder(objective, random_state=draw.seed, **{**hardware, **settings["pretraining"]})
+                for draw in draws
+            ]
+            for i, settings in choices.items()
+        }
+        encoders = _fit_all(bench, fresh, [bench.cohort.pretraining_share(each, genes) for each in rows], errors)
+    fresh = {
+        i: [
+            FineTunedClassifier(
+                encoder,
+                random_state=training_seed(draw.seed, bench.n_labels),
+                **{**hardware, **choices[i]["training"]},
+            )
+            for encoder, draw in zip(those, draws, strict=True)
+        ]
+        for i, those in encoders.items()
+    }
+    shares = [Share(draw.split.pretrain, bench.cohort.shown_labels(draw, bench.n_labels), genes) for draw in draws]
+    return _fit_all(bench, fresh, shares, errors), errors
 
 
-def _shown_labels(bench: Bench, draw: Draw) -> NDArray[np.float64]:
-    """Labels of the rows for pretraining, NaN but for the training rows whose labels are shown."""
-    shown = draw.order[: bench.n_labels]
-    y = np.full(len(draw.split.pretrain), np.nan)
-    y[np.searchsorted(draw.split.pretrain, shown)] = bench.cohort.y[shown]
-    return y
-
-
-def _whole(models: Iterable[Any]) -> list[Any]:
-    """The models; raises the error of the first that diverged."""
-    models = list(models)
-    for model in models:
-        if isinstance(model, DivergedError):
-            raise model
-    return models
+def _fit_all(
+    bench: Bench, fresh: Mapping[int, list[Any]], shares: Sequence[Share], errors: dict[int, str]
+) -> dict[int, list[Any]]:
+    """Fit the models of all choices together; choices of which one diverged go to the errors."""
+    everyone = [model for those in fresh.values() for model in those]
+    fitted = iter(
+        fit_together(everyone, bench.cohort.expression(), list(shares) * len(fresh), genes=bench.cohort.genes).models
+    )
+    found = {i: [next(fitted) for _ in those] for i, those in fresh.items()}
+    for i, those in found.items():
+        diverged = [model for model in those if isinstance(model, DivergedError)]
+        if diverged:
+            errors[i] = str(diverged[0])
+    return {i: those for i, those in found.items() if i not in errors}
 
 
 def balanced_accuracies(y: NDArray[np.integer], predicted: NDArray[np.intp]) -> list[float]:

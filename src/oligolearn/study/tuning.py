@@ -14,6 +14,7 @@ import pandas as pd
 
 from oligolearn.data import read_expression
 from oligolearn.saving import write_json
+from oligolearn.study.alike import shared_names
 from oligolearn.study.execute import Cohort
 from oligolearn.study.methods import METHODS
 from oligolearn.study.planning import DesignSettings, SharedSettings, Study, plan_study
@@ -165,8 +166,9 @@ def tune(
     plan = _plan(study, store, space, settings)
     url = storage or sqlite_url(store.folder / "tune.db")
     hands = Workers(workers if study.design.device == "cpu" else 1)
+    seed, shared = study.design.seed, shared_names(space, METHODS[plan.bench.method].objective)
     with (
-        open_trials(url, _name(asked), space, seed=study.design.seed, at_once=plan.at_once) as trials,
+        open_trials(url, _name(asked), space, seed=seed, at_once=plan.at_once, shared=shared) as trials,
         progress_bar(shown=progress) as tell,
     ):
         _search(plan, trials, workers=hands, tell=tell)
@@ -220,21 +222,22 @@ def _plan(study: Study, store: Store, space: Space, settings: TuningSettings) ->
 def _search(plan: _Plan, trials: Trials, *, workers: Workers, tell: Tell) -> None:
     """Try group after group, the default settings beside the first."""
     y = plan.bench.cohort.y[plan.bench.rows("validation")]
-    while (group := trials.propose(plan.n_trials)) or trials.note(_DEFAULT) is None:
+    while group := trials.propose(plan.n_trials):
+        finished = {trial.number for trial in trials.finished()}
         choices = [plan.settings(values) for values in group.values()]
-        if trials.note(_DEFAULT) is None:
+        first, last = min(group), max(group)
+        if first == 0:
             choices.append(plan.default)
-        done = len(trials.finished())
         outcomes: dict[int, Outcome] = {}
         for i, outcome in try_all(plan.bench, choices, "validation", workers=workers):
             outcomes[i] = outcome
             if tell is not None:
-                tell(done + len(outcomes), plan.total, f"trials {done + 1} to {done + len(group)}")
-        if trials.note(_DEFAULT) is None:
+                tell(first + (first > 0) + len(outcomes), plan.total, f"trials {first + 1} to {last + 1}")
+        if first == 0 and trials.note(_DEFAULT) is None:
             trials.keep_note(_DEFAULT, _scored(outcomes[len(group)], y))
         for i, (number, values) in enumerate(group.items()):
-            scored = _scored(outcomes[i], y)
-            trials.tell(Trial(number, values, **scored))
+            if number not in finished:
+                trials.tell(Trial(number, values, **_scored(outcomes[i], y)))
 
 
 def _scored(outcome: Outcome, y: Any) -> dict[str, Any]:

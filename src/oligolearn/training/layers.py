@@ -41,7 +41,8 @@ class StackedLayers:
     module
         What is written out.
     own
-        Parameters and buffers of `module` by name, those of all replicas: ``(n_replicas, ...)``.
+        Parameters and buffers of `module` by name, those of all replicas: ``(n_replicas, ...)``; rates of dropout where
+        they differ.
     product
         Gives the product with a stacked weight, or None for torch's own.
     generators
@@ -94,7 +95,8 @@ def _steps(
     elif isinstance(module, nn.BatchNorm1d):
         yield partial(normalise, module, own)
     elif isinstance(module, nn.Dropout):
-        yield partial(_drop_stacked, module, generators)
+        rates = own["p"].tolist() if "p" in own else [module.p] * len(generators)
+        yield partial(_drop_stacked, module, rates, generators)
     else:
         yield module
 
@@ -116,10 +118,12 @@ def _linear(compute: Step | None, weight: Tensor, bias: Tensor | None, x: Tensor
     return out if x.dim() == 3 else out.reshape(*x.shape[:-1], out.shape[-1])
 
 
-def _drop_stacked(layer: nn.Dropout, generators: Sequence[torch.Generator], x: Tensor) -> Tensor:
+def _drop_stacked(
+    layer: nn.Dropout, rates: Sequence[float], generators: Sequence[torch.Generator], x: Tensor
+) -> Tensor:
     if not layer.training or layer.p == 0:
         return x
-    masks = [_mask(one, layer.p, generator) for one, generator in zip(x.detach(), generators, strict=True)]
+    masks = [_mask(one, p, generator) for one, p, generator in zip(x.detach(), rates, generators, strict=True)]
     return x * torch.stack(masks)
 
 

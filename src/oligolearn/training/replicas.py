@@ -44,7 +44,7 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
     modules: Sequence[nn.Module],
     make_batch: ReplicaBatch,
     n_rows: int,
-    schedule: Schedule,
+    schedule: Schedule | Sequence[Schedule],
     *,
     generators: Sequence[torch.Generator] | torch.Generator,
     draws: Sequence[torch.Generator] = (),
@@ -53,7 +53,7 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
     runtime: Runtime | None = None,
     stacked: bool | None = None,
 ) -> Replicas:
-    """Train modules that differ in weights, rows and buffers alone; each ends as `fit` alone would leave it.
+    """Train modules that differ in weights, rows and numbers alone; each ends as `fit` alone would leave it.
 
     Parameters and buffers are stacked, and one program computes all losses (`torch.func.vmap`), where that is faster:
     always on a GPU, on a CPU up to two million weights. Rounding apart (float64: 1e-8), the result of a
@@ -62,7 +62,9 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
     Parameters
     ----------
     modules
-        Alike but for the values of parameters and buffers; trained in place and left in evaluation mode.
+        Alike but for the values of parameters and buffers, rates of dropout, and the numbers that a module names in its
+        attribute `per_replica`: those that its `forward` alone uses, in arithmetic with tensors, such as a temperature.
+        Trained in place and left in evaluation mode.
     make_batch
         Row numbers ``(n, batch)`` on the CPU, and the numbers of the `n` replicas they are for -> what the modules
         take, every tensor with a first dimension of `n`. With a single generator: row numbers ``(batch,)`` -> what the
@@ -71,7 +73,8 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
     n_rows
         Rows that each replica draws from.
     schedule
-        Length, batch size, learning rate.
+        Length, batch size, learning rate; of all, or one for each: these may differ in learning rate, warm-up and
+        weight decay.
     generators
         One for each replica: orders its rows, seeds its dropout. Or one for all: they see the same batches.
     draws
@@ -94,12 +97,16 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
     Raises
     ------
     ValueError
-        If `stacked` is True and the modules cannot be stacked, or a checkpoint is asked for.
+        If `stacked` is True and the modules cannot be stacked, schedules differ in length, batch size or clipping, or a
+        checkpoint is asked for.
     """
     runtime = runtime or Runtime()
     if runtime.checkpoint is not None:
         raise ValueError("replicas keep no checkpoints: each is done again after a stop")
-    training = _Training(modules, make_batch, n_rows, schedule, generators, draws, before_epoch, on_epoch, runtime)
+    schedules = [schedule] * len(modules) if isinstance(schedule, Schedule) else list(schedule)
+    if len({(one.steps, one.batch_size, one.clip_norm) for one in schedules}) > 1:
+        raise ValueError("replicas must have the same steps, batch_size and clip_norm")
+    training = _Training(modules, make_batch, n_rows, schedules, generators, draws, before_epoch, on_epoch, runtime)
     differs = _difference(modules)
     if stacked and differs:
         raise ValueError(f"replicas must be alike, but {differs}")
@@ -145,7 +152,7 @@ class _Training(NamedTuple):
     modules: Sequence[nn.Module]
     make_batch: ReplicaBatch
     n_rows: int
-    schedule: Schedule
+    schedules: Sequence[Schedule]
     generators: Sequence[torch.Generator] | torch.Generator
     draws: Sequence[torch.Generator]
     before_epoch: Callable[[int], None] | None
@@ -196,11 +203,23 @@ def _different_setting(one: nn.Module, other: nn.Module) -> str | None:
         for name in sorted(mine.keys() | theirs.keys()):
             if _kind(mine.get(name)) != _kind(theirs.get(name)):
                 return f"the shape of {name}"
-    for name in vars(one).keys() - _INTERNAL:
+    for name in vars(one).keys() - _INTERNAL - _numbers(one, other):
         value = vars(one)[name]
         if not callable(value) and not _same(value, vars(other).get(name)):
             return f"{name}"
     return None
+
+
+def _numbers(one: nn.Module, other: nn.Module) -> set[str]:
+    """Attributes in which two modules of the same type may differ."""
+    if isinstance(one, nn.Dropout) and isinstance(other, nn.Dropout):
+        return {"p"} if one.p > 0 and other.p > 0 else set()  # without dropout, no mask is drawn
+    return {name for name in _per_replica(one) if isinstance(vars(other).get(name), float | int)}
+
+
+def _per_replica(module: nn.Module) -> tuple[str, ...]:
+    names: tuple[str, ...] = getattr(module, "per_replica", ())
+    return names
 
 
 def _kind(value: Tensor | None) -> Any:
@@ -248,7 +267,7 @@ def _fit_one_at_a_time(training: _Training) -> list[History | DivergedError]:
                 module,
                 make_batch,
                 training.n_rows,
-                training.schedule,
+                training.schedules[number],
                 generator=order,
                 before_epoch=None if training.before_epoch is None else partial(training.before_epoch, number),
                 on_epoch=training.on_epoch,
@@ -287,6 +306,21 @@ def _stack(modules: Sequence[nn.Module]) -> tuple[dict[str, nn.Parameter], dict[
     return parameters, buffers
 
 
+def _different_numbers(modules: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """Numbers in which modules differ, by name, ``(n_replicas,)``."""
+    parts = [dict(module.named_modules()) for module in modules]
+    dtype = next(modules[0].parameters()).dtype
+    found: dict[str, Tensor] = {}
+    for name, first in parts[0].items():
+        for key in ("p",) if isinstance(first, nn.Dropout) else _per_replica(first):
+            values = [float(getattr(part[name], key)) for part in parts]
+            if len(set(values)) > 1:
+                device = next(modules[0].parameters()).device
+                kept = torch.float64 if isinstance(first, nn.Dropout) else dtype
+                found[f"{name}.{key}" if name else key] = torch.tensor(values, dtype=kept, device=device)
+    return found
+
+
 def _fit_in_threads(training: _Training) -> list[History | DivergedError]:
     """Train a stack of replicas on each of torch's threads: less waiting than all threads on one stack."""
     n, n_threads = len(training.modules), torch.get_num_threads()
@@ -309,7 +343,8 @@ def _fit_in_threads(training: _Training) -> list[History | DivergedError]:
 def _fit_stacked(
     training: _Training, which: Sequence[int], precision: str, stop: threading.Event
 ) -> list[History | DivergedError]:
-    modules, schedule = [training.modules[i] for i in which], training.schedule
+    modules, schedules = [training.modules[i] for i in which], [training.schedules[i] for i in which]
+    schedule = schedules[0]
     orders = training.orders() if training.shared else [training.orders()[i] for i in which]
     per_epoch = n_batches(training.n_rows, schedule.batch_size)
     n_epochs = math.ceil(schedule.steps / per_epoch)
@@ -317,17 +352,19 @@ def _fit_stacked(
     base, dropout = _prepare(modules, orders)
     tell: Callable[[float], None] = getattr(base, "on_step", lambda _: None)
     prepare = training.before_epoch or (lambda _: None)
-    outcome = _Outcome(len(modules), n_epochs, schedule)
+    outcome = _Outcome(schedules, n_epochs)
+    numbers = _different_numbers(modules)
     parameters, buffers = _stack(modules)
     learning = [p for p in parameters.values() if p.requires_grad]
-    optimizer = AdamW(learning, schedule)
-    losses_of = _Vectorised(base, _by_every_name(modules[0], parameters | buffers), None if training.shared else 0)
+    optimizer = AdamW(learning, schedules)
+    state = _by_every_name(modules[0], parameters | buffers) | numbers
+    losses_of = _Vectorised(base, state, None if training.shared else 0)
     step = 0
-    with fast_products(base, precision, generators=dropout, stacked=parameters | buffers) as changed:
+    with fast_products(base, precision, generators=dropout, stacked=parameters | buffers | numbers) as changed:
         while step < schedule.steps and not outcome.all_diverged and not stop.is_set():
             epoch_losses = []
-            for number in which:
-                prepare(number)
+            for replica in which:
+                prepare(replica)
             for parts in zip(*(draw(per_epoch, generator) for generator in orders), strict=True):
                 tell(step / schedule.steps)
                 batch = training.make_batch(parts[0] if training.shared else torch.stack(parts), which)
@@ -373,7 +410,7 @@ def _by_every_name(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, 
 
 
 class _Vectorised:
-    """Losses ``(n_replicas,)`` of batches, computed by `base` from the parameters and buffers of all replicas.
+    """Losses ``(n_replicas,)`` of batches, computed by `base` from parameters, buffers and numbers of all replicas.
 
     What `torch.func.functional_call` does, without looking at each step for what the module consists of.
     """
@@ -383,9 +420,10 @@ class _Vectorised:
         self._places = [
             (values, key, state[f"{name}.{key}" if name else key])
             for name, part in base.named_modules()
-            for values in (cast(dict[str, Any], part._parameters), part._buffers)
+            if not isinstance(part, nn.Dropout)  # its rate never comes here
+            for values in (cast(dict[str, Any], part._parameters), part._buffers, vars(part))
             for key, value in values.items()
-            if value is not None
+            if value is not None and (f"{name}.{key}" if name else key) in state
         ]
         self._compute = vmap(self._loss, in_dims=(batch_dim, *[0] * len(self._places)))
         self._first = True
@@ -395,7 +433,7 @@ class _Vectorised:
         before = [values[key] for values, key, _ in self._places]
         try:
             losses: Tensor = self._compute(batch, *(value for _, _, value in self._places))
-        except (RuntimeError, NotImplementedError) as error:
+        except (RuntimeError, NotImplementedError, TypeError) as error:
             if not self._first:
                 raise
             raise _NotVectorisedError(str(error).split("\n", 1)[0]) from error
@@ -415,11 +453,11 @@ class _Vectorised:
 class _Outcome:
     """Losses of all replicas, and which of them are no longer numbers."""
 
-    def __init__(self, n_replicas: int, n_epochs: int, schedule: Schedule) -> None:
+    def __init__(self, schedules: Sequence[Schedule], n_epochs: int) -> None:
         self.epoch = 0
-        self.losses: list[list[float]] = [[] for _ in range(n_replicas)]
+        self.losses: list[list[float]] = [[] for _ in schedules]
         self._n_epochs = n_epochs
-        self._schedule = schedule
+        self._schedules = schedules
         self._errors: dict[int, DivergedError] = {}
 
     @property
@@ -433,7 +471,7 @@ class _Outcome:
         for number, loss in enumerate(losses):
             self.losses[number].append(loss)
             if not math.isfinite(loss) and number not in self._errors:
-                self._errors[number] = diverged(loss, self.epoch, self._n_epochs, self._schedule)
+                self._errors[number] = diverged(loss, self.epoch, self._n_epochs, self._schedules[number])
 
     def mean(self) -> float:
         """Mean loss of the last epoch over replicas that have not diverged."""
