@@ -37,10 +37,12 @@ def test_every_objective_can_be_followed_by_self_training() -> None:
     assert len(set(titles)) == len(titles)
 
 
-@pytest.mark.parametrize("name", ["+self-trained", "logistic+self-trained", "swav+", "self-trained+swav", "swav+lasso"])
+@pytest.mark.parametrize(
+    "name", ["+self-trained", "logistic+self-trained", "swav+", "self-trained+swav", "swav+lasso", "frozen", "+frozen"]
+)
 def test_other_combinations_are_refused(name: str) -> None:
     assert name not in METHODS
-    with pytest.raises(ValueError, match=r"with \+self-trained behind it; found scratch, "):
+    with pytest.raises(ValueError, match=r"with \+self-trained, \+frozen, \+whitened behind it; found scratch, "):
         Design("y", methods=("scratch", name), fractions=(0.5,))
 
 

@@ -73,7 +73,7 @@ def rows_of(data: execution.Cohort) -> tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("method", [*METHODS, "swav+self-trained"])
+@pytest.mark.parametrize("method", [*METHODS, "swav+self-trained", "swav+frozen", "swav+whitened"])
 def test_held_out_values_change_no_prediction_for_other_rows(
     method: str, change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +111,7 @@ def test_pretraining_sees_no_labels(method: str, tmp_path: Path, monkeypatch: py
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("method", [*METHODS, "swav+self-trained"])
+@pytest.mark.parametrize("method", [*METHODS, "swav+self-trained", "swav+frozen", "swav+whitened"])
 def test_labels_that_are_not_shown_change_nothing(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows beyond the first 20 of the order serve without their labels."""
     plain = cohort(tmp_path / "plain")

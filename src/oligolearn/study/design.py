@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.data import Split, label_counts, label_order, redraw_validation, split_rows
-from oligolearn.study.methods import DEFAULT_METHODS, METHODS
+from oligolearn.study.methods import AFTER, DEFAULT_METHODS, METHODS
 
 SPLITS = ("resampled", "fixed")
 
@@ -64,7 +64,7 @@ class Design:
         if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
             raise ValueError(
                 f"methods must be different names among {', '.join(METHODS)}, or one of those that pretrain with "
-                f"+self-trained behind it; found {', '.join(self.methods) or 'none'}"
+                f"{', '.join(f'+{after}' for after in AFTER)} behind it; found {', '.join(self.methods) or 'none'}"
             )
         if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
             raise ValueError(

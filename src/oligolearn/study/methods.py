@@ -28,6 +28,7 @@ from oligolearn.training import DivergedError
 CLUSTERING = {"swav", "deepcluster"}  # objectives with prototypes
 PROTOTYPES_PER_CLASS = 3  # Laurent (2022), figures 17 and 18
 N_COMPONENTS = 50
+_KEPT_VARIANCE = 0.999
 
 
 class Method(NamedTuple):
@@ -88,6 +89,21 @@ def _fit_boosting(task: Task) -> Predictor:
     values = task.values()[task.shown]
     classifier: Predictor = HistGradientBoostingClassifier(random_state=task.seed).fit(values, task.labels)
     return classifier
+
+
+def _fit_frozen(task: Task, *, whitened: bool) -> Predictor:
+    """Logistic regression on what the pretrained encoder gives, which stays as it is."""
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    encoder, values = cast(SelfSupervisedEncoder, task.pretrained), task.values()
+    embedding = encoder.transform(values)
+    # directions in which hardly anything varies would be noise, blown up
+    scaler = PCA(_KEPT_VARIANCE, whiten=True, svd_solver="full") if whitened else StandardScaler()
+    features = scaler.fit_transform(embedding)
+    classifier = SubspaceLogisticRegression(random_state=task.seed).fit(features[task.shown], task.labels)
+    fitted: Predictor = make_pipeline(encoder, scaler, classifier)
+    return fitted
 
 
 def _fit_networks(tasks: Sequence[Task], **settings: Any) -> list[Fitted]:
@@ -198,14 +214,28 @@ _PLAIN: dict[str, Method] = {
         for name, (title, how) in _PRETEXTS.items()
     },
 }
-SELF_TRAINED = "self-trained"
+SELF_TRAINED, FROZEN, WHITENED = AFTER = "self-trained", "frozen", "whitened"
 
 
-def _self_trained(name: str) -> Method | None:
-    """The method ``self-trained`` or ``OBJECTIVE+self-trained``; None for another name."""
+def _combined(name: str) -> Method | None:
+    """The method ``self-trained``, or ``OBJECTIVE+`` what comes after pretraining; None for another name."""
     objective, plus, last = name.rpartition("+")
-    if last != SELF_TRAINED or (plus and objective not in _PRETEXTS):
+    if last not in AFTER or (objective not in _PRETEXTS if plus else last != SELF_TRAINED):
         return None
+    if last == SELF_TRAINED:
+        return _self_trained(objective)
+    title, how = _PRETEXTS[objective]
+    return Method(
+        f"{title} pretraining, {'frozen and whitened' if last == WHITENED else 'frozen'}",
+        f"the network pretrained {how} on all training rows without labels, kept as it is; logistic regression on its "
+        f"embedding, which is {'whitened' if last == WHITENED else 'standardised'} on all training rows",
+        _each(partial(_fit_frozen, whitened=last == WHITENED)),
+        objective=objective,
+        network=False,
+    )
+
+
+def _self_trained(objective: str) -> Method:
     teacher = _PLAIN[objective or "scratch"]
     return Method(
         f"{teacher.title}, self-trained" if objective else "self-trained network",
@@ -218,12 +248,12 @@ def _self_trained(name: str) -> Method | None:
 
 
 class _Methods(Mapping[str, Method]):
-    """Methods by name. ``OBJECTIVE+self-trained`` is one as well, for every objective, and is not counted off."""
+    """Methods by name. ``OBJECTIVE+self-trained``, ``+frozen`` and ``+whitened`` are methods too, and not counted off."""
 
     _listed = (*_PLAIN, SELF_TRAINED)
 
     def __getitem__(self, name: str) -> Method:
-        found = _PLAIN.get(name) or _self_trained(name)
+        found = _PLAIN.get(name) or _combined(name)
         if found is None:
             raise KeyError(name)
         return found
