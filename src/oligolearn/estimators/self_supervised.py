@@ -1,11 +1,10 @@
 """Pretraining without labels, as a scikit-learn transformer."""
 
-import hashlib
 import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -26,6 +25,14 @@ from oligolearn.estimators.building import (
     resolve,
     resolve_device,
     seeded,
+)
+from oligolearn.estimators.rows import (
+    Rows,
+    Views,
+    checked_cohorts,
+    fingerprint,
+    some_of,
+    spread_rows,
 )
 from oligolearn.nn import ENCODERS, Encoder
 from oligolearn.pretext import (
@@ -48,17 +55,6 @@ N_DIAGNOSED = 2048  # rows, enough to see a collapse
 _N_COMPARED = 1024  # rows whose neighbours are compared across views
 _N_WATCHED, _TIMES_WATCHED = 256, 20  # rows that are looked at while training, and how often in all
 _ROWS_AT_ONCE = 1024
-_SOME_BYTES = 2**26  # of training rows that a view may draw from
-
-
-class _Rows(NamedTuple):
-    """Where training has its standardised rows from."""
-
-    n_rows: int
-    take: Callable[[Tensor], Tensor]  # what `epoch` draws -> rows on the device
-    some: Callable[[], Tensor]  # rows of the whole cohort, those of `spread_rows`, on the device
-    epoch: Epoch | None
-    identity: Mapping[str, Any]  # for the checkpoint
 
 
 class CollapseWarning(UserWarning):
@@ -203,7 +199,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         ValueError
             If a setting is unknown or the loss diverges.
         """
-        numbers = None if cohorts is None else _checked_cohorts(cohorts, X)
+        numbers = None if cohorts is None else checked_cohorts(cohorts, X)
         values, seed = self._prepare(X, None if numbers is None else numbers == 0)
         team = launch_team(self.device, self.devices, self.nodes)
         if team is not None:
@@ -216,10 +212,10 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             standardised[numbers == number] = ExpressionScaler().fit_transform(values[numbers == number])
         rows = torch.from_numpy(standardised).to(device)
         objective = self._build(len(rows), rows.shape[1], seed, device)
-        identity = {} if self.checkpoint is None else {"data": _fingerprint(values)}
+        identity = {} if self.checkpoint is None else {"data": fingerprint(values)}
         if identity and numbers is not None:
-            identity["cohorts"] = _fingerprint(numbers)
-        source = _Rows(
+            identity["cohorts"] = fingerprint(numbers)
+        source = Rows(
             len(rows),
             lambda numbers: rows[numbers.to(device)],
             lambda: rows[spread_rows(*rows.shape)],
@@ -265,7 +261,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 "objective or do without streaming"
             )
         draw = cast(Epoch, stream.shuffled(buffer_bytes=buffer_bytes))
-        source = _Rows(len(stream), lambda batch: batch.to(device), lambda: _some_of(stream).to(device), draw, identity)
+        source = Rows(len(stream), lambda batch: batch.to(device), lambda: some_of(stream).to(device), draw, identity)
         history = self._train(objective, source, self._view(source.some, stream.genes), seed, team)
         some = np.empty((min(N_DIAGNOSED, len(stream)), len(stream.genes)), np.float32)
         stream.standardised(0, len(some), some)
@@ -341,16 +337,15 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return make_view(view, options, rows=rows, genes=genes)
 
     def _train(
-        self, objective: nn.Module, rows: _Rows, view: Callable[..., Tensor], seed: int, team: Team | None
+        self, objective: nn.Module, rows: Rows, view: Callable[..., Tensor], seed: int, team: Team | None
     ) -> History:
         device = next(objective.parameters()).device
         draws = torch.Generator(device).manual_seed(seed)
-        numbered = rows.epoch is None and needs_rows(objective)
+        views, numbered = Views(view, augmented(objective), draws), rows.epoch is None and needs_rows(objective)
 
         def batch_of(drawn: Tensor) -> tuple[Tensor, ...]:
             x = rows.take(drawn)
-            views = [view(x, generator=draws) if random else x for random in augmented(objective)]
-            return (*views, drawn.to(device)) if numbered else tuple(views)
+            return (*views.draw(x), drawn.to(device)) if numbered else tuple(views.draw(x))
 
         def before_epoch() -> None:
             encoder = cast(Encoder, objective.encoder)
@@ -371,7 +366,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             runtime=Runtime(self.precision, self._checkpoint(rows, seed, draws), team),
         )
 
-    def _watching(self, objective: nn.Module, rows: _Rows) -> OnEpoch | None:
+    def _watching(self, objective: nn.Module, rows: Rows) -> OnEpoch | None:
         """`on_epoch`, and `on_watch` now and then, for which some rows are kept at hand."""
         watch = self.on_watch
         if watch is None:
@@ -387,7 +382,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
         return hear
 
-    def _checkpoint(self, rows: _Rows, seed: int, draws: torch.Generator) -> Checkpoint | None:
+    def _checkpoint(self, rows: Rows, seed: int, draws: torch.Generator) -> Checkpoint | None:
         if self.checkpoint is None:
             return None
         if self.random_state is None:
@@ -465,39 +460,6 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return tags
 
 
-def spread_rows(n_rows: int, n_genes: int) -> Tensor:
-    """Numbers of rows for a view to draw from, spread over the cohort: all, or what 64 MiB hold."""
-    return torch.linspace(0, n_rows - 1, min(n_rows, max(64, _SOME_BYTES // (4 * n_genes)))).long()
-
-
-def _some_of(stream: ExpressionStream) -> Tensor:
-    """The rows of `spread_rows`, in a few blocks that are quick to read."""
-    n_genes, n_blocks = len(stream.genes), 16
-    each = max(1, len(spread_rows(len(stream), n_genes)) // n_blocks)
-    starts = sorted({int(start) for start in torch.linspace(0, len(stream) - each, n_blocks)})
-    blocks = []
-    for start in starts:
-        block = np.empty((min(each, len(stream) - start), n_genes), np.float32)
-        stream.standardised(start, start + len(block), block)
-        blocks.append(block)
-    return torch.from_numpy(np.concatenate(blocks))
-
-
-def _checked_cohorts(cohorts: ArrayLike, X: ArrayLike) -> NDArray[np.integer]:
-    numbers = np.asarray(cohorts)
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(cast(Sequence[Any], X))
-    if numbers.shape != (n_rows,) or not np.issubdtype(numbers.dtype, np.integer) or (numbers == 0).sum() < 2:
-        raise ValueError(
-            f"cohorts must be {n_rows} whole numbers, one for each row, at least two of them 0, the cohort that the "
-            f"encoder is for; found {numbers.dtype} of shape {numbers.shape} with {(numbers == 0).sum()} zeros"
-        )
-    return cast(NDArray[np.integer], numbers)
-
-
 def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no NaN and no infinity."""
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
-
-
-def _fingerprint(values: NDArray[Any]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()[:16]

@@ -14,7 +14,7 @@ from torch import Tensor
 from oligolearn.estimators.building import resolve_device
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.labels import UNLABELLED
-from oligolearn.estimators.self_supervised import spread_rows
+from oligolearn.estimators.rows import spread_rows
 from oligolearn.nn import DistillationLoss
 from oligolearn.saving import Bundle
 from oligolearn.training import History, Runtime, Schedule, apply_in_batches, fit

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from oligolearn.estimators.building import resolve_device
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.labels import UNLABELLED
-from oligolearn.estimators.self_supervised import N_DIAGNOSED, SelfSupervisedEncoder, spread_rows
+from oligolearn.estimators.rows import spread_rows
+from oligolearn.estimators.self_supervised import N_DIAGNOSED, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.pretext import augmented, needs_rows
 from oligolearn.training import (

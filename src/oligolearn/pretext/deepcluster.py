@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
+from oligolearn.pretext.joining import joined
 from oligolearn.pretext.precision import at_least_float32
 
 
@@ -137,7 +138,7 @@ class DeepCluster(nn.Module):
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Cross-entropy of the clusters of the rows whose numbers are the last element of `views`."""
         *views, rows = views
-        z = F.normalize(self.head(self.encoder(torch.cat(views))), dim=1)
+        z = F.normalize(self.head(self.encoder(joined(views))), dim=1)
         scores = at_least_float32(z @ self.prototypes.to(z.dtype).T) / self.temperature
         labels = self.assigned[rows].repeat(len(views))
         return -F.log_softmax(scores, dim=1).gather(1, labels[:, None]).mean()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
+from oligolearn.pretext.joining import joined
 from oligolearn.pretext.precision import at_least_float32
 from oligolearn.pretext.simclr import nt_xent
 
@@ -130,5 +131,5 @@ class SCARF(nn.Module):
         anchors, corrupted = views
         compare, n_others = (info_nce, len(anchors)) if self.loss == "info-nce" else (nt_xent, 2 * len(anchors) - 1)
         self._plateau.fill_(math.log(n_others))
-        z = self.head(self.encoder(torch.cat([anchors, corrupted])))
+        z = self.head(self.encoder(joined((anchors, corrupted))))
         return compare(*z.chunk(2), temperature=self.temperature)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
+from oligolearn.pretext.joining import joined
 from oligolearn.pretext.precision import at_least_float32
 
 
@@ -115,5 +116,5 @@ class SimCLR(nn.Module):
         """Loss of finding each row's other view."""
         first, second = views
         self._plateau.fill_(math.log(2 * len(first) - 1))
-        z = self.head(self.encoder(torch.cat([first, second])))
+        z = self.head(self.encoder(joined((first, second))))
         return nt_xent(*z.chunk(2), temperature=self.temperature)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
+from oligolearn.pretext.joining import joined
 from oligolearn.pretext.precision import at_least_float32
 
 
@@ -152,7 +153,7 @@ class SwAV(nn.Module):
         n_views, n_rows = len(views), len(views[0])
         if self.queue_length and n_views != 2:
             raise ValueError(f"a queue serves two views, found {n_views}; pass two or set queue_length to 0")
-        z = F.normalize(self.head(self.encoder(torch.cat(tuple(views)))), dim=1)
+        z = F.normalize(self.head(self.encoder(joined(views))), dim=1)
         prototypes = F.normalize(self.prototypes.weight, dim=1)
         if self._frozen:
             prototypes = prototypes.detach()

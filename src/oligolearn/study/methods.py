@@ -248,7 +248,7 @@ def _self_trained(objective: str) -> Method:
 
 
 class _Methods(Mapping[str, Method]):
-    """Methods by name. ``OBJECTIVE+self-trained``, ``+frozen`` and ``+whitened`` are methods too, and not counted off."""
+    """Methods by name. ``OBJECTIVE+self-trained``, ``+frozen`` and ``+whitened`` are methods too, not counted off."""
 
     _listed = (*_PLAIN, SELF_TRAINED)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from oligolearn.training.checkpoint import Checkpoint, Progress
 from oligolearn.training.descent import AdamW, clip_gradients, shuffled
+from oligolearn.training.memory import freed_memory_kept
 from oligolearn.training.products import draws_dropout, fast_products, resolve_precision
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
 from oligolearn.training.team import Team
@@ -111,6 +112,7 @@ def fit(  # noqa: PLR0913, PLR0915  (the whole of a training)
     dropout = dropout_generators(module, [generator], device)
     at = Progress()
     with ExitStack() as stack:
+        stack.enter_context(freed_memory_kept())
         precision = resolve_precision(runtime.precision, device)
         changed = stack.enter_context(fast_products(module, precision, generators=dropout))
         if checkpoint is not None:

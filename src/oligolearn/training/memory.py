@@ -1,8 +1,10 @@
-"""Memory for tensors of many megabytes that every step reads or writes as a whole."""
+"""Memory that every step of a training uses again: to have it anew from the operating system takes long."""
 
+import ctypes
 import mmap
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
@@ -23,3 +25,40 @@ def lasting(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> T
     with suppress(OSError):  # of a kernel without them
         pages.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(pages, dtype=dtype).view(shape)
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Let the C library keep what a step frees for the next one; what it keeps is given back in the end.
+
+    glibc hands blocks of many megabytes back to the system at once, which then has to clear them, page by page, for
+    the next step: with 20,000 genes that is a quarter of a step. Elsewhere this does nothing.
+    """
+    with _lock:
+        _training.append(None)
+        _tell_malloc(_M_MMAP_THRESHOLD, _LARGEST_BLOCK)
+        _tell_malloc(_M_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        with _lock:
+            _training.pop()
+            if not _training:
+                _tell_malloc(_M_TRIM_THRESHOLD, 2 * _LARGEST_BLOCK)  # where glibc's own adapting ends, too
+                _give_back()
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_LARGEST_BLOCK = 2**25  # glibc takes no more
+_lock = threading.Lock()
+_training: list[None] = []  # trainings under way, in any thread
+
+
+def _tell_malloc(what: int, value: int) -> None:
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(what, value)
+
+
+def _give_back() -> None:
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

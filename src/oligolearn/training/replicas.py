@@ -15,7 +15,7 @@ from torch.func import vmap
 
 from oligolearn.training.descent import AdamW, clip_gradients, shuffled
 from oligolearn.training.loop import Batch, Runtime, diverged, dropout_generators, fit
-from oligolearn.training.memory import lasting
+from oligolearn.training.memory import freed_memory_kept, lasting
 from oligolearn.training.products import fast_products, resolve_precision
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
 
@@ -114,7 +114,8 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
     if reason is None:
         before = training.state()
         try:
-            return Replicas(_fit_in_threads(training), "stacked")
+            with freed_memory_kept():
+                return Replicas(_fit_in_threads(training), "stacked")
         except _NotVectorisedError as error:
             if stacked:
                 raise ValueError(f"these modules cannot be stacked: {error}") from error

@@ -1,5 +1,6 @@
 """Views that hide genes."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -63,8 +64,7 @@ def mask_genes(
     True
     """
     _check(share, per, fill)
-    shape = (1 if per == "batch" else x.shape[0], x.shape[1])
-    hidden = torch.rand(shape, generator=generator, device=x.device) < share
+    hidden = draw_genes(x, share, per=per, generator=generator)
     return fill_hidden(x, hidden, fill=fill, rows=rows, generator=generator)
 
 
@@ -94,6 +94,18 @@ class MarginalMasking:
         return partial(mask_genes, share=self.share, per=self.per, fill="marginal", rows=check_rows(rows))
 
 
+def draw_genes(x: Tensor, share: float, *, per: str, generator: torch.Generator) -> Tensor:
+    """Draw genes of `x`, ``(batch, n_genes)``, each with the probability `share`; one row of them per batch or each."""
+    shape = (1 if per == "batch" else x.shape[0], x.shape[1])
+    if x.device.type != "cpu":
+        return torch.rand(shape, generator=generator, device=x.device) < share
+    if share in (0, 1):
+        return torch.full(shape, bool(share))
+    # four draws of 16 bits from one of 64: a fifth of the time, and the probability is off by less than 1e-5
+    bits = torch.empty(-(-math.prod(shape) // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    return bits.view(torch.int16)[: math.prod(shape)].view(shape) < round(share * 2**16) - 2**15
+
+
 def fill_hidden(x: Tensor, hidden: Tensor, *, fill: str, rows: Tensor | None, generator: torch.Generator) -> Tensor:
     """Fill the places `hidden`, ``(batch or 1, n_genes)``, of `x`; `fill` and `rows` as in `mask_genes`."""
     hidden = hidden.expand_as(x)
@@ -103,22 +115,20 @@ def fill_hidden(x: Tensor, hidden: Tensor, *, fill: str, rows: Tensor | None, ge
         raise ValueError(
             "fill='marginal' draws from the training rows, found none; pass rows=, or fit the view 'marginal' to them"
         )
-    if x.device.type == "cpu":  # only as many draws as are needed; a GPU would have to wait for their number
-        return x.masked_scatter(hidden, _draw_some(x, hidden, rows if fill == "marginal" else None, generator))
     if fill == "normal" or rows is None:
         drawn = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    elif x.device.type == "cpu":  # only as many draws as are needed; a GPU would have to wait for their number
+        return x.masked_scatter(hidden, _values_of_others(hidden, rows, generator).to(x.dtype))
     else:
         drawn = rows.to(x.device).gather(0, torch.randint(len(rows), x.shape, generator=generator, device=x.device))
     return torch.where(hidden, drawn.to(x.dtype), x)
 
 
-def _draw_some(x: Tensor, hidden: Tensor, rows: Tensor | None, generator: torch.Generator) -> Tensor:
-    """As many values as there are hidden ones, in their order: normal, or of the same genes in random `rows`."""
-    if rows is None:
-        return torch.randn(int(hidden.sum()), generator=generator, dtype=x.dtype)
+def _values_of_others(hidden: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """As many values as there are hidden ones, in their order: of the same genes in random `rows`."""
     genes = hidden.nonzero()[:, 1]
     numbers = torch.randint(len(rows), genes.shape, generator=generator)
-    return rows.to(x.device).reshape(-1).index_select(0, numbers * rows.shape[1] + genes).to(x.dtype)
+    return rows.cpu().reshape(-1).index_select(0, numbers * rows.shape[1] + genes)
 
 
 def check_share(share: float, what: str = "masked genes") -> None:

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from oligolearn.views.masking import check_per, check_rows, check_share
+from oligolearn.views.masking import check_per, check_rows, check_share, draw_genes
 
 
 class GeneSwapping:
@@ -53,8 +53,7 @@ class GeneSwapping:
 
 
 def _swap(x: Tensor, *, rows: Tensor, share: float, per: str, generator: torch.Generator) -> Tensor:
-    shape = (1 if per == "batch" else x.shape[0], x.shape[1])
-    taken = torch.rand(shape, generator=generator, device=x.device) < share
+    taken = draw_genes(x, share, per=per, generator=generator)
     return torch.where(taken, draw_partners(x, rows, generator), x)
 
 

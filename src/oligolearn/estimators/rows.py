@@ -1,0 +1,97 @@
+"""What training draws from: the rows, where they are, and random views of them."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from oligolearn.data import ExpressionStream
+from oligolearn.training import Epoch
+from oligolearn.training.memory import lasting
+
+_SOME_BYTES = 2**26  # of training rows that a view may draw from
+_LARGE_VIEW = 2**20  # numbers: from here on fresh memory takes longer than a copy
+
+
+class Rows(NamedTuple):
+    """Where training has its standardised rows from."""
+
+    n_rows: int
+    take: Callable[[Tensor], Tensor]  # what `epoch` draws -> rows on the device
+    some: Callable[[], Tensor]  # rows of the whole cohort, those of `spread_rows`, on the device
+    epoch: Epoch | None
+    identity: Mapping[str, Any]  # for the checkpoint
+
+
+def spread_rows(n_rows: int, n_genes: int) -> Tensor:
+    """Numbers of rows for a view to draw from, spread over the cohort: all, or what 64 MiB hold."""
+    return torch.linspace(0, n_rows - 1, min(n_rows, max(64, _SOME_BYTES // (4 * n_genes)))).long()
+
+
+def some_of(stream: ExpressionStream) -> Tensor:
+    """The rows of `spread_rows`, in a few blocks that are quick to read."""
+    n_genes, n_blocks = len(stream.genes), 16
+    each = max(1, len(spread_rows(len(stream), n_genes)) // n_blocks)
+    starts = sorted({int(start) for start in torch.linspace(0, len(stream) - each, n_blocks)})
+    blocks = []
+    for start in starts:
+        block = np.empty((min(each, len(stream) - start), n_genes), np.float32)
+        stream.standardised(start, start + len(block), block)
+        blocks.append(block)
+    return torch.from_numpy(np.concatenate(blocks))
+
+
+class Views:
+    """Random views of rows, and the rows themselves where an objective takes them.
+
+    Large views lie one after the other in memory that is used again for the next batch: objectives that join them need
+    not copy them, and the operating system need not find 40 MB of fresh memory in each step.
+
+    Parameters
+    ----------
+    view
+        ``(x, generator=...) -> x``.
+    random
+        Which elements of a batch are views.
+    generator
+        What they are drawn from.
+    """
+
+    def __init__(self, view: Callable[..., Tensor], random: Sequence[bool], generator: torch.Generator) -> None:
+        self.view = view
+        self.random = random
+        self.generator = generator
+        self._memory: Tensor | None = None
+
+    def draw(self, x: Tensor) -> list[Tensor]:
+        """Draw the elements of a batch of the rows `x`, ``(batch, n_genes)``; they last until the next call."""
+        drawn = (self.view(x, generator=self.generator) if random else x for random in self.random)
+        if x.device.type != "cpu" or x.numel() < _LARGE_VIEW or not all(self.random):
+            return list(drawn)
+        shape = (len(self.random), *x.shape)
+        if self._memory is None or self._memory.shape != shape:
+            self._memory = lasting(shape, x.dtype, x.device)
+        for place, one in zip(self._memory, drawn, strict=True):
+            place.copy_(one)
+        return list(self._memory.unbind())
+
+
+def checked_cohorts(cohorts: ArrayLike, X: ArrayLike) -> NDArray[np.integer]:
+    """Give the number of each row's cohort; refuse what does not fit `X`."""
+    numbers = np.asarray(cohorts)
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(cast(Sequence[Any], X))
+    if numbers.shape != (n_rows,) or not np.issubdtype(numbers.dtype, np.integer) or (numbers == 0).sum() < 2:
+        raise ValueError(
+            f"cohorts must be {n_rows} whole numbers, one for each row, at least two of them 0, the cohort that the "
+            f"encoder is for; found {numbers.dtype} of shape {numbers.shape} with {(numbers == 0).sum()} zeros"
+        )
+    return cast(NDArray[np.integer], numbers)
+
+
+def fingerprint(values: NDArray[Any]) -> str:
+    """Short text that changes with any of the values."""
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()[:16]
