@@ -80,8 +80,8 @@ def fit_together(
     Estimators whose networks and numbers of steps and of rows agree are trained as replicas (see
     `oligolearn.training.fit_replicas`): they may differ in seed, rows, labels, genes, views, pretrained weights,
     learning rate, weight decay, dropout, and in what an objective names `per_replica`, such as its temperature. Rows
-    are taken from the one matrix and standardised batch by batch. The teachers of `SelfTrainedClassifier`s are trained
-    together with the other models, their students thereafter.
+    are taken from the one matrix and standardised batch by batch. Teachers of a `SelfTrainedClassifier` are trained
+    together with the other models, students thereafter.
 
     Parameters
     ----------
