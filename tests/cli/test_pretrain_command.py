@@ -115,6 +115,24 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, own: Path, tm
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.parametrize(
+    ("method", "options", "view", "settings"),
+    [
+        ("simclr", [], "mixup", {}),
+        ("simclr", ["--view-strength", "0.25"], "mixup", {"lowest": 0.75}),
+        ("simclr", ["--mask-share", "0.3"], "masking", {"share": 0.3}),
+        ("simclr", ["--view", "noise", "--view-strength", "0.2"], "noise", {"scale": 0.2}),
+        ("masked-genes", ["--mask-share", "0.3"], "masking", {"share": 0.3, "per": "row", "fill": "zero"}),
+    ],
+)
+def test_the_view_is_the_methods_own_unless_asked_for(
+    own: Path, tmp_path: Path, method: str, options: list[str], view: str, settings: dict[str, object]
+) -> None:
+    assert run("pretrain", own, "--method", method, *options, "--out", tmp_path / "m", *FAST) == 0
+    kept = json.loads((tmp_path / "m" / "model.json").read_text())["pretraining"]
+    assert (kept["view"], kept["view_options"]) == (view, settings)
+
+
 def test_a_collapse_is_seen_while_it_trains_and_named_with_its_fix(own: Path, tmp_path: Path, capsys) -> None:
     assert run("pretrain", own, "--mask-share", "1", "--out", tmp_path / "m", *FAST, "--epochs", "60") == 0
     assert "Warning: collapse: " in capsys.readouterr().out

@@ -93,6 +93,16 @@ def test_the_same_command_goes_on_and_another_is_refused(study, cohort, capsys):
         (["--label", "kind", "--normalize", "counts", "--samples", "absent.csv"], "absent.csv"),
         (["--label", "kind", "--top-genes", "1"], "top_genes"),
         (["--label", "kind", "--mask-share", "2"], "between 0 and 1"),
+        (["--label", "kind", "--view", "blur"], "unknown view 'blur'; choose one of"),
+        (
+            ["--label", "kind", "--view-strength", "2"],
+            "the strength of the view mixup must be at least 0 and at most 1",
+        ),
+        (
+            ["--label", "kind", "--view", "noise", "--mask-share", "0.3"],
+            "view 'noise' has no setting share; it has scale",
+        ),
+        (["--label", "kind", "--mask-share", "0.3", "--view-strength", "0.3"], "give one of them"),
     ],
 )
 def test_mistakes_are_one_line(cohort, tmp_path, capsys, options, message):

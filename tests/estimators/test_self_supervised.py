@@ -101,7 +101,7 @@ def test_the_number_of_steps(cohort: Any, small: dict[str, Any]) -> None:
 
 def test_collapse_is_said_in_words(small: dict[str, Any]) -> None:
     X = np.random.default_rng(0).normal(size=(40, 12))
-    with pytest.warns(CollapseWarning, match="collapse: the loss .* hide fewer genes"):
+    with pytest.warns(CollapseWarning, match="collapse: the loss .* let views change less"):
         model = SelfSupervisedEncoder(**small, view_options={"share": 1.0}, random_state=0).fit(X)
     assert model.diagnosis_
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from oligolearn.study.summary import _diagnoses, _pretrainings
 
-PLATEAU = "collapse: the loss {} stays at its plateau 3.401; hide fewer genes, or train longer"
+PLATEAU = "collapse: the loss {} stays at its plateau 3.401; let views change less, or train longer"
 
 
 def run(method: str, repeat: int, *diagnosis: str, rank: float = 4.0) -> dict[str, Any]:
@@ -28,9 +28,9 @@ def test_each_kind_of_collapse_is_said_once_with_its_repeats_an_example_and_the_
     ]
     first, second = _diagnoses(runs)
     assert first.startswith(
-        "SwAV pretraining: collapse in 2 of 3 repeats (the loss 3.398 stays at its plateau 3.401): hide fewer genes"
+        "SwAV pretraining: collapse in 2 of 3 repeats (the loss 3.398 stays at its plateau 3.401): let views"
     )
-    assert "--mask-share" in first
+    assert "--view-strength" in first
     assert second.startswith("SwAV pretraining: queue in 1 of 3 repeats (it was never full (40 of 50)): shorten it")
 
 

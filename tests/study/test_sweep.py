@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from oligolearn.estimators.rows import chosen_view
+from oligolearn.pretext import SwAV
 from oligolearn.report import conclude_sweep
 from oligolearn.study import Design, compare, holm, sweep, sweep_training, sweeping
 from oligolearn.study.design import Run, draw_repeat, redraw_repeat
@@ -200,8 +202,8 @@ def test_settings_reach_the_trainings_they_are_for(tmp_path, monkeypatch):
     vary = {"view": ["noise", "mixup"], "view_strength": [0.25]}
     sweep(cohort(), "y", out=tmp_path / "o", vary=vary, **{**TINY, "repeats": 1, "fractions": (1.0,)})
     pretrained = [one.get_params(deep=False) for models in seen for one in models if hasattr(one, "objective")]
-    views = {(one["view"], tuple((one["view_options"] or {}).items())) for one in pretrained}
-    assert views == {("noise", (("scale", 0.25),)), ("mixup", (("lowest", 0.75),)), (None, ())}
+    views = {(one["view"], one["view_strength"]) for one in pretrained}
+    assert views == {("noise", 0.25), ("mixup", 0.25), (None, None)}
     assert {one["objective_options"]["n_prototypes"] for one in pretrained} == {9}  # what is not varied is a study's
 
 
@@ -286,12 +288,13 @@ def choices_of(vary, method="swav", **settings):
         (["prototypes=4,9"], "n_prototypes=9"),  # three for each of three classes
         (["prototypes=4"], "default"),
         (["epsilon=.05,.1"], "epsilon=0.05"),
-        (["view=masking,noise"], "view=masking"),
-        (["mask_share=0.5,0.9"], "mask_share=0.5"),
+        (["view=mixup,noise"], "view=mixup"),
+        (["mask_share=0.5,0.9"], "default"),  # which hides no genes
+        (["view_strength=0.5,0.9"], "view_strength=0.5"),
         (["layers=512-256-128,64"], "layers=512,256,128"),
         (["transfer_layers=1,3"], "transfer_layers=3"),
         (["learning_rate=1e-3"], "default"),
-        (["view=masking,noise", "view_strength=0.5,1"], "view=masking, view_strength=0.5"),
+        (["view=mixup,noise", "view_strength=0.5,1"], "view=mixup, view_strength=0.5"),
     ],
 )
 def test_the_default_is_found_among_the_values(vary, default):
@@ -357,7 +360,7 @@ def test_a_sweep_that_cannot_be_made_says_why_before_work(tmp_path, vary, messag
     ("vary", "message"),
     [
         (["transfer_layers=2,3,4"], "mean the same here"),
-        (["view_strength=0.5,2"], "must be at most 1, found 2"),
+        (["view_strength=0.5,2"], "must be at least 0 and at most 1, found 2"),
     ],
 )
 def test_values_that_the_network_or_view_cannot_have_are_refused_before_work(tmp_path, vary, message):
@@ -377,14 +380,18 @@ def test_values_that_the_network_or_view_cannot_have_are_refused_before_work(tmp
 )
 def test_the_strength_of_a_view_is_its_own_setting_and_reads_back(view, strength, options):
     settings = estimator_settings({"view": view, "view_strength": strength}, {}, pretrains=True)
-    assert settings["pretraining"]["view"] == view
-    assert settings["pretraining"]["view_options"] == pytest.approx(options)
+    chosen = chosen_view(SwAV, settings["pretraining"]["view"], None, settings["pretraining"]["view_strength"])
+    assert chosen == (view, pytest.approx(options))
     assert shown_value("view_strength", settings, "swav") == pytest.approx(strength)
 
 
 def test_a_tuning_can_search_views_as_well():
-    assert "mask_share" not in search_space("swav", ["view=masking|noise"])
-    assert "mask_share" in search_space("swav", ["view=masking|swapping"])
+    assert "view_strength" in search_space("swav", ["view=masking|noise"])
+    assert "mask_share" not in search_space("swav")
+    space = search_space("swav", ["view=masking|swapping", "mask_share=0.1:0.5"])
+    assert "view_strength" not in space
+    assert "view_strength" not in search_space("swav", given={"pretraining": {"view_options": {"share": 0.3}}})
+    assert "view_strength" not in search_space("autoencoder")  # sees samples as they are
     with pytest.raises(ValueError, match="the view noise hides no genes"):
         search_space("swav", ["view=masking|noise", "mask_share=0.1:0.5"])
     with pytest.raises(ValueError, match="--search view must be one of masking"):

@@ -324,7 +324,7 @@ def test_trials_of_a_family_are_trained_as_one_program(tmp_path, monkeypatch):
     table = tune(cohort(), "y", out=tmp_path / "o", trials=8, test=False, **settings).trials
     shared = ["layers", "batch_size", "epochs", "pretraining_batch_size", "n_prototypes", "transfer_layers"]
     assert [len(table.loc[family, shared].drop_duplicates()) for family in ([0, 1, 2, 3], [4, 5], [6, 7])] == [1, 1, 1]
-    own = ["learning_rate", "dropout", "weight_decay", "mask_share", "epsilon", "temperature"]
+    own = ["learning_rate", "dropout", "weight_decay", "view_strength", "epsilon", "temperature"]
     assert all(table[name].nunique() == 8 for name in own)
     stacked = [n for n, ways in how if ways == {"stacked"}]
     assert stacked.count(8) == 2  # four trials and two repeats: pretrained together, and trained together

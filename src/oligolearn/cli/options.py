@@ -67,7 +67,21 @@ Epochs = Annotated[int | None, typer.Option(help="Epochs of training. Default: t
 BatchSize = Annotated[int | None, typer.Option(help="Samples in a batch. Default: the method's own.")]
 LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate. Default: the method's own.")]
 Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: three per class; `tune` searches.")]
-MaskShare = Annotated[float | None, typer.Option(help="Share of the genes hidden in each view.")]
+View = Annotated[
+    str | None,
+    typer.Option(
+        help="Random view that pretraining sees samples in: mixup, swapping, masking, marginal, noise or latent. "
+        "Default: the one that suits the method, mixup where two views are compared."
+    ),
+]
+ViewStrength = Annotated[
+    float | None,
+    typer.Option(
+        help="How much a view changes a sample: the share of genes (masking, marginal, swapping), the largest weight "
+        "of the other sample (mixup), or a standard deviation (noise, latent)."
+    ),
+]
+MaskShare = Annotated[float | None, typer.Option(help="Share of the genes hidden in each view; asks for masking.")]
 PretrainOn = Annotated[
     list[Path] | None,
     typer.Option(

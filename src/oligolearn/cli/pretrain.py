@@ -34,8 +34,10 @@ from oligolearn.cli.options import (
     Standardize,
     Stream,
     TopGenes,
+    View,
+    ViewStrength,
 )
-from oligolearn.cli.printing import chosen, numbers, pretraining_bar, print_notes
+from oligolearn.cli.printing import chosen, numbers, pretraining_bar, print_notes, view_settings
 from oligolearn.cli.processes import processes
 from oligolearn.cli.reading import read_or_open
 
@@ -75,6 +77,8 @@ def pretrain(
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
+    view: View = None,
+    view_strength: ViewStrength = None,
     mask_share: MaskShare = None,
     prototypes: Prototypes = None,
     device: Device = "auto",
@@ -131,7 +135,6 @@ def pretrain(
         model = SelfSupervisedEncoder(
             method,
             encoder_options={"hidden": numbers(layers)},
-            view_options=chosen(share=mask_share),
             objective_options=options,
             random_state=seed,
             device=device,
@@ -142,6 +145,7 @@ def pretrain(
             checkpoint_minutes=checkpoint_minutes,
             on_epoch=bar.tell,
             on_watch=bar.watch,
+            **view_settings(view, view_strength, mask_share),
             **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         )
         preparation = Preparation(normalize, max_missing, top_genes)
@@ -186,14 +190,18 @@ def _summary(pretraining: Mapping[str, Any], facts: Mapping[str, Any]) -> list[s
 
     options = ", ".join(f"{name} {_number(value)}" for name, value in pretraining["objective_options"].items())
     quality = {name: _number(value) for name, value in pretraining["quality"].items()}
-    used = f", {quality['prototypes_in_use']} of {quality['prototypes']} prototypes in use"
+    used = (
+        f", {quality['prototypes_in_use']} of {quality['prototypes']} prototypes in use"
+        if "prototypes" in quality
+        else ""
+    )
     return [
         f"{pretraining['objective']}: {options or 'no settings'}; for {pretraining['n_samples']:,} samples in batches "
         f"of {pretraining['batch_size']} or more, {pretraining['epochs']:,} epochs; "
         f"final loss {pretraining['losses'][-1]:.4f}",
         f"Without labels: RankMe {quality['rank_me']} and effective rank {quality['effective_rank']} of "
         f"{quality['dimensions']}, alpha-ReQ {quality['alpha_req']}, neighbourhood stability "
-        f"{quality['neighbour_stability']}{used if 'prototypes' in quality else ''}.",
+        f"{quality['neighbour_stability']}{used}.",
         *(describe_probes(facts["probes"], "embedding", "principal components") if "probes" in facts else []),
     ]
 

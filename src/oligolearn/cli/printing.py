@@ -17,6 +17,15 @@ def chosen(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def view_settings(view: str | None, strength: float | None, mask_share: float | None) -> dict[str, Any]:
+    """Settings of a pretraining's view, from the options that the user gave.
+
+    >>> view_settings(None, None, 0.3)
+    {'view_options': {'share': 0.3}}
+    """
+    return chosen(view=view, view_strength=strength, view_options=chosen(share=mask_share) or None)
+
+
 def numbers(text: str) -> tuple[int, ...]:
     """Whole numbers from text such as ``512,256,128``.
 

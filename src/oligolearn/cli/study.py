@@ -31,8 +31,10 @@ from oligolearn.cli.options import (
     Standardize,
     Threads,
     TopGenes,
+    View,
+    ViewStrength,
 )
-from oligolearn.cli.printing import chosen, print_conclusion
+from oligolearn.cli.printing import chosen, print_conclusion, view_settings
 
 Methods = Annotated[
     str | None,
@@ -77,6 +79,8 @@ def study(
     standardize: Standardize = "each",
     min_overlap: BorrowedOverlap = 0.5,
     pretrain_epochs: PretrainEpochs = None,
+    view: View = None,
+    view_strength: ViewStrength = None,
     mask_share: MaskShare = None,
     prototypes: Prototypes = None,
     epochs: Epochs = None,
@@ -129,8 +133,8 @@ def study(
         min_overlap=min_overlap,
         pretraining=chosen(
             epochs=pretrain_epochs,
-            view_options=chosen(share=mask_share) or None,
             objective_options=chosen(n_prototypes=prototypes) or None,
+            **view_settings(view, view_strength, mask_share),
         ),
         training=chosen(epochs=epochs),
         threads=threads,

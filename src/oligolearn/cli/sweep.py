@@ -28,8 +28,10 @@ from oligolearn.cli.options import (
     Seed,
     Threads,
     TopGenes,
+    View,
+    ViewStrength,
 )
-from oligolearn.cli.printing import chosen, print_sweep
+from oligolearn.cli.printing import chosen, print_sweep, view_settings
 from oligolearn.cli.study import shares
 
 Vary = Annotated[
@@ -64,6 +66,8 @@ def sweep(
     top_genes: TopGenes = None,
     min_class_size: MinClassSize = None,
     pretrain_epochs: PretrainEpochs = None,
+    view: View = None,
+    view_strength: ViewStrength = None,
     mask_share: MaskShare = None,
     prototypes: Prototypes = None,
     epochs: Epochs = None,
@@ -111,8 +115,8 @@ def sweep(
         top_genes=top_genes,
         pretraining=chosen(
             epochs=pretrain_epochs,
-            view_options=chosen(share=mask_share) or None,
             objective_options=chosen(n_prototypes=prototypes) or None,
+            **view_settings(view, view_strength, mask_share),
         ),
         training=chosen(epochs=epochs),
         threads=threads,

@@ -27,8 +27,10 @@ from oligolearn.cli.options import (
     Seed,
     Threads,
     TopGenes,
+    View,
+    ViewStrength,
 )
-from oligolearn.cli.printing import chosen
+from oligolearn.cli.printing import chosen, view_settings
 
 if TYPE_CHECKING:
     from oligolearn.study import Tuning
@@ -72,6 +74,8 @@ def tune(
     top_genes: TopGenes = None,
     min_class_size: MinClassSize = None,
     pretrain_epochs: PretrainEpochs = None,
+    view: View = None,
+    view_strength: ViewStrength = None,
     mask_share: MaskShare = None,
     prototypes: Prototypes = None,
     epochs: Epochs = None,
@@ -119,8 +123,8 @@ def tune(
         top_genes=top_genes,
         pretraining=chosen(
             epochs=pretrain_epochs,
-            view_options=chosen(share=mask_share) or None,
             objective_options=chosen(n_prototypes=prototypes) or None,
+            **view_settings(view, view_strength, mask_share),
         ),
         training=chosen(epochs=epochs),
         threads=threads,

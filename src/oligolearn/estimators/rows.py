@@ -7,11 +7,13 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from oligolearn.data import ExpressionStream
+from oligolearn.pretext import default_view
 from oligolearn.training import Epoch
 from oligolearn.training.memory import lasting
+from oligolearn.views import has_settings, strength_options
 
 _SOME_BYTES = 2**26  # of training rows that a view may draw from
 _LARGE_VIEW = 2**20  # numbers: from here on fresh memory takes longer than a copy
@@ -78,6 +80,44 @@ class Views:
         for place, one in zip(self._memory, drawn, strict=True):
             place.copy_(one)
         return list(self._memory.unbind())
+
+
+def chosen_view(
+    objective: Callable[..., nn.Module],
+    view: str | Callable[..., Any] | None,
+    options: Mapping[str, Any] | None,
+    strength: float | None,
+) -> tuple[str | Callable[..., Any], dict[str, Any]]:
+    """Give the view and its settings: the one asked for, or the one that suits the objective.
+
+    Without a view, `options` are settings of the objective's own; where that has no such settings and masking has, as
+    with a share of hidden genes, they ask for masking.
+
+    Raises
+    ------
+    ValueError
+        If the view has no strength, or it is out of its range, or given twice.
+
+    Examples
+    --------
+    >>> from oligolearn.pretext import VIME, SwAV
+    >>> chosen_view(SwAV, None, None, 0.4), chosen_view(SwAV, None, {"share": 0.4}, None)
+    (('mixup', {'lowest': 0.6}), ('masking', {'share': 0.4}))
+    >>> chosen_view(VIME, None, {"share": 0.4}, None)
+    ('masking', {'share': 0.4, 'per': 'row', 'fill': 'marginal'})
+    """
+    chosen = dict(options or {})
+    if view is None:
+        view, own = default_view(objective)
+        if not has_settings(view, chosen) and has_settings("masking", chosen):
+            view, own = "masking", {}
+        chosen = {**own, **chosen}
+    if strength is None:
+        return view, chosen
+    told = strength_options(view, strength)
+    if told.keys() & set(options or {}):
+        raise ValueError(f"view_strength and {', '.join(told)} say the same of the view {view}; give one of them")
+    return view, chosen | told
 
 
 def checked_cohorts(cohorts: ArrayLike, X: ArrayLike) -> NDArray[np.integer]:

@@ -30,6 +30,7 @@ from oligolearn.estimators.rows import (
     Rows,
     Views,
     checked_cohorts,
+    chosen_view,
     fingerprint,
     some_of,
     spread_rows,
@@ -39,7 +40,6 @@ from oligolearn.pretext import (
     OBJECTIVES,
     alpha_req,
     augmented,
-    default_view,
     diagnose_collapse,
     needs_rows,
     neighbour_stability,
@@ -72,10 +72,13 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Name in `oligolearn.nn.ENCODERS`, or a factory ``n_features -> nn.Module`` with `out_dim` and `blocks`.
     view
         Name in `oligolearn.views.VIEWS`, a function ``(x, generator=...) -> x``, or what else
-        `oligolearn.views.make_view` takes; None for the view that suits the objective.
+        `oligolearn.views.make_view` takes; None for the view that suits the objective: mixtures with other samples
+        where two views are compared.
     objective_options, encoder_options, view_options
         Settings of the three, by name. What an objective is not told is derived from the data: `options_` says what
-        was chosen.
+        was chosen. Settings that only masking has, such as ``{"share": 0.3}``, ask for that view.
+    view_strength
+        How much a view changes a sample, see `oligolearn.views.strength_options`; None for the view's own.
     epochs, batch_size, learning_rate, weight_decay
         Of the training; the learning rate warms up, then falls along a cosine.
     min_steps
@@ -143,6 +146,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         objective_options: Mapping[str, Any] | None = None,
         encoder_options: Mapping[str, Any] | None = None,
         view_options: Mapping[str, Any] | None = None,
+        view_strength: float | None = None,
         epochs: int = 150,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
@@ -164,6 +168,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.objective_options = objective_options
         self.encoder_options = encoder_options
         self.view_options = view_options
+        self.view_strength = view_strength
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -325,11 +330,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return Schedule(steps, self.batch_size, self.learning_rate, self.weight_decay)
 
     def _named_view(self) -> tuple[str | Callable[..., Any], dict[str, Any]]:
-        """The view and its settings, the objective's own where none is asked for."""
-        if self.view is not None:
-            return self.view, dict(self.view_options or {})
-        view, options = default_view(resolve("objective", self.objective, OBJECTIVES))
-        return view, {**options, **(self.view_options or {})}
+        objective = resolve("objective", self.objective, OBJECTIVES)
+        return chosen_view(objective, self.view, self.view_options, self.view_strength)
 
     def _view(self, some_rows: Callable[[], Tensor], genes: Sequence[str] | None) -> Callable[..., Tensor]:
         view, options = self._named_view()

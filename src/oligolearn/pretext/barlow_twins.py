@@ -72,7 +72,6 @@ class BarlowTwins(nn.Module):
 
     augmented = (True, True)
     needs_rows = False
-    default_view: tuple[str, dict[str, Any]] = ("masking", {})
     per_replica = ("redundancy",)
 
     def __init__(

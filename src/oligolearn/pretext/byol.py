@@ -71,7 +71,6 @@ class BYOL(nn.Module):
 
     augmented = (True, True)
     needs_rows = False
-    default_view: tuple[str, dict[str, Any]] = ("masking", {})
 
     def __init__(self, encoder: Encoder, *, momentum: float = 0.99, projection: tuple[int, int] = (128, 64)) -> None:
         super().__init__()

@@ -110,13 +110,13 @@ def diagnose_collapse(
     if plateau is not None and loss > _NEAR * plateau:
         found.append(
             f"collapse: the loss {loss:.3f} stays at its plateau {plateau:.3f}, the value of an encoder that cannot "
-            "tell samples apart; hide fewer genes, train longer, or lower the learning rate or epsilon"
+            "tell samples apart; let views change less, train longer, or lower the learning rate or epsilon"
         )
     rank = signs["effective_rank"]
     if rank < _FEWEST_DIRECTIONS:
         found.append(
             f"collapse: the embedding of {embedding.shape[1]} numbers has an effective rank of {rank:.1f}, all samples "
-            "lie at one point or on one line; hide fewer genes, use more prototypes or a larger batch"
+            "lie at one point or on one line; let views change less, use more prototypes or a larger batch"
         )
     elif "prototypes" in signs:
         possible = min(signs["prototypes"], len(embedding))

@@ -66,7 +66,6 @@ class DeepCluster(nn.Module):
 
     augmented = (True, True)
     needs_rows = True
-    default_view: tuple[str, dict[str, Any]] = ("masking", {})
     per_replica = ("temperature",)
     assigned: Tensor
     prototypes: Tensor

@@ -104,7 +104,6 @@ class MoCo(nn.Module):
 
     augmented = (True, True)
     needs_rows = True
-    default_view: tuple[str, dict[str, Any]] = ("masking", {})
     per_replica = ("temperature",)
     queue: Tensor
     queue_rows: Tensor

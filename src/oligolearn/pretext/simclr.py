@@ -84,7 +84,6 @@ class SimCLR(nn.Module):
 
     augmented = (True, True)
     needs_rows = False
-    default_view: tuple[str, dict[str, Any]] = ("masking", {})
     per_replica = ("temperature",)
     _plateau: Tensor
 

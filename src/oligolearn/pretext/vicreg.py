@@ -100,7 +100,6 @@ class VICReg(nn.Module):
 
     augmented = (True, True)
     needs_rows = False
-    default_view: tuple[str, dict[str, Any]] = ("masking", {})
     per_replica = ("invariance", "variance", "covariance", "plateau")
 
     def __init__(

@@ -9,7 +9,10 @@ from oligolearn.study.search_space import SETTINGS
 
 FAMILY = 4  # choices of settings that are trained together, each in all its repeats
 _RATES = ("learning_rate", "weight_decay")
-OWN = {"pretraining": (*_RATES, "view", "view_options"), "training": (*_RATES, "dropout")}  # of each replica
+OWN = {
+    "pretraining": (*_RATES, "view", "view_options", "view_strength"),
+    "training": (*_RATES, "dropout"),
+}  # of each replica
 
 
 def own_numbers(objective: str | None) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import anndata as ad
@@ -31,7 +31,9 @@ from oligolearn.estimators import (
     versions,
 )
 from oligolearn.estimators.building import resolve, resolve_device
+from oligolearn.estimators.rows import chosen_view
 from oligolearn.nn import ENCODERS
+from oligolearn.pretext import OBJECTIVES
 from oligolearn.study.design import Design, Draw, Run, draw_repeat, plan_runs, spread_fractions
 from oligolearn.study.methods import CLUSTERING, DEFAULT_METHODS, METHODS, PROTOTYPES_PER_CLASS
 from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_for_replicas
@@ -39,7 +41,7 @@ from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_
 DEFAULT_POINTS = 10
 _NOT_OF_DESIGN = ("points", "fractions", "pretrain_on", "standardize", "min_overlap")
 MOST_ON_CPU = 8
-_PRETRAINING_SETTINGS = ("view", "view_options", "epochs", "min_steps", "batch_size", "learning_rate", "weight_decay")
+_PRETRAINING_SETTINGS = ("epochs", "min_steps", "batch_size", "learning_rate", "weight_decay")
 _STUDENT_SETTINGS = ("temperature", "distillation_weight", "view", "view_options", "epochs", "dropout")
 _NETWORK_SETTINGS = (
     "encoder",
@@ -257,8 +259,7 @@ def _settings(design: Design, n_classes: int) -> dict[str, Any]:
     if any(METHODS[name].objective for name in design.methods):
         encoder = SelfSupervisedEncoder(**design.pretraining).get_params(deep=False)
         shown |= {f"pretraining: {name}": encoder[name] for name in _PRETRAINING_SETTINGS}
-        if encoder["view"] is None:
-            shown["pretraining: view"] = "the one that suits the objective"
+        shown["pretraining: view"] = _views(design, encoder)
         if {METHODS[name].objective for name in design.methods} & CLUSTERING:
             shown["pretraining: prototypes"] = f"{PROTOTYPES_PER_CLASS} per class"
         shown |= {f"pretraining: {name}": value for name, value in (encoder["objective_options"] or {}).items()}
@@ -272,6 +273,20 @@ def _settings(design: Design, n_classes: int) -> dict[str, Any]:
         "device": design.device,
         "precision of products": design.precision,
     }
+
+
+def _views(design: Design, encoder: Mapping[str, Any]) -> str:
+    """The view of each objective with its settings, in words."""
+    said: dict[str, list[str]] = {}
+    for objective in dict.fromkeys(filter(None, (METHODS[name].objective for name in design.methods))):
+        told = (encoder["view"], encoder["view_options"], encoder["view_strength"])
+        view, options = chosen_view(OBJECTIVES[objective], *told)
+        settings = ", ".join(f"{name} {value}" for name, value in options.items())
+        name = view if isinstance(view, str) else repr(view)
+        said.setdefault(f"{name} ({settings})" if settings else name, []).append(objective)
+    if len(said) == 1:
+        return next(iter(said))
+    return "; ".join(f"{', '.join(objectives)}: {view}" for view, objectives in said.items())
 
 
 def _describe_data(prepared: Prepared, labels: Labels, design: Design, notes: list[str]) -> dict[str, Any]:

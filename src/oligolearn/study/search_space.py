@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from oligolearn.estimators import FineTunedClassifier, SelfSupervisedEncoder
+from oligolearn.estimators.rows import chosen_view
 from oligolearn.nn import ENCODERS
-from oligolearn.pretext import OBJECTIVES, default_view
+from oligolearn.pretext import OBJECTIVES, augmented, default_view
 from oligolearn.study.methods import METHODS
-from oligolearn.views import VIEWS
+from oligolearn.views import STRENGTHS, VIEWS, has_settings
 
 Value = int | float | str
 
@@ -67,14 +68,7 @@ _POSITIVE = (1e-12, math.inf)
 _COUNT = (1, math.inf)
 _LAYERS = "layers"
 _STRENGTH = "view_strength"
-STRENGTHS = {  # what says how much a view changes a sample
-    "masking": "share",
-    "marginal": "share",
-    "noise": "scale",
-    "swapping": "share",
-    "mixup": "lowest",  # weight of the sample: the strength is what is left for its partner
-    "latent": "strength",
-}
+_NAMED = tuple(view for view in STRENGTHS if view != "gene-sets")  # which needs a file
 ALIASES = {"prototypes": "n_prototypes", "pretrain_epochs": "pretraining_epochs", "freeze_layers": "frozen_layers"}
 SETTINGS: dict[str, Setting] = {
     _LAYERS: Setting(
@@ -89,7 +83,7 @@ SETTINGS: dict[str, Setting] = {
     "pretraining_batch_size": Setting(("pretraining", "batch_size"), Choices((32, 64, 128, 256)), (2, math.inf), int),
     "pretraining_epochs": Setting(("pretraining", "epochs"), None, _COUNT, int),
     "pretraining_weight_decay": Setting(("pretraining", "weight_decay"), None, (0.0, math.inf)),
-    "mask_share": Setting(("pretraining", "view_options", "share"), Range(0.1, 0.9), (0.0, 1.0)),
+    "mask_share": Setting(("pretraining", "view_options", "share"), None, (0.0, 1.0)),
     "n_prototypes": Setting(
         ("pretraining", "objective_options", "n_prototypes"), Range(4, 128, log=True), (2, math.inf), int
     ),
@@ -97,12 +91,13 @@ SETTINGS: dict[str, Setting] = {
     "temperature": Setting(("pretraining", "objective_options", "temperature"), Range(0.05, 0.5, log=True), _POSITIVE),
     "queue_length": Setting(("pretraining", "objective_options", "queue_length"), None, (0, math.inf), int),
     "momentum": Setting(("pretraining", "objective_options", "momentum"), None, (0.0, 1.0)),
-    "view": Setting(("pretraining", "view"), None, (0, 0), str, tuple(STRENGTHS)),
-    _STRENGTH: Setting(("pretraining", "view_options", "strength"), None, (0.0, math.inf)),
+    "view": Setting(("pretraining", "view"), None, (0, 0), str, _NAMED),
+    _STRENGTH: Setting(("pretraining", _STRENGTH), Range(0.1, 0.9), (0.0, math.inf)),
     "transfer_layers": Setting(("training", "transfer_layers"), Range(1, 3), (0, math.inf), int),
     "frozen_layers": Setting(("training", "frozen_layers"), Range(0, 2), (0, math.inf), int),
 }
 _NEEDS_PRETRAINING = ("transfer_layers", "frozen_layers")
+OF_VIEWS = ("view", _STRENGTH, "mask_share")
 
 
 def tunable_methods() -> list[str]:
@@ -134,6 +129,8 @@ def _belongs(name: str, setting: Setting, objective: str | None) -> bool:
         return setting.place[0] == "training" and name not in _NEEDS_PRETRAINING
     if "objective_options" in setting.place:
         return setting.place[-1] in _parameters(OBJECTIVES[objective])
+    if name in OF_VIEWS:
+        return any(augmented(OBJECTIVES[objective]))
     return True
 
 
@@ -183,10 +180,10 @@ def search_space(method: str, asked: Sequence[str] = (), *, given: Mapping[str, 
         seen.add(name)
         space[name] = _parsed(name, text, settings[name])
     views = _named_views(space, given)
-    if "mask_share" not in seen and (_STRENGTH in seen or any(view_problem(view, space) for view in views)):
-        space.pop("mask_share", None)
+    if _STRENGTH not in seen and any(view_problem(view, {*space, *fixed}) for view in views):
+        space.pop(_STRENGTH, None)
     for view in views:
-        if problem := view_problem(view, space):
+        if problem := view_problem(view, {*space, *fixed}):
             raise ValueError(f"--search: {problem}")
     return {name: space[name] for name in settings if name in space}
 
@@ -220,21 +217,20 @@ def unknown_setting(name: str, method: str, settings: Iterable[str], *, option: 
     return f"{option}: {method} has no setting {name!r}; it has {', '.join(settings)}{hint}"
 
 
-def _named_views(space: Space, given: Mapping[str, Any] | None) -> list[str]:
+def _named_views(space: Space, given: Mapping[str, Any] | None) -> list[Any]:
     searched = space.get("view")
-    if isinstance(searched, Choices):
-        return [str(view) for view in searched.values]
-    view = value_at(given or {}, SETTINGS["view"].place)
-    return [view if isinstance(view, str) else "masking"]
+    return [*searched.values] if isinstance(searched, Choices) else [value_at(given or {}, SETTINGS["view"].place)]
 
 
-def view_problem(view: str, names: Iterable[str]) -> str | None:
-    """Why a view cannot take settings of these names, or None."""
+def view_problem(view: Any, names: Iterable[str]) -> str | None:
+    """Why a view cannot take settings of these names, or None; no view is the one that suits objective and settings."""
     names = set(names)
     if names >= {"mask_share", _STRENGTH}:
         return f"mask_share and {_STRENGTH} are the same of a view that hides genes; name one of them"
-    if "mask_share" in names and STRENGTHS.get(view) != "share":
+    if "mask_share" in names and view is not None and not (isinstance(view, str) and STRENGTHS.get(view) == "share"):
         return f"the view {view} hides no genes, so it has no mask_share; vary {_STRENGTH}, which every view has"
+    if _STRENGTH in names and view is not None and not (isinstance(view, str) and view in STRENGTHS):
+        return f"{_STRENGTH} is known of the views {', '.join(STRENGTHS)} alone, found {view!r}"
     return None
 
 
@@ -326,10 +322,7 @@ def estimator_settings(
     """
     settings: dict[str, dict[str, Any]] = {part: _copied(given.get(part, {})) for part in ("pretraining", "training")}
     for name, value in values.items():
-        if name != _STRENGTH:
-            _put(settings, SETTINGS[name].place, _units(value) if name == _LAYERS else value)
-    if _STRENGTH in values:
-        _put_strength(settings["pretraining"], float(values[_STRENGTH]))
+        _put(settings, SETTINGS[name].place, _units(value) if name == _LAYERS else value)
     if pretrains:  # the encoder is built once, by pretraining; `study` builds its other networks by the same option
         hidden = settings["training"].get("encoder_options") or {}
         if hidden:
@@ -350,16 +343,6 @@ def _put(settings: dict[str, Any], place: Sequence[str], value: Any) -> None:
         settings[part] = settings.get(part) or {}
         settings = settings[part]
     settings[place[-1]] = value
-
-
-def _put_strength(pretraining: dict[str, Any], strength: float) -> None:
-    view = pretraining.get("view") or "masking"
-    name = STRENGTHS.get(view)
-    if name is None:
-        raise ValueError(f"{_STRENGTH} is known of the views {', '.join(STRENGTHS)} alone, found {view!r}")
-    if name in ("share", "lowest") and strength > 1:
-        raise ValueError(f"{_STRENGTH} of the view {view} must be at most 1, found {strength:g}")
-    _put(pretraining, ("view_options", name), 1 - strength if name == "lowest" else strength)
 
 
 def _units(value: Value) -> list[int]:
@@ -383,7 +366,7 @@ def shown_value(name: str, settings: Mapping[str, Any], method: str) -> Value:
     """The value of a setting as a user reads it; that of the estimators where `settings` give none."""
     place = SETTINGS[name].place
     objective = METHODS[method].objective
-    if objective and "view" in (name, place[1].removesuffix("_options")):
+    if objective and name in OF_VIEWS:
         return _shown_view(name, settings.get("pretraining") or {}, objective)
     value = value_at(settings, place)
     if value is None:
@@ -401,17 +384,17 @@ def shown_value(name: str, settings: Mapping[str, Any], method: str) -> Value:
 
 def _shown_view(name: str, pretraining: Mapping[str, Any], objective: str) -> Value:
     """Name of the view, or what its settings say; the objective's own where none is given."""
-    view, options = pretraining.get("view"), dict(pretraining.get("view_options") or {})
-    if view is None:
-        view, own = default_view(OBJECTIVES[objective])
-        options = {**own, **options}
-        if name == "view" and own:
-            return "its own"  # that of the same name has other settings
+    asked = pretraining.get("view")
+    told = (pretraining.get("view_options"), pretraining.get(_STRENGTH))
+    view, options = chosen_view(OBJECTIVES[objective], asked, *told)
     if name == "view":
-        return view if isinstance(view, str) else "its own"
+        own = asked is None and default_view(OBJECTIVES[objective])[1]  # that of the same name has other settings
+        return view if isinstance(view, str) and not own else "its own"
+    if not isinstance(view, str):
+        return "none"
     wanted = STRENGTHS.get(view) if name == _STRENGTH else SETTINGS[name].place[-1]
-    if wanted is None or wanted not in _parameters(VIEWS[view]):
-        return "automatic"
+    if wanted is None or not has_settings(view, [wanted]):
+        return "none"
     value: Value = options.get(wanted, _parameters(VIEWS[view])[wanted].default)
     return round(1 - float(value), 12) if wanted == "lowest" else value
 
@@ -422,6 +405,8 @@ _PRETRAIN_OPTIONS = {
     "pretraining_batch_size": "--batch-size",
     "pretraining_learning_rate": "--learning-rate",
     "mask_share": "--mask-share",
+    "view": "--view",
+    _STRENGTH: "--view-strength",
     "n_prototypes": "--prototypes",
 }
 _TRAIN_OPTIONS = {

@@ -211,7 +211,7 @@ def _diagnoses(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             found.setdefault((run["method"], kind, fix), {}).setdefault(run["repeat"], evidence)
     return [
         f"{METHODS[method].title}: {kind} in {len(those)} of {len(repeats)} repeats ({next(iter(those.values()))}): "
-        f"{fix or 'train longer'} (--mask-share, --prototypes, --pretrain-epochs)."
+        f"{fix or 'train longer'} (--view-strength, --prototypes, --pretrain-epochs)."
         for (method, kind, fix), those in found.items()
     ]
 

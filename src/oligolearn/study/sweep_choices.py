@@ -13,6 +13,7 @@ from oligolearn.pretext import OBJECTIVES
 from oligolearn.study.design import Design
 from oligolearn.study.methods import METHODS
 from oligolearn.study.search_space import (
+    OF_VIEWS,
     SETTINGS,
     Setting,
     Value,
@@ -151,9 +152,9 @@ def _once(name: str, values: list[Any]) -> list[Any]:
 def _check_views(varied: Mapping[str, Sequence[Value]], given: Mapping[str, Any]) -> None:
     """Refuse settings that a view does not have."""
     fixed = value_at(given, SETTINGS["view"].place)
-    names = [*varied, *(["mask_share"] if value_at(given, SETTINGS["mask_share"].place) is not None else [])]
-    for view in varied.get("view", [fixed if isinstance(fixed, str) else "masking"]):
-        if problem := view_problem(str(view), names):
+    names = [*varied, *(name for name in OF_VIEWS if value_at(given, SETTINGS[name].place) is not None)]
+    for view in varied.get("view", [fixed]):
+        if problem := view_problem(view, names):
             raise ValueError(f"--vary: {problem}")
 
 

@@ -8,11 +8,12 @@ from oligolearn.views.gene_sets import GeneSetMasking, read_gmt
 from oligolearn.views.latent import LatentNeighbours
 from oligolearn.views.masking import MarginalMasking, mask_genes
 from oligolearn.views.mixup import Mixup
-from oligolearn.views.named import VIEWS, Compose, looks_at_rows, make_view
+from oligolearn.views.named import STRENGTHS, VIEWS, Compose, has_settings, looks_at_rows, make_view, strength_options
 from oligolearn.views.noise import add_noise
 from oligolearn.views.swapping import GeneSwapping
 
 __all__ = [
+    "STRENGTHS",
     "VIEWS",
     "Compose",
     "GeneSetMasking",
@@ -21,8 +22,10 @@ __all__ = [
     "MarginalMasking",
     "Mixup",
     "add_noise",
+    "has_settings",
     "looks_at_rows",
     "make_view",
     "mask_genes",
     "read_gmt",
+    "strength_options",
 ]

@@ -1,7 +1,8 @@
 """Views by their names, made ready for a data set."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,16 @@ from oligolearn.views.noise import add_noise
 from oligolearn.views.swapping import GeneSwapping
 
 View = Callable[..., Tensor]
+STRENGTHS = {  # which setting says how much a view changes a sample
+    "masking": "share",
+    "marginal": "share",
+    "noise": "scale",
+    "swapping": "share",
+    "gene-sets": "share",
+    "mixup": "lowest",  # weight of the sample: the strength is what is left for its partner
+    "latent": "strength",
+}
+_NO_SETTINGS = {"x", "rows", "generator"}  # what calls give to the function of a view
 
 
 def make_view(
@@ -67,6 +78,42 @@ def make_view(
     return partial(made, **options)
 
 
+def strength_options(view: str | Callable[..., Any], strength: float) -> dict[str, float]:
+    """Setting of a view that says how much it changes a sample.
+
+    Parameters
+    ----------
+    view
+        Name in `STRENGTHS`.
+    strength
+        0 changes nothing. The share of genes that are changed, the standard deviation of the noise, or the largest
+        weight of the other sample in a mixture.
+
+    Raises
+    ------
+    ValueError
+        If the view has no such setting, or the strength is out of its range.
+
+    Examples
+    --------
+    >>> strength_options("masking", 0.3), strength_options("mixup", 0.25)
+    ({'share': 0.3}, {'lowest': 0.75})
+    """
+    name = STRENGTHS.get(view) if isinstance(view, str) else None
+    if name is None:
+        raise ValueError(f"a strength is known of the views {', '.join(STRENGTHS)} alone, found the view {view!r}")
+    most = 1 if name in ("share", "lowest") else math.inf
+    if not 0 <= strength <= most:
+        limit = "" if math.isinf(most) else " and at most 1"
+        raise ValueError(f"the strength of the view {view} must be at least 0{limit}, found {strength:g}")
+    return {name: 1 - strength if name == "lowest" else strength}
+
+
+def has_settings(view: str, names: Iterable[str]) -> bool:
+    """Whether a view, by its name, has settings of all these names."""
+    return set(names) <= set(inspect.signature(VIEWS[view]).parameters) - _NO_SETTINGS
+
+
 def looks_at_rows(view: str | Callable[..., Any], options: Mapping[str, Any]) -> bool:
     """Whether `make_view` needs training rows for a view with such settings."""
     made = VIEWS.get(view, view) if isinstance(view, str) else view
@@ -114,7 +161,7 @@ def _check_names(view: object, made: Callable[..., Any], options: Mapping[str, A
     parameters = inspect.signature(made).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    known = [name for name in parameters if name not in ("x", "rows", "generator")]
+    known = [name for name in parameters if name not in _NO_SETTINGS]
     unknown = [name for name in options if name not in known]
     if unknown:
         raise ValueError(f"view {view!r} has no setting {', '.join(unknown)}; it has {', '.join(known)}")
