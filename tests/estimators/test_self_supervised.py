@@ -154,3 +154,12 @@ def test_settings_that_make_no_sense_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         pretrain(cohort.X, small, **settings)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "asked", "epochs"),
+    [(500, None, 150), (64 * 100, None, 80), (64 * 5000, None, 10), (64 * 5000, 3, 3), (500, 400, 400)],
+)
+def test_a_large_cohort_gets_fewer_epochs_unless_they_are_asked_for(n_rows, asked, epochs):
+    steps = SelfSupervisedEncoder(epochs=asked)._schedule(n_rows).steps
+    assert steps == epochs * (n_rows // 64)

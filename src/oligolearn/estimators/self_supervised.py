@@ -55,6 +55,7 @@ N_DIAGNOSED = 2048  # rows, enough to see a collapse
 _N_COMPARED = 1024  # rows whose neighbours are compared across views
 _N_WATCHED, _TIMES_WATCHED = 256, 20  # rows that are looked at while training, and how often in all
 _ROWS_AT_ONCE = 1024
+_EPOCHS, _MOST_STEPS, _FEWEST_EPOCHS = 150, 8000, 10  # more did not help on GTEx and TCGA, see docs/methods/swav.md
 
 
 class CollapseWarning(UserWarning):
@@ -79,7 +80,10 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         was chosen. Settings that only masking has, such as ``{"share": 0.3}``, ask for that view.
     view_strength
         How much a view changes a sample, see `oligolearn.views.strength_options`; None for the view's own.
-    epochs, batch_size, learning_rate, weight_decay
+    epochs
+        Times that each row is seen; None for 150, or for fewer in a large cohort: as many as 8,000 steps make, though
+        10 at least.
+    batch_size, learning_rate, weight_decay
         Of the training; the learning rate warms up, then falls along a cosine.
     min_steps
         Fewest optimizer steps: small cohorts get more epochs.
@@ -147,7 +151,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         encoder_options: Mapping[str, Any] | None = None,
         view_options: Mapping[str, Any] | None = None,
         view_strength: float | None = None,
-        epochs: int = 150,
+        epochs: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
@@ -326,8 +330,13 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             return objective(encoder, **self.options_).to(device)
 
     def _schedule(self, n_rows: int) -> Schedule:
-        steps = max(self.epochs * n_batches(n_rows, self.batch_size), self.min_steps)
+        steps = max(self._epochs(n_rows) * n_batches(n_rows, self.batch_size), self.min_steps)
         return Schedule(steps, self.batch_size, self.learning_rate, self.weight_decay)
+
+    def _epochs(self, n_rows: int) -> int:
+        if self.epochs is not None:
+            return self.epochs
+        return min(_EPOCHS, max(_FEWEST_EPOCHS, _MOST_STEPS // n_batches(n_rows, self.batch_size)))
 
     def _named_view(self) -> tuple[str | Callable[..., Any], dict[str, Any]]:
         objective = resolve("objective", self.objective, OBJECTIVES)

@@ -41,7 +41,7 @@ from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_
 DEFAULT_POINTS = 10
 _NOT_OF_DESIGN = ("points", "fractions", "pretrain_on", "standardize", "min_overlap")
 MOST_ON_CPU = 8
-_PRETRAINING_SETTINGS = ("epochs", "min_steps", "batch_size", "learning_rate", "weight_decay")
+_PRETRAINING_SETTINGS = ("min_steps", "batch_size", "learning_rate", "weight_decay")
 _STUDENT_SETTINGS = ("temperature", "distillation_weight", "view", "view_options", "epochs", "dropout")
 _NETWORK_SETTINGS = (
     "encoder",
@@ -259,6 +259,7 @@ def _settings(design: Design, n_classes: int) -> dict[str, Any]:
     if any(METHODS[name].objective for name in design.methods):
         encoder = SelfSupervisedEncoder(**design.pretraining).get_params(deep=False)
         shown |= {f"pretraining: {name}": encoder[name] for name in _PRETRAINING_SETTINGS}
+        shown["pretraining: epochs"] = encoder["epochs"] or "150, fewer in a large cohort"
         shown["pretraining: view"] = _views(design, encoder)
         if {METHODS[name].objective for name in design.methods} & CLUSTERING:
             shown["pretraining: prototypes"] = f"{PROTOTYPES_PER_CLASS} per class"

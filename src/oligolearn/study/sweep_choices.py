@@ -231,6 +231,7 @@ def _shown(settings: Settings, method: str, sizes: Sizes) -> dict[str, Value]:
         model = SelfSupervisedEncoder(objective, **settings["pretraining"])
         model._build(sizes.n_pretrain, sizes.n_genes, 0, torch.device("cpu"))  # refuses what training would
         complete["pretraining"]["objective_options"] = model.options_
+        complete["pretraining"]["epochs"] = model._epochs(sizes.n_pretrain)
     shown = {name: shown_value(name, complete, method) for name in settings_of(method)}
     n_layers = len(str(shown["layers"]).split(","))
     return {name: n_layers if (name, value) == ("transfer_layers", "all") else value for name, value in shown.items()}
