@@ -158,7 +158,7 @@ def test_settings_that_make_no_sense_are_refused(
 
 @pytest.mark.parametrize(
     ("n_rows", "asked", "epochs"),
-    [(500, None, 150), (64 * 100, None, 80), (64 * 5000, None, 10), (64 * 5000, 3, 3), (500, 400, 400)],
+    [(500, None, 150), (64 * 100, None, 120), (64 * 5000, None, 10), (64 * 5000, 3, 3), (500, 400, 400)],
 )
 def test_a_large_cohort_gets_fewer_epochs_unless_they_are_asked_for(n_rows, asked, epochs):
     steps = SelfSupervisedEncoder(epochs=asked)._schedule(n_rows).steps

@@ -55,7 +55,7 @@ N_DIAGNOSED = 2048  # rows, enough to see a collapse
 _N_COMPARED = 1024  # rows whose neighbours are compared across views
 _N_WATCHED, _TIMES_WATCHED = 256, 20  # rows that are looked at while training, and how often in all
 _ROWS_AT_ONCE = 1024
-_EPOCHS, _MOST_STEPS, _FEWEST_EPOCHS = 150, 8000, 10  # more did not help on GTEx and TCGA, see docs/methods/swav.md
+_EPOCHS, _MOST_STEPS, _FEWEST_EPOCHS = 150, 12_000, 10  # more did not help on GTEx and TCGA, see docs/methods/swav.md
 
 
 class CollapseWarning(UserWarning):
@@ -81,7 +81,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     view_strength
         How much a view changes a sample, see `oligolearn.views.strength_options`; None for the view's own.
     epochs
-        Times that each row is seen; None for 150, or for fewer in a large cohort: as many as 8,000 steps make, though
+        Times that each row is seen; None for 150, or for fewer in a large cohort: as many as 12,000 steps make, though
         10 at least.
     batch_size, learning_rate, weight_decay
         Of the training; the learning rate warms up, then falls along a cosine.
