@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oligolearn.estimators import SelfSupervisedEncoder
 from oligolearn.study import METHODS
-from oligolearn.study.choosing import choose_and_fit, split_labels
+from oligolearn.study.choosing import Trial, _as_good, choose_and_fit, split_labels
 from oligolearn.study.task import Fitted, Task
 from oligolearn.training import DivergedError
 
@@ -54,17 +54,45 @@ def test_the_most_accurate_is_chosen_and_the_reason_told() -> None:
     wrong = task().shown[:6].tolist()
     found = choose_and_fit([task()], {"poor": fitting(Always(0.9, wrong)), "good": fitting(Always(0.6))})[0]
     assert found.chosen == "good"
-    assert found.why == "good: cross-validated accuracy 100.0% on the 30 labels shown; poor 80.0%"
+    assert found.why == "cross-validated on the 30 labels shown: good 100.0%; not poor 80.0%"
 
 
-def test_of_the_equally_accurate_the_surer_is_chosen_then_the_first() -> None:
-    candidates = {"a": fitting(Always(0.6)), "b": fitting(Always(0.9)), "c": fitting(Always(0.9))}
-    assert choose_and_fit([task()], candidates)[0].chosen == "b"
+def test_where_the_labels_cannot_tell_candidates_apart_it_is_the_mean_of_their_probabilities() -> None:
+    wrong = task().shown[:1].tolist()  # a lead of one row in 30: one standard error
+    fits = {"a": fitting(Always(0.6)), "b": fitting(Always(0.9, wrong)), "c": fitting(Always(0.9, range(N)))}
+    found = choose_and_fit([task()], fits)[0]
+    assert found.chosen == "a + b"
+    assert found.why == (
+        "cross-validated on the 30 labels shown: a 100.0%, b 96.7%, which these labels cannot tell apart, so their "
+        "mean; not c 0.0%"
+    )
+    assert not isinstance(found.model, DivergedError)
+    np.testing.assert_array_equal(found.model.classes_, [0, 1])
+    others = np.setdiff1d(np.arange(N), wrong)[:5]
+    expected = np.where(np.eye(2)[Y[others]] == 1, 0.75, 0.25)
+    np.testing.assert_allclose(found.model.predict_proba(X[others]), expected)
+
+
+def test_a_candidate_counts_as_worse_from_a_lead_of_one_standard_error_of_the_paired_difference() -> None:
+    right = np.ones(30)
+    for n_wrong, same in ((1, True), (2, False)):
+        other = right.copy()
+        other[:n_wrong] = 0
+        lead, error = n_wrong / 30, np.std(right - other, ddof=1) / np.sqrt(30)
+        assert (lead <= error * (1 + 1e-9)) == same
+        assert (_as_good({"a": Trial(right, 0.1), "b": Trial(other, 0.1)}) == ["a", "b"]) == same
 
 
 def test_one_that_diverges_is_not_chosen() -> None:
     candidates = {"diverged": fitting(DivergedError("loss")), "poor": fitting(Always(0.6, range(0, N, 2)))}
-    assert choose_and_fit([task()], candidates)[0].chosen == "poor"
+    found = choose_and_fit([task()], candidates)[0]
+    assert found.chosen == "poor"
+    assert found.why.endswith("; not diverged (failed)")
+
+
+def test_where_all_diverge_so_does_the_choice() -> None:
+    found = choose_and_fit([task()], {"a": fitting(DivergedError("loss")), "b": fitting(DivergedError("loss"))})[0]
+    assert isinstance(found.model, DivergedError)
 
 
 def test_each_task_has_its_own_choice_in_its_own_place() -> None:
@@ -72,7 +100,7 @@ def test_each_task_has_its_own_choice_in_its_own_place() -> None:
     only_first = sorted(set(first.shown) - set(second.shown))
     candidates = {"a": fitting(Always(0.9, only_first)), "b": fitting(Always(0.6))}
     found = choose_and_fit([first, second, first], candidates)
-    assert [one.chosen for one in found] == ["b", "a", "b"]
+    assert [one.chosen for one in found] == ["b", "a + b", "b"]
 
 
 def test_no_row_is_held_out_from_what_was_trained_on_it_and_no_other_row_is_seen() -> None:
@@ -118,4 +146,14 @@ def test_the_network_from_scratch_is_not_given_the_pretrained_encoder(monkeypatc
         encoder = SelfSupervisedEncoder(random_state=0, **small).fit(X)
     settings = {**small, "transfer_layers": 1}
     METHODS["auto"].fit([task()._replace(pretrained=encoder, settings=settings)])
-    assert set(given) == {None}, "SwAV's own fit is the unpatched one"
+    n_folds = len(list(split_labels(task())))
+    assert given == [*[None] * n_folds, *[encoder] * n_folds, None, encoder]
+
+
+def test_a_pretraining_that_failed_leaves_the_other_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    from oligolearn.study import methods
+
+    monkeypatch.setattr(methods, "_fit_networks", lambda tasks: [Fitted(Always(0.99)) for _ in tasks])
+    found = METHODS["auto"].fit([task()])[0]
+    assert "simclr" not in found.chosen.split(" + ")
+    assert found.why.endswith("simclr (failed)")

@@ -164,6 +164,18 @@ def test_a_diverged_training_is_reported_and_spoils_no_other(tmp_path):
     assert "learning rate" in result.summary["failures"][0]["reason"]
 
 
+def test_a_pretraining_that_diverges_costs_the_automatic_choice_one_candidate(tmp_path):
+    pretraining = {**QUICK.get("pretraining", {}), "learning_rate": 1e30, "min_steps": 20}
+    result = label_efficiency(
+        cohort(), "y", out=tmp_path / "o", fractions=(1.0,), repeats=2, workers=1, progress=False,
+        methods=("logistic", "simclr", "auto"), **{**QUICK, "pretraining": pretraining},
+    )  # fmt: skip
+    assert set(result.results["method"]) == {"logistic", "auto"}
+    assert [failure["method"] for failure in result.summary["failures"]] == ["simclr", "simclr"]
+    told = [text for name, text in result.summary["settings"].items() if name.startswith("auto with")]
+    assert "simclr (failed)" in told[0]
+
+
 @pytest.mark.slow
 def test_kill_9_at_ten_random_moments_loses_only_runs_in_flight(tmp_path):
     cohort().write_h5ad(tmp_path / "c.h5ad")

@@ -1,4 +1,4 @@
-"""Choose a method by the labels that are there: classical, from scratch or pretrained."""
+"""Choose a method by the labels that are there: classical, from scratch, pretrained, or the mean of several."""
 
 import warnings
 from collections import defaultdict
@@ -23,39 +23,91 @@ class Trial(NamedTuple):
 
     Attributes
     ----------
-    accuracy
-        Share of rows whose class it named.
+    right
+        How often it named the class of each row, from 0 to 1, ``(n_rows,)``.
     log_loss
-        Mean of -log of the probability that it gave to the true class.
+        Mean of -log of the probability that it gave to the true class; infinite where a training failed.
     """
 
-    accuracy: float
+    right: NDArray[np.float64]
     log_loss: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of rows whose class it named."""
+        return float(self.right.mean())
+
+
+class Averaged:
+    """Several classifiers as one: the mean of their probabilities.
+
+    Parameters
+    ----------
+    models
+        Fitted on the same labels.
+    """
+
+    def __init__(self, models: Sequence[Predictor]) -> None:
+        self.models = models
+        self.classes_ = models[0].classes_
+
+    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probability of each class, ``(n_samples, n_classes)``."""
+        return np.asarray(np.mean([model.predict_proba(X) for model in self.models], axis=0))
 
 
 def choose_and_fit(tasks: Sequence[Task], candidates: Mapping[str, Fit]) -> list[Fitted]:
     """Fit on each task the candidate with the best cross-validated accuracy on the labels shown, and say why.
 
-    Of candidates that are as accurate the one with the lowest log loss is taken. Rows of a group stay in one fold. The
-    encoder of a task may have been pretrained on rows that a fold holds out, as on those that the task itself is tested
-    on it was not: it has seen no labels.
+    Where the labels cannot tell it from others, the mean of their probabilities is taken: a candidate counts as worse
+    if the best is ahead of it by more than one standard error of their difference, row by row. Rows of a group stay in
+    one fold. The encoder of a task may have been pretrained on rows that a fold holds out, as on those that the task
+    itself is tested on it was not: it has seen no labels.
 
     Parameters
     ----------
     tasks
         What to learn from.
     candidates
-        What fits a method, by name; earlier ones are simpler and are taken where nothing tells two apart.
+        What fits a method, by name.
     """
     trials = _try_all(tasks, candidates)
-    chosen = [min(found, key=lambda name: (-round(found[name].accuracy, 6), found[name].log_loss)) for found in trials]
-    fitted: dict[int, Fitted] = {}
-    for name in dict.fromkeys(chosen):
-        places = [place for place, one in enumerate(chosen) if one == name]
-        for place, result in zip(places, candidates[name]([tasks[place] for place in places]), strict=True):
-            why = _why(name, trials[place], len(tasks[place].shown))
-            fitted[place] = result._replace(chosen=name, why=why)
-    return [fitted[place] for place in range(len(tasks))]
+    chosen = [_as_good(found) for found in trials]
+    fitted: list[dict[str, Fitted]] = [{} for _ in tasks]
+    for name, fit in candidates.items():
+        places = [place for place, names in enumerate(chosen) if name in names]
+        if places:
+            for place, result in zip(places, fit([tasks[place] for place in places]), strict=True):
+                fitted[place][name] = result
+    return [
+        _joined(results, _why(list(results), found, len(task.shown)))
+        for results, found, task in zip(fitted, trials, tasks, strict=True)
+    ]
+
+
+def _as_good(trials: Mapping[str, Trial]) -> list[str]:
+    """The candidate with the best accuracy, then log loss, and those that the rows cannot tell from it."""
+    best = min(trials, key=lambda name: (-round(trials[name].accuracy, 6), trials[name].log_loss))
+    return [name for name, trial in trials.items() if name == best or not _is_worse(trial, trials[best])]
+
+
+def _is_worse(trial: Trial, best: Trial) -> bool:
+    if np.isinf(trial.log_loss):
+        return True
+    lead = best.right - trial.right
+    error = lead.std(ddof=min(1, len(lead) - 1)) / np.sqrt(len(lead))
+    return bool(lead.mean() > error + 1e-9)  # one row in any number makes them equal
+
+
+def _joined(results: Mapping[str, Fitted], why: str) -> Fitted:
+    """The mean of what could be fitted."""
+    models = {name: one.model for name, one in results.items() if not isinstance(one.model, DivergedError)}
+    first = next(iter(results.values()))
+    if not models:
+        return first
+    model = next(iter(models.values())) if len(models) == 1 else Averaged(list(models.values()))
+    how = next((one.how for one in results.values() if one.how), "")
+    return Fitted(model, how, chosen=" + ".join(models), why=why)
 
 
 def _try_all(tasks: Sequence[Task], candidates: Mapping[str, Fit]) -> list[dict[str, Trial]]:
@@ -69,12 +121,11 @@ def _try_all(tasks: Sequence[Task], candidates: Mapping[str, Fit]) -> list[dict[
     ]
     found: list[dict[str, Trial]] = [{} for _ in tasks]
     for name, fit in candidates.items():
-        scores: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        scores: dict[int, list[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]]] = defaultdict(list)
         for (place, _, held), result in zip(folds, fit(parts), strict=True):
-            scores[place] += _scores(tasks[place], held, result.model)
+            scores[place].append((held, *_scores(tasks[place], held, result.model)))
         for place, each in scores.items():
-            accuracy, log_loss = np.mean(each, axis=0)
-            found[place][name] = Trial(float(accuracy), float(log_loss))
+            found[place][name] = _trial(each)
     return found
 
 
@@ -93,24 +144,42 @@ def split_labels(task: Task) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp
                     yield kept, held
 
 
-def _scores(task: Task, held: NDArray[np.intp], model: Predictor | DivergedError) -> list[tuple[float, float]]:
+def _trial(scores: Sequence[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]]) -> Trial:
+    """Mean of the scores of each row, which may have been held out several times."""
+    held, right, losses = (np.concatenate(each) for each in zip(*scores, strict=True))
+    place = np.unique(held, return_inverse=True)[1]
+    return Trial(np.bincount(place, right) / np.bincount(place), float(losses.mean()))
+
+
+def _scores(
+    task: Task, held: NDArray[np.intp], model: Predictor | DivergedError
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Whether each row that was held out is named right, and -log of the probability of its class."""
     if isinstance(model, DivergedError):
-        return [(0.0, np.inf)] * len(held)
+        return np.zeros(len(held)), np.full(len(held), np.inf)
     rows = task.rows[task.shown[held]]
     x = task.X[rows] if task.genes is None else task.X[np.ix_(rows, task.genes)]
     probabilities = model.predict_proba(x)
     truth = task.labels[held]
     right = model.classes_[probabilities.argmax(axis=1)] == truth
     of_truth = (probabilities * (model.classes_ == truth[:, None])).sum(axis=1)
-    losses = -np.log(np.maximum(of_truth, 1e-6))
-    return list(zip(right.astype(float), losses.astype(float), strict=True))
+    return right.astype(float), -np.log(np.maximum(of_truth, 1e-6))
 
 
-def _why(chosen: str, trials: Mapping[str, Trial], n_labels: int) -> str:
-    others = sorted(((trial.accuracy, name) for name, trial in trials.items() if name != chosen), reverse=True)
-    told = ", ".join(f"{name} {accuracy:.1%}" for accuracy, name in others)
-    return f"{chosen}: cross-validated accuracy {trials[chosen].accuracy:.1%} on the {n_labels} labels shown; {told}"
+def _why(chosen: Sequence[str], trials: Mapping[str, Trial], n_labels: int) -> str:
+    told = f"cross-validated on the {n_labels} labels shown: {_told(chosen, trials)}"
+    if len(chosen) > 1:
+        told += ", which these labels cannot tell apart, so their mean"
+    others = [name for name in trials if name not in chosen]
+    return f"{told}; not {_told(others, trials)}" if others else told
+
+
+def _told(names: Sequence[str], trials: Mapping[str, Trial]) -> str:
+    ordered = sorted(names, key=lambda name: -trials[name].accuracy)
+    return ", ".join(
+        f"{name} (failed)" if np.isinf(trials[name].log_loss) else f"{name} {trials[name].accuracy:.1%}"
+        for name in ordered
+    )
 
 
 def _at(groups: NDArray[np.integer] | None, places: NDArray[np.intp]) -> NDArray[np.integer] | None:

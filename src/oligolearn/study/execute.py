@@ -160,10 +160,15 @@ def _keep(done: tuple[Run, dict[str, Any]], store: Store, finished: set[Run], pr
 def embed_cohort(design: Design, cohort: Cohort, store: Store, *, workers: Workers) -> list[dict[str, Any]]:
     """Maps of the samples of the first repeat: as measured, and as each pretrained encoder sees them."""
     objectives = dict.fromkeys(_objective(name) for name in design.methods if METHODS[name].objective)
-    encoders = [None, *(name for name in objectives if is_bundle(_encoder_path(store, 0, name)))]
+    encoders = [None, *(name for name in objectives if _has_encoder(_encoder_path(store, 0, name)))]
     jobs = (joblib.delayed(_embed)(design, cohort, name, name and _encoder_path(store, 0, name)) for name in encoders)
     found = {one["name"]: one for one in workers.carry_out(jobs)}
     return [found[name or "input"] for name in encoders if (name or "input") in found]
+
+
+def _has_encoder(path: Path) -> bool:
+    """Whether a pretraining was finished, and not by diverging."""
+    return is_bundle(path) and "error" not in load_bundle(path).description
 
 
 _PRETRAINING = 20  # for the progress bar: a pretraining takes about as long as so many other runs
@@ -260,12 +265,14 @@ def _carry_out(
     failed = {
         run: {"error": bundle.description["error"]}
         for run, bundle in zip(runs, bundles, strict=True)
-        if bundle is not None and "error" in bundle.description
+        if bundle is not None and "error" in bundle.description and METHODS[run.method].needs_encoder
     }
     with threads(design.threads):
         started = time.perf_counter()
         able = [(run, bundle) for run, bundle in zip(runs, bundles, strict=True) if run not in failed]
-        sources = [None if bundle is None else SelfSupervisedEncoder.from_bundle(bundle) for _, bundle in able]
+        sources = [
+            None if not (bundle and bundle.weights) else SelfSupervisedEncoder.from_bundle(bundle) for _, bundle in able
+        ]
         tasks = [_task(design, cohort, run, source) for (run, _), source in zip(able, sources, strict=True)]
         fitted = METHODS[runs[0].method].fit(tasks) if tasks else []
         found = {
@@ -299,6 +306,8 @@ def _of_pretraining(bundle: Bundle | None) -> dict[str, Any]:
     """What a run keeps of how its encoder was pretrained."""
     if bundle is None:
         return {"diagnosis": []}
+    if "error" in bundle.description:
+        return {"diagnosis": [bundle.description["error"]]}
     told = bundle.description["pretraining"]
     return {name: told[name] for name in ("diagnosis", "quality", "objective_options", "n_samples") if name in told}
 

@@ -46,6 +46,8 @@ class Method(NamedTuple):
         Whether it trains a network, many of which are trained together.
     teacher
         The method whose network teaches that of this one, or None.
+    needs_encoder
+        Whether a pretraining that failed leaves it nothing to do.
     """
 
     title: str
@@ -54,6 +56,7 @@ class Method(NamedTuple):
     objective: str | None = None
     network: bool = True
     teacher: str | None = None
+    needs_encoder: bool = True
 
 
 def _each(fit: Callable[[Task], Predictor]) -> Callable[[Sequence[Task]], list[Fitted]]:
@@ -134,16 +137,24 @@ def _fitted(models: Sequence[FineTunedClassifier | SelfTrainedClassifier], tasks
 
 
 def _fit_auto(tasks: Sequence[Task]) -> list[Fitted]:
-    """Fit what is best in cross-validation on the labels shown, which may be not to pretrain."""
+    """Fit what is best in cross-validation on the labels shown, or several; that may be not to pretrain."""
     return choose_and_fit(
         tasks,
         {
             "logistic": METHODS["logistic"].fit,
             "pca-logistic": METHODS["pca-logistic"].fit,
             "scratch": lambda some: _fit_networks([task._replace(pretrained=None) for task in some]),
-            "swav": METHODS["swav"].fit,
+            "simclr": _fit_if_pretrained,
         },
     )
+
+
+def _fit_if_pretrained(tasks: Sequence[Task]) -> list[Fitted]:
+    """Train on from the encoders that there are; to have none is a failure of the task alone."""
+    able = [task for task in tasks if task.pretrained is not None]
+    fitted = iter(_fit_networks(able) if able else [])
+    none = Fitted(DivergedError("the pretraining failed"))
+    return [none if task.pretrained is None else next(fitted) for task in tasks]
 
 
 def _labels(task: Task) -> NDArray[np.floating]:
@@ -193,10 +204,11 @@ _PLAIN: dict[str, Method] = {
     ),
     "auto": Method(
         "chosen by cross-validation",
-        "logistic regression, PCA + logistic regression, the network from scratch or the one pretrained with SwAV: "
-        "whichever is most accurate in cross-validation on the labelled rows",
+        "logistic regression, PCA + logistic regression, the network from scratch or the one pretrained with SimCLR: "
+        "the most accurate in cross-validation on the labelled rows, or the mean of those that these cannot tell apart",
         _fit_auto,
-        objective="swav",
+        objective="simclr",
+        needs_encoder=False,
     ),
     "boosting": Method(
         "gradient boosting",
