@@ -7,40 +7,15 @@ from typing import Annotated
 
 import typer
 
-from oligolearn.cli.options import (
-    BorrowedOverlap,
-    Data,
-    Device,
-    Duplicates,
-    Epochs,
-    GenesIn,
-    Group,
-    Label,
-    MaskShare,
-    MaxMissing,
-    MinClassSize,
-    Normalize,
-    Precision,
-    PretrainEpochs,
-    PretrainOn,
-    Processes,
-    Prototypes,
-    Quiet,
-    Samples,
-    Seed,
-    Standardize,
-    Threads,
-    TopGenes,
-    View,
-    ViewStrength,
-)
-from oligolearn.cli.printing import chosen, print_conclusion, view_settings
+from oligolearn.cli.groups import CohortOptions, TrainingOptions, with_groups
+from oligolearn.cli.options import BorrowedOverlap, Data, Label, PretrainOn, Processes, Quiet, Standardize
+from oligolearn.cli.printing import chosen, print_conclusion
 
 Methods = Annotated[
     str | None,
     typer.Option(
-        help="Comma-separated: logistic, pca-logistic, boosting, scratch, untrained, self-trained; or pretrained: "
-        "swav, simclr, moco, byol, vicreg, barlow-twins, deepcluster, autoencoder, denoising-autoencoder, vime, "
+        help="Comma-separated: logistic, pca-logistic, boosting, scratch, untrained, self-trained, auto (the best of "
+        "some in cross-validation); or pretrained: swav, simclr, moco, byol, vicreg, barlow-twins, deepcluster, autoencoder, denoising-autoencoder, vime, "
         "masked-genes, scarf, each also followed by self-training (swav+self-trained), or kept frozen under a logistic "
         "regression on its embedding as it is or whitened (swav+frozen, swav+whitened). "
         "Default: logistic, pca-logistic, scratch, untrained, swav."
@@ -58,36 +33,22 @@ Scheduler = Annotated[
 ]
 
 
+@with_groups
 def study(
     data: Data,
     label: Label,
     out: Out,
+    *,
     methods: Methods = None,
     fractions: Fractions = None,
     points: Points = 10,
     repeats: Repeats = 10,
-    group: Group = None,
+    cohort: CohortOptions,
     split: SplitKind = "resampled",
-    samples: Samples = None,
-    genes_in: GenesIn = "auto",
-    duplicates: Duplicates = "auto",
-    normalize: Normalize = "auto",
-    max_missing: MaxMissing = 0.3,
-    top_genes: TopGenes = None,
-    min_class_size: MinClassSize = None,
     pretrain_on: PretrainOn = None,
     standardize: Standardize = "each",
     min_overlap: BorrowedOverlap = 0.5,
-    pretrain_epochs: PretrainEpochs = None,
-    view: View = None,
-    view_strength: ViewStrength = None,
-    mask_share: MaskShare = None,
-    prototypes: Prototypes = None,
-    epochs: Epochs = None,
-    threads: Threads = 1,
-    device: Device = "cpu",
-    precision: Precision = "auto",
-    seed: Seed = 0,
+    training: TrainingOptions,
     workers: Processes = None,
     scheduler: Scheduler = None,
     quiet: Quiet = False,
@@ -96,15 +57,7 @@ def study(
     from oligolearn.workers import Workers
 
     Workers(workers, scheduler).start("oligolearn.study.execute")
-    from oligolearn.data import read_expression
-
-    adata = read_expression(
-        data,
-        samples=samples,
-        label=[name for name in (label, group) if name],
-        genes_in=genes_in,
-        duplicate_genes=duplicates,
-    )
+    adata = cohort.read(data, label)
     from oligolearn.study import label_efficiency  # brings torch: a broken file is named before that
 
     result = label_efficiency(
@@ -121,25 +74,12 @@ def study(
         ),
         points=points,
         repeats=repeats,
-        group=group,
         split=split,
-        seed=seed,
-        min_class_size=min_class_size,
-        normalize=normalize,
-        max_missing=max_missing,
-        top_genes=top_genes,
         pretrain_on=pretrain_on or (),
         standardize=standardize,
         min_overlap=min_overlap,
-        pretraining=chosen(
-            epochs=pretrain_epochs,
-            objective_options=chosen(n_prototypes=prototypes) or None,
-            **view_settings(view, view_strength, mask_share),
-        ),
-        training=chosen(epochs=epochs),
-        threads=threads,
-        device=device,
-        precision=precision,
+        **cohort.settings(),
+        **training.settings(),
     )
     print_conclusion(result)
 

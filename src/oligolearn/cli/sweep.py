@@ -7,31 +7,9 @@ from typing import Annotated
 
 import typer
 
-from oligolearn.cli.options import (
-    Data,
-    Device,
-    Duplicates,
-    Epochs,
-    GenesIn,
-    Group,
-    Label,
-    MaskShare,
-    MaxMissing,
-    MinClassSize,
-    Normalize,
-    Precision,
-    PretrainEpochs,
-    Processes,
-    Prototypes,
-    Quiet,
-    Samples,
-    Seed,
-    Threads,
-    TopGenes,
-    View,
-    ViewStrength,
-)
-from oligolearn.cli.printing import chosen, print_sweep, view_settings
+from oligolearn.cli.groups import CohortOptions, TrainingOptions, with_groups
+from oligolearn.cli.options import Data, Label, Processes, Quiet
+from oligolearn.cli.printing import print_sweep
 from oligolearn.cli.study import shares
 
 Vary = Annotated[
@@ -49,32 +27,18 @@ Fractions = Annotated[
 Repeats = Annotated[int, typer.Option(help="Draws of training and validation samples; the test samples stay aside.")]
 
 
+@with_groups
 def sweep(
     data: Data,
     label: Label,
     out: Out,
     vary: Vary,
+    *,
     method: Method = "swav",
     fractions: Fractions = "10%",
     repeats: Repeats = 5,
-    group: Group = None,
-    samples: Samples = None,
-    genes_in: GenesIn = "auto",
-    duplicates: Duplicates = "auto",
-    normalize: Normalize = "auto",
-    max_missing: MaxMissing = 0.3,
-    top_genes: TopGenes = None,
-    min_class_size: MinClassSize = None,
-    pretrain_epochs: PretrainEpochs = None,
-    view: View = None,
-    view_strength: ViewStrength = None,
-    mask_share: MaskShare = None,
-    prototypes: Prototypes = None,
-    epochs: Epochs = None,
-    threads: Threads = 1,
-    device: Device = "cpu",
-    precision: Precision = "auto",
-    seed: Seed = 0,
+    cohort: CohortOptions,
+    training: TrainingOptions,
     workers: Processes = None,
     quiet: Quiet = False,
 ) -> None:
@@ -85,15 +49,7 @@ def sweep(
     from oligolearn.workers import Workers
 
     Workers(workers).start("oligolearn.study.sweep_training")
-    from oligolearn.data import read_expression
-
-    adata = read_expression(
-        data,
-        samples=samples,
-        label=[name for name in (label, group) if name],
-        genes_in=genes_in,
-        duplicate_genes=duplicates,
-    )
+    adata = cohort.read(data, label)
     from oligolearn.study import sweep as sweep_settings  # brings torch: a broken file is named before that
 
     result = sweep_settings(
@@ -107,20 +63,7 @@ def sweep(
         method=method,
         fractions=shares(fractions),
         repeats=repeats,
-        group=group,
-        seed=seed,
-        min_class_size=min_class_size,
-        normalize=normalize,
-        max_missing=max_missing,
-        top_genes=top_genes,
-        pretraining=chosen(
-            epochs=pretrain_epochs,
-            objective_options=chosen(n_prototypes=prototypes) or None,
-            **view_settings(view, view_strength, mask_share),
-        ),
-        training=chosen(epochs=epochs),
-        threads=threads,
-        device=device,
-        precision=precision,
+        **cohort.settings(),
+        **training.settings(),
     )
     print_sweep(result)

@@ -5,26 +5,19 @@ from typing import Annotated
 
 import typer
 
+from oligolearn.cli.groups import CohortOptions, with_groups
 from oligolearn.cli.options import (
     BatchSize,
     Data,
     Device,
-    Duplicates,
     Epochs,
-    GenesIn,
-    Group,
     Label,
     Layers,
     LearningRate,
-    MaxMissing,
-    MinClassSize,
     ModelOut,
-    Normalize,
     Precision,
     Quiet,
-    Samples,
     Seed,
-    TopGenes,
 )
 from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
 
@@ -43,21 +36,16 @@ SelfTrain = Annotated[
 Folds = Annotated[int, typer.Option(help="Folds of the cross-validation that says how good the model is; 0 for none.")]
 
 
+@with_groups
 def train(
     data: Data,
     label: Label,
     out: ModelOut,
+    *,
     pretrained: Pretrained = None,
     transfer_layers: Transfer = None,
     freeze_layers: Freeze = 0,
-    group: Group = None,
-    samples: Samples = None,
-    genes_in: GenesIn = "auto",
-    duplicates: Duplicates = "auto",
-    normalize: Normalize = "auto",
-    max_missing: MaxMissing = 0.3,
-    top_genes: TopGenes = None,
-    min_class_size: MinClassSize = None,
+    cohort: CohortOptions,
     layers: Layers = "512,256,128",
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -71,7 +59,6 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier on the labelled samples of a file and keep it."""
-    from oligolearn.data import read_expression
     from oligolearn.estimators import (
         FineTunedClassifier,
         LabelColumns,
@@ -85,13 +72,7 @@ def train(
 
     source = None if pretrained is None else load_model(pretrained)
     check_bundle_target(out)
-    adata = read_expression(
-        data,
-        samples=samples,
-        label=[name for name in (label, group) if name],
-        genes_in=genes_in,
-        duplicate_genes=duplicates,
-    )
+    adata = cohort.read(data, label)
     print_notes(adata.uns["oligolearn"]["notes"])
     with epoch_bar("training", shown=not quiet) as on_epoch:
         model = FineTunedClassifier(
@@ -107,9 +88,9 @@ def train(
         )
         trained = train_classifier(
             adata,
-            LabelColumns(label, group, min_class_size),
+            LabelColumns(label, cohort.group, cohort.min_class_size),
             SelfTrainedClassifier(model, random_state=seed) if self_train else model,
-            Preparation(normalize, max_missing, top_genes),
+            Preparation(cohort.normalize, cohort.max_missing, cohort.top_genes),
             pretrained=source,
             n_folds=folds,
         )

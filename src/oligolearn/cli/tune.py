@@ -6,31 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oligolearn.cli.options import (
-    Data,
-    Device,
-    Duplicates,
-    Epochs,
-    GenesIn,
-    Group,
-    Label,
-    MaskShare,
-    MaxMissing,
-    MinClassSize,
-    Normalize,
-    Precision,
-    PretrainEpochs,
-    Processes,
-    Prototypes,
-    Quiet,
-    Samples,
-    Seed,
-    Threads,
-    TopGenes,
-    View,
-    ViewStrength,
-)
-from oligolearn.cli.printing import chosen, view_settings
+from oligolearn.cli.groups import CohortOptions, TrainingOptions, with_groups
+from oligolearn.cli.options import Data, Label, Processes, Quiet
 
 if TYPE_CHECKING:
     from oligolearn.study import Tuning
@@ -53,10 +30,12 @@ Storage = Annotated[
 NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the one test for a later call.")]
 
 
+@with_groups
 def tune(
     data: Data,
     label: Label,
     out: Out,
+    *,
     method: Method = "swav",
     trials: NTrials = 50,
     at_once: AtOnce = 8,
@@ -65,24 +44,8 @@ def tune(
     search: Search = None,
     storage: Storage = None,
     no_test: NoTest = False,
-    group: Group = None,
-    samples: Samples = None,
-    genes_in: GenesIn = "auto",
-    duplicates: Duplicates = "auto",
-    normalize: Normalize = "auto",
-    max_missing: MaxMissing = 0.3,
-    top_genes: TopGenes = None,
-    min_class_size: MinClassSize = None,
-    pretrain_epochs: PretrainEpochs = None,
-    view: View = None,
-    view_strength: ViewStrength = None,
-    mask_share: MaskShare = None,
-    prototypes: Prototypes = None,
-    epochs: Epochs = None,
-    threads: Threads = 1,
-    device: Device = "cpu",
-    precision: Precision = "auto",
-    seed: Seed = 0,
+    cohort: CohortOptions,
+    training: TrainingOptions,
     workers: Processes = None,
     quiet: Quiet = False,
 ) -> None:
@@ -90,15 +53,7 @@ def tune(
 
     What another option fixes, such as --epochs, is not searched.
     """
-    from oligolearn.data import read_expression
-
-    adata = read_expression(
-        data,
-        samples=samples,
-        label=[name for name in (label, group) if name],
-        genes_in=genes_in,
-        duplicate_genes=duplicates,
-    )
+    adata = cohort.read(data, label)
     from oligolearn.study import tune as search_settings  # brings torch: a broken file is named before that
 
     result = search_settings(
@@ -115,24 +70,11 @@ def tune(
         search=search or [],
         fraction=fraction,
         repeats=repeats,
-        group=group,
-        seed=seed,
-        min_class_size=min_class_size,
-        normalize=normalize,
-        max_missing=max_missing,
-        top_genes=top_genes,
-        pretraining=chosen(
-            epochs=pretrain_epochs,
-            objective_options=chosen(n_prototypes=prototypes) or None,
-            **view_settings(view, view_strength, mask_share),
-        ),
-        training=chosen(epochs=epochs),
-        threads=threads,
-        device=device,
-        precision=precision,
+        **cohort.settings(),
+        **training.settings(),
     )
-    reading = [] if samples is None else ["--samples", str(samples)]
-    for option, value in (("--genes-in", genes_in), ("--duplicates", duplicates)):
+    reading = [] if cohort.samples is None else ["--samples", str(cohort.samples)]
+    for option, value in (("--genes-in", cohort.genes_in), ("--duplicates", cohort.duplicates)):
         reading += [option, value] if value != "auto" else []
     _print(result, str(data), reading)
 

@@ -1,0 +1,133 @@
+"""Groups of options that several verbs have in common, and what they mean to the library."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from oligolearn.cli.options import (
+    Device,
+    Duplicates,
+    Epochs,
+    GenesIn,
+    Group,
+    MaskShare,
+    MaxMissing,
+    MinClassSize,
+    Normalize,
+    Precision,
+    PretrainEpochs,
+    Prototypes,
+    Samples,
+    Seed,
+    Threads,
+    TopGenes,
+    View,
+    ViewStrength,
+)
+from oligolearn.cli.printing import chosen, view_settings
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+
+@dataclass(frozen=True)
+class CohortOptions:
+    """How a cohort with labels is read and prepared."""
+
+    group: Group = None
+    samples: Samples = None
+    genes_in: GenesIn = "auto"
+    duplicates: Duplicates = "auto"
+    normalize: Normalize = "auto"
+    max_missing: MaxMissing = 0.3
+    top_genes: TopGenes = None
+    min_class_size: MinClassSize = None
+
+    def read(self, data: Path, label: str) -> "ad.AnnData":
+        """Read the file `data` with the column `label`."""
+        from oligolearn.data import read_expression
+
+        return read_expression(
+            data,
+            samples=self.samples,
+            label=[name for name in (label, self.group) if name],
+            genes_in=self.genes_in,
+            duplicate_genes=self.duplicates,
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Settings of a study that are about the cohort."""
+        names = ("group", "min_class_size", "normalize", "max_missing", "top_genes")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How the networks of a study are trained."""
+
+    pretrain_epochs: PretrainEpochs = None
+    view: View = None
+    view_strength: ViewStrength = None
+    mask_share: MaskShare = None
+    prototypes: Prototypes = None
+    epochs: Epochs = None
+    threads: Threads = 1
+    device: Device = "cpu"
+    precision: Precision = "auto"
+    seed: Seed = 0
+
+    def settings(self) -> dict[str, Any]:
+        """Settings of a study that are about its trainings."""
+        return {
+            "pretraining": chosen(
+                epochs=self.pretrain_epochs,
+                objective_options=chosen(n_prototypes=self.prototypes) or None,
+                **view_settings(self.view, self.view_strength, self.mask_share),
+            ),
+            "training": chosen(epochs=self.epochs),
+            "threads": self.threads,
+            "device": self.device,
+            "precision": self.precision,
+            "seed": self.seed,
+        }
+
+
+def with_groups(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb the options of its groups one by one, as typer wants them: in place of each parameter of a group.
+
+    Parameters
+    ----------
+    verb
+        With parameters whose type is one of the groups here.
+    """
+    hints = get_type_hints(verb, include_extras=True)
+    groups: dict[str, Any] = {name: group for name, group in hints.items() if is_dataclass(group)}
+    flat: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(verb).parameters.items():
+        flat += _options(groups[name]) if name in groups else [parameter.replace(annotation=hints[name])]
+
+    @functools.wraps(verb)
+    def with_options(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        verb(**given)
+
+    with_options.__signature__ = inspect.Signature(flat, return_annotation=None)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
+    return with_options
+
+
+def _options(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(group)
+    ]
