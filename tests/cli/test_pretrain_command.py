@@ -118,9 +118,9 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, own: Path, tm
 @pytest.mark.parametrize(
     ("method", "options", "view", "settings"),
     [
-        ("simclr", [], "mixup", {}),
-        ("simclr", ["--view-strength", "0.25"], "mixup", {"lowest": 0.75}),
-        ("simclr", ["--mask-share", "0.3"], "masking", {"share": 0.3}),
+        ("simclr", [], "masked-mixup", {}),
+        ("simclr", ["--view", "mixup", "--view-strength", "0.25"], "mixup", {"lowest": 0.75}),
+        ("simclr", ["--mask-share", "0.3"], "masked-mixup", {"share": 0.3}),
         ("simclr", ["--view", "noise", "--view-strength", "0.2"], "noise", {"scale": 0.2}),
         ("masked-genes", ["--mask-share", "0.3"], "masking", {"share": 0.3, "per": "row", "fill": "zero"}),
     ],

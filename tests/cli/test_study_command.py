@@ -96,7 +96,7 @@ def test_the_same_command_goes_on_and_another_is_refused(study, cohort, capsys):
         (["--label", "kind", "--view", "blur"], "unknown view 'blur'; choose one of"),
         (
             ["--label", "kind", "--view-strength", "2"],
-            "strength of the view mixup must be at least 0 and at most 1",
+            "strength of the view masked-mixup must be at least 0 and at most 1",
         ),
         (
             ["--label", "kind", "--view", "noise", "--mask-share", "0.3"],

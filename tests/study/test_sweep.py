@@ -288,13 +288,12 @@ def choices_of(vary, method="swav", **settings):
         (["prototypes=4,9"], "n_prototypes=9"),  # three for each of three classes
         (["prototypes=4"], "default"),
         (["epsilon=.05,.1"], "epsilon=0.05"),
-        (["view=mixup,noise"], "view=mixup"),
-        (["mask_share=0.5,0.9"], "default"),  # which hides no genes
-        (["view_strength=0.5,0.9"], "view_strength=0.5"),
+        (["view=masked-mixup,noise"], "view=masked-mixup"),
+        (["mask_share=0.25,0.9"], "default"),  # it follows from the number of genes
         (["layers=512-256-128,64"], "layers=512,256,128"),
         (["transfer_layers=1,3"], "transfer_layers=3"),
         (["learning_rate=1e-3"], "default"),
-        (["view=mixup,noise", "view_strength=0.5,1"], "view=mixup, view_strength=0.5"),
+        (["view=masked-mixup,noise", "view_strength=0.25,1"], "default"),
     ],
 )
 def test_the_default_is_found_among_the_values(vary, default):

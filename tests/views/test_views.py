@@ -22,6 +22,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "gene-sets": ("gene-sets", {"sets": {"one": GENES[:10], "two": GENES[5:20]}}),
     "gene-sets by marginals": ("gene-sets", {"sets": {"one": GENES[:9]}, "per": "row", "fill": "marginal"}),
     "mixup": ("mixup", {}),
+    "masked-mixup": ("masked-mixup", {"share": 0.3}),
     "latent": ("latent", {"n_codes": 4, "n_hidden": 8, "steps": 10}),
     "compose": ("compose", {"views": ["mixup", ("masking", {"share": 0.2})]}),
 }

@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from oligolearn.views import Compose, GeneSwapping, LatentNeighbours, MarginalMasking, Mixup, make_view, mask_genes
+from oligolearn.views import (
+    Compose,
+    GeneSwapping,
+    LatentNeighbours,
+    MarginalMasking,
+    MaskedMixup,
+    Mixup,
+    make_view,
+    mask_genes,
+)
 
 MARK = 1e7  # no training value looks like it
 
@@ -100,6 +109,29 @@ def test_mixup_weights_are_uniform_and_one_for_all_genes_of_a_sample() -> None:
     assert float(weights.var()) == pytest.approx(0.16 / 12, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("n_genes", "asked", "share"), [(5000, None, 0.5), (1000, None, 0.5), (200, None, 0.1), (200, 0.7, 0.7)]
+)
+def test_masked_mixtures_hide_fewer_genes_of_a_small_panel(n_genes: int, asked: float | None, share: float) -> None:
+    view = MaskedMixup(share=asked, fill="zero", per="row").fit(torch.ones(3, n_genes))
+    source = generator()
+    hidden = torch.stack([view(torch.ones(4, n_genes), generator=source) == 0 for _ in range(50)]).double()
+    assert float(hidden.mean()) == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / hidden.numel()))
+
+
+def test_masked_mixtures_are_mixtures_where_genes_are_seen() -> None:
+    rows = torch.zeros(6, 500, dtype=torch.float64)
+    seen = MaskedMixup(share=0.4, fill="zero", lowest=0.6).fit(rows)(
+        torch.ones(50, 500).double(), generator=generator()
+    )
+    hidden = seen == 0
+    assert torch.equal(hidden, hidden[:1].expand_as(hidden))  # one draw for the batch
+    weights = seen[:, ~hidden[0]]
+    assert torch.equal(weights, weights[:, :1].expand_as(weights))  # one weight for a sample
+    assert 0.6 <= float(weights.min()) < 0.65
+    assert 0.95 < float(weights.max()) <= 1
+
+
 def test_mixup_partners_are_training_rows_drawn_equally_often() -> None:
     rows = torch.eye(4, dtype=torch.float64)
     view = Mixup(lowest=0.0).fit(rows)(torch.zeros(4000, 4, dtype=torch.float64), generator=generator())
@@ -168,6 +200,8 @@ def test_composed_views_are_applied_in_turn_from_one_generator() -> None:
         (lambda: MarginalMasking(per="gene"), "per must be 'batch' or 'row'"),
         (lambda: GeneSwapping(share=math.nan), "share of swapped genes must lie between 0 and 1"),
         (lambda: GeneSwapping(per="gene"), "per must be 'batch' or 'row'"),
+        (lambda: MaskedMixup(share=1.1), "share of masked genes must lie between 0 and 1, found 1.1"),
+        (lambda: MaskedMixup(lowest=2), "lowest weight of a sample in a mixture must lie between 0 and 1, found 2"),
         (lambda: Mixup(lowest=-0.1), "lowest weight of a sample in a mixture must lie between 0 and 1, found -0.1"),
         (lambda: LatentNeighbours(strength=-1.0), "must be finite and not negative, found -1.0"),
         (lambda: LatentNeighbours(strength=math.inf), "must be finite"),

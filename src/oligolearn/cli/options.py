@@ -70,18 +70,18 @@ Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: 
 View = Annotated[
     str | None,
     typer.Option(
-        help="Random view that pretraining sees samples in: mixup, swapping, masking, marginal, noise or latent. "
-        "Default: the one that suits the method, mixup where two views are compared."
+        help="Random view that pretraining sees samples in: masked-mixup, mixup, swapping, masking, marginal, noise or "
+        "latent. Default: the one that suits the method, masked-mixup where two views are compared."
     ),
 ]
 ViewStrength = Annotated[
     float | None,
     typer.Option(
-        help="How much a view changes a sample: the share of genes (masking, marginal, swapping), the largest weight "
-        "of the other sample (mixup), or a standard deviation (noise, latent)."
+        help="How much a view changes a sample: the share of genes (masked-mixup, masking, marginal, swapping), the "
+        "largest weight of the other sample (mixup), or a standard deviation (noise, latent)."
     ),
 ]
-MaskShare = Annotated[float | None, typer.Option(help="Share of the genes hidden in each view; asks for masking.")]
+MaskShare = Annotated[float | None, typer.Option(help="Share of the genes hidden in each view.")]
 PretrainOn = Annotated[
     list[Path] | None,
     typer.Option(

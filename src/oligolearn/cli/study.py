@@ -15,10 +15,10 @@ Methods = Annotated[
     str | None,
     typer.Option(
         help="Comma-separated: logistic, pca-logistic, boosting, scratch, untrained, self-trained, auto (the best of "
-        "some in cross-validation); or pretrained: swav, simclr, moco, byol, vicreg, barlow-twins, deepcluster, autoencoder, denoising-autoencoder, vime, "
-        "masked-genes, scarf, each also followed by self-training (swav+self-trained), or kept frozen under a logistic "
-        "regression on its embedding as it is or whitened (swav+frozen, swav+whitened). "
-        "Default: logistic, pca-logistic, scratch, untrained, swav."
+        "some in cross-validation); or pretrained: swav, simclr, moco, byol, vicreg, barlow-twins, deepcluster, "
+        "autoencoder, denoising-autoencoder, vime, masked-genes, scarf, each also followed by self-training "
+        "(swav+self-trained), or kept frozen under a logistic regression on its embedding as it is or whitened "
+        "(swav+frozen, swav+whitened). Default: logistic, pca-logistic, scratch, untrained, swav."
     ),
 ]
 Fractions = Annotated[

@@ -13,7 +13,7 @@ from oligolearn.data import ExpressionStream
 from oligolearn.pretext import default_view
 from oligolearn.training import Epoch
 from oligolearn.training.memory import lasting
-from oligolearn.views import has_settings, strength_options
+from oligolearn.views import strength_options
 
 _SOME_BYTES = 2**26  # of training rows that a view may draw from
 _LARGE_VIEW = 2**20  # numbers: from here on fresh memory takes longer than a copy
@@ -90,8 +90,7 @@ def chosen_view(
 ) -> tuple[str | Callable[..., Any], dict[str, Any]]:
     """Give the view and its settings: the one asked for, or the one that suits the objective.
 
-    Without a view, `options` are settings of the objective's own; where that has no such settings and masking has, as
-    with a share of hidden genes, they ask for masking.
+    Without a view, `options` are settings of the objective's own.
 
     Raises
     ------
@@ -101,16 +100,14 @@ def chosen_view(
     Examples
     --------
     >>> from oligolearn.pretext import VIME, SwAV
-    >>> chosen_view(SwAV, None, None, 0.4), chosen_view(SwAV, None, {"share": 0.4}, None)
-    (('mixup', {'lowest': 0.6}), ('masking', {'share': 0.4}))
+    >>> chosen_view(SwAV, None, None, 0.4), chosen_view(SwAV, "mixup", None, 0.4)
+    (('masked-mixup', {'share': 0.4}), ('mixup', {'lowest': 0.6}))
     >>> chosen_view(VIME, None, {"share": 0.4}, None)
     ('masking', {'share': 0.4, 'per': 'row', 'fill': 'marginal'})
     """
     chosen = dict(options or {})
     if view is None:
         view, own = default_view(objective)
-        if not has_settings(view, chosen) and has_settings("masking", chosen):
-            view, own = "masking", {}
         chosen = {**own, **chosen}
     if strength is None:
         return view, chosen

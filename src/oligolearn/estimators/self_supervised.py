@@ -73,11 +73,11 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Name in `oligolearn.nn.ENCODERS`, or a factory ``n_features -> nn.Module`` with `out_dim` and `blocks`.
     view
         Name in `oligolearn.views.VIEWS`, a function ``(x, generator=...) -> x``, or what else
-        `oligolearn.views.make_view` takes; None for the view that suits the objective: mixtures with other samples
-        where two views are compared.
+        `oligolearn.views.make_view` takes; None for the view that suits the objective: ``"masked-mixup"`` where
+        two views are compared.
     objective_options, encoder_options, view_options
         Settings of the three, by name. What an objective is not told is derived from the data: `options_` says what
-        was chosen. Settings that only masking has, such as ``{"share": 0.3}``, ask for that view.
+        was chosen.
     view_strength
         How much a view changes a sample, see `oligolearn.views.strength_options`; None for the view's own.
     epochs

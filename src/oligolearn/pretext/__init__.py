@@ -72,11 +72,11 @@ def needs_rows(objective: nn.Module) -> bool:
 
 
 def default_view(objective: Callable[..., nn.Module]) -> tuple[str, dict[str, Any]]:
-    """Name and settings of the view that suits an objective: its own `default_view`, or mixtures with other samples.
+    """Name and settings of the view that suits an objective: its own `default_view`, or masked mixtures.
 
-    Mixtures gave the most accurate encoders of two-view objectives on four cohorts, see docs/methods/pretext.md.
+    Those are what objectives of two views did well with on every cohort of docs/methods/pretext.md.
     """
-    view: tuple[str, dict[str, Any]] = getattr(objective, "default_view", ("mixup", {}))
+    view: tuple[str, dict[str, Any]] = getattr(objective, "default_view", ("masked-mixup", {}))
     return view
 
 

@@ -395,7 +395,9 @@ def _shown_view(name: str, pretraining: Mapping[str, Any], objective: str) -> Va
     wanted = STRENGTHS.get(view) if name == _STRENGTH else SETTINGS[name].place[-1]
     if wanted is None or not has_settings(view, [wanted]):
         return "none"
-    value: Value = options.get(wanted, _parameters(VIEWS[view])[wanted].default)
+    value: Value | None = options.get(wanted, _parameters(VIEWS[view])[wanted].default)
+    if value is None:
+        return "automatic"
     return round(1 - float(value), 12) if wanted == "lowest" else value
 
 

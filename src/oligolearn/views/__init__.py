@@ -7,7 +7,7 @@ A view that needs the training rows, or the names of the genes, is a class with 
 from oligolearn.views.gene_sets import GeneSetMasking, read_gmt
 from oligolearn.views.latent import LatentNeighbours
 from oligolearn.views.masking import MarginalMasking, mask_genes
-from oligolearn.views.mixup import Mixup
+from oligolearn.views.mixup import MaskedMixup, Mixup
 from oligolearn.views.named import STRENGTHS, VIEWS, Compose, has_settings, looks_at_rows, make_view, strength_options
 from oligolearn.views.noise import add_noise
 from oligolearn.views.swapping import GeneSwapping
@@ -20,6 +20,7 @@ __all__ = [
     "GeneSwapping",
     "LatentNeighbours",
     "MarginalMasking",
+    "MaskedMixup",
     "Mixup",
     "add_noise",
     "has_settings",

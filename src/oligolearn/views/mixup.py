@@ -1,13 +1,16 @@
 """Views that lie between a sample and another one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from oligolearn.views.masking import check_rows
+from oligolearn.views.masking import check_fill, check_per, check_rows, check_share, mask_genes
 from oligolearn.views.swapping import draw_partners
+
+_SHARE, _MANY_GENES = 0.5, 1000  # compared on six cohorts, see docs/methods/pretext.md
 
 
 class Mixup:
@@ -45,6 +48,60 @@ class Mixup:
     def fit(self, rows: Tensor, *, genes: Sequence[str] | None = None) -> Callable[..., Tensor]:
         """Draw partners from the standardised training `rows`, ``(n_rows, n_genes)``; they are not copied."""
         return partial(_mix, rows=check_rows(rows), lowest=self.lowest)
+
+
+class MaskedMixup:
+    """A mixture with one training row, as of `Mixup`, in which a share of the genes is hidden, as by `mask_genes`.
+
+    The two make up for each other. Mixtures leave every gene's own noise in place, by which an encoder can tell samples
+    apart without any biology; masking takes it away. Masking alone hides too much where genes are few, and teaches
+    nothing of what lies between samples.
+
+    Parameters
+    ----------
+    share
+        Probability of each gene to be hidden, from 0 to 1; None for 0.5 with 1,000 genes or more, and in proportion
+        for fewer: the genes of a small panel cannot stand in for each other.
+    per, fill
+        As in `mask_genes`.
+    lowest
+        As in `Mixup`.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+
+    Examples
+    --------
+    >>> view = MaskedMixup(share=0.5, fill="zero").fit(torch.ones(5, 1000))
+    >>> seen = view(torch.ones(4, 1000), generator=torch.Generator().manual_seed(0))
+    >>> seen.unique().tolist(), bool((seen == seen[:1]).all())  # the same genes in all rows
+    ([0.0, 1.0], True)
+    """
+
+    def __init__(
+        self, *, share: float | None = None, lowest: float = 0.5, per: str = "batch", fill: str = "normal"
+    ) -> None:
+        if share is not None:
+            check_share(share)
+        check_per(per)
+        check_fill(fill)
+        self.share = share
+        self.mixup = Mixup(lowest=lowest)
+        self.masking = {"per": per, "fill": fill}
+
+    def fit(self, rows: Tensor, *, genes: Sequence[str] | None = None) -> Callable[..., Tensor]:
+        """Draw partners from the standardised training `rows`, ``(n_rows, n_genes)``; they are not copied."""
+        rows = check_rows(rows)
+        share = _SHARE * min(1.0, rows.shape[1] / _MANY_GENES) if self.share is None else self.share
+        return partial(_mix_and_mask, mix=self.mixup.fit(rows), masking={**self.masking, "share": share, "rows": rows})
+
+
+def _mix_and_mask(
+    x: Tensor, *, mix: Callable[..., Tensor], masking: Mapping[str, Any], generator: torch.Generator
+) -> Tensor:
+    return mask_genes(mix(x, generator=generator), generator=generator, **masking)
 
 
 def _mix(x: Tensor, *, rows: Tensor, lowest: float, generator: torch.Generator) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from oligolearn.views.gene_sets import GeneSetMasking
 from oligolearn.views.latent import LatentNeighbours
 from oligolearn.views.masking import MarginalMasking, mask_genes
-from oligolearn.views.mixup import Mixup
+from oligolearn.views.mixup import MaskedMixup, Mixup
 from oligolearn.views.noise import add_noise
 from oligolearn.views.swapping import GeneSwapping
 
@@ -24,6 +24,7 @@ STRENGTHS = {  # which setting says how much a view changes a sample
     "swapping": "share",
     "gene-sets": "share",
     "mixup": "lowest",  # weight of the sample: the strength is what is left for its partner
+    "masked-mixup": "share",
     "latent": "strength",
 }
 _NO_SETTINGS = {"x", "rows", "generator"}  # what calls give to the function of a view
@@ -174,6 +175,7 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "swapping": GeneSwapping,
     "gene-sets": GeneSetMasking,
     "mixup": Mixup,
+    "masked-mixup": MaskedMixup,
     "latent": LatentNeighbours,
     "compose": Compose,
 }
