@@ -83,7 +83,7 @@ def studies(out: Path, repeats: int, workers: int | None) -> Any:
         "repeats": repeats,
         "workers": workers,
         "seed": 5,
-        "pretraining": {**NETWORK, "epochs": 1, "min_steps": STEPS},
+        "pretraining": {**NETWORK, "view": "masking", "epochs": 1, "min_steps": STEPS},
         "training": NETWORK,
         "normalize": "counts",
     }

@@ -100,7 +100,7 @@ def one_seed(cohort: Cohort, seed: int) -> list[dict[str, Any]]:
     X, y = cohort.X[np.ix_(train, genes)], cohort.y[train]
     X_test, y_test = cohort.X[np.ix_(test, genes)], cohort.y[test]
     encoder = SelfSupervisedEncoder(
-        "swav", encoder_options=ENCODER, epochs=20, random_state=seed, device="cpu", precision="32"
+        "swav", view="masking", encoder_options=ENCODER, epochs=20, random_state=seed, device="cpu", precision="32"
     ).fit(X)
     n_classes = len(np.unique(cohort.y))
     rows = []
