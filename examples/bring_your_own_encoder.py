@@ -32,7 +32,7 @@ cohort = oligolearn.simulate_cohort(300, 400, classes=ClassEffect(log2_fold_chan
 X, y = normalize(cohort.X, "counts").X, cohort.obs["label"].astype(object).to_numpy()
 shown, test = y.copy(), np.arange(200, 300)
 shown[40:] = None  # 40 labels; the test samples pretrain neither
-encoder = SelfSupervisedEncoder(encoder=Residual, view_options={"share": 0.4}, epochs=60, random_state=0)
+encoder = SelfSupervisedEncoder(encoder=Residual, view="masking", view_strength=0.4, epochs=60, random_state=0)
 encoder.fit(X[:200])
 model = FineTunedClassifier(pretrained=encoder, frozen_layers=1, random_state=0).fit(X[:200], shown[:200])
 print(f"embedding: {encoder.transform(X[test]).shape[1]} numbers for each sample")

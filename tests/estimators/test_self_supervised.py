@@ -140,7 +140,10 @@ def test_a_clone_forgets(cohort: Any, small: dict[str, Any]) -> None:
     [
         ({"objective": "swaw"}, "unknown objective 'swaw'; choose one of .*, swav"),
         ({"encoder": "mpl"}, "unknown encoder 'mpl'"),
-        ({"view": "blur"}, "unknown view 'blur'; choose one of compose, gene-sets, latent, marginal, masking"),
+        (
+            {"view": "blur"},
+            "unknown view 'blur'; choose one of compose, gene-sets, latent, marginal, masked-mixup, masking",
+        ),
         ({"device": "gpu"}, "unknown device 'gpu'"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),

@@ -34,7 +34,7 @@ def test_the_encoder_stays_as_it_is_and_only_its_embedding_is_seen(task: Task, a
         np.testing.assert_allclose(covariance, np.eye(len(covariance)), atol=0.03)
     expected = LogisticRegression(C=model[2].C_, tol=1e-8, max_iter=5000).fit(scaled[task.shown], task.labels)
     found = model.predict_proba(task.X[90:])
-    np.testing.assert_allclose(found, expected.predict_proba(model[1].transform(embedding)[90:]), atol=1e-3)
+    np.testing.assert_allclose(found, expected.predict_proba(model[1].transform(embedding)[90:]), atol=5e-3)
     assert (found.argmax(axis=1) == np.arange(90, 120) % 3).mean() > 0.6
 
 

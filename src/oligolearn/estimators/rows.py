@@ -16,6 +16,7 @@ from oligolearn.training.memory import lasting
 from oligolearn.views import strength_options
 
 _SOME_BYTES = 2**26  # of training rows that a view may draw from
+_RUNS = 16
 _LARGE_VIEW = 2**20  # numbers: from here on fresh memory takes longer than a copy
 
 
@@ -30,20 +31,26 @@ class Rows(NamedTuple):
 
 
 def spread_rows(n_rows: int, n_genes: int) -> Tensor:
-    """Numbers of rows for a view to draw from, spread over the cohort: all, or what 64 MiB hold."""
-    return torch.linspace(0, n_rows - 1, min(n_rows, max(64, _SOME_BYTES // (4 * n_genes)))).long()
+    """Numbers of rows for a view to draw from: all, or what 64 MiB hold, in runs spread over the cohort."""
+    return torch.cat([torch.arange(start, stop) for start, stop in _runs(n_rows, n_genes)])
+
+
+def _runs(n_rows: int, n_genes: int) -> list[tuple[int, int]]:
+    """First and last row, the latter not included, of runs that are quick to read from a disk."""
+    n_some = max(64, _SOME_BYTES // (4 * n_genes))
+    if n_rows <= n_some:
+        return [(0, n_rows)]
+    each = n_some // _RUNS
+    return [(start, start + each) for start in torch.linspace(0, n_rows - each, _RUNS).long().tolist()]
 
 
 def some_of(stream: ExpressionStream) -> Tensor:
-    """The rows of `spread_rows`, in a few blocks that are quick to read."""
-    n_genes, n_blocks = len(stream.genes), 16
-    each = max(1, len(spread_rows(len(stream), n_genes)) // n_blocks)
-    starts = sorted({int(start) for start in torch.linspace(0, len(stream) - each, n_blocks)})
+    """The rows of `spread_rows`, from a file."""
+    n_genes = len(stream.genes)
     blocks = []
-    for start in starts:
-        block = np.empty((min(each, len(stream) - start), n_genes), np.float32)
-        stream.standardised(start, start + len(block), block)
-        blocks.append(block)
+    for start, stop in _runs(len(stream), n_genes):
+        blocks.append(np.empty((stop - start, n_genes), np.float32))
+        stream.standardised(start, stop, blocks[-1])
     return torch.from_numpy(np.concatenate(blocks))
 
 
