@@ -73,7 +73,8 @@ def test_hidden_values_are_standard_normal_and_the_others_untouched(per: str) ->
     assert float(draws.mean()) == pytest.approx(0, abs=4 / math.sqrt(n))
     assert float(draws.var()) == pytest.approx(1, abs=4 * math.sqrt(2 / n))
     assert float((draws**4).mean()) == pytest.approx(3, abs=4 * math.sqrt(96 / n))  # as flat as a normal
-    assert len(draws.unique()) == n, "each hidden value is drawn by itself"
+    levels = 2**16
+    assert len(draws.unique()) > 0.95 * levels * -math.expm1(-n / levels), "each hidden value is drawn by itself"
     assert torch.equal(view[~hidden], x[~hidden])
 
 

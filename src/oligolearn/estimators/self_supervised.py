@@ -226,7 +226,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             identity["cohorts"] = fingerprint(numbers)
         source = Rows(
             len(rows),
-            lambda numbers: rows[numbers.to(device)],
+            lambda numbers: rows.index_select(0, numbers.to(device)),
             lambda: rows[spread_rows(*rows.shape)],
             None,
             identity,

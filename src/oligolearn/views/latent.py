@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from oligolearn.views.drawing import draw_normal
 from oligolearn.views.masking import check_rows
 
 
@@ -114,6 +115,6 @@ def _network(sizes: tuple[int, int, int], source: torch.Generator) -> nn.Sequent
 @torch.no_grad()
 def _near(x: Tensor, *, encoder: nn.Module, decoder: nn.Module, spread: Tensor, generator: torch.Generator) -> Tensor:
     code = encoder(x.to(spread.dtype))
-    noise = torch.randn(code.shape, generator=generator, device=x.device, dtype=code.dtype)
+    noise = draw_normal(code.shape, generator=generator, dtype=code.dtype)
     decoded: Tensor = decoder(code + spread * noise)
     return decoded.to(x.dtype)

@@ -1,11 +1,12 @@
 """Views that hide genes."""
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
+
+from oligolearn.views.drawing import draw_below, draw_normal
 
 FILLS = ("normal", "zero", "marginal")
 
@@ -96,19 +97,11 @@ class MarginalMasking:
 
 def draw_genes(x: Tensor, share: float, *, per: str, generator: torch.Generator) -> Tensor:
     """Draw genes of `x`, ``(batch, n_genes)``, each with the probability `share`; one row of them per batch or each."""
-    shape = (1 if per == "batch" else x.shape[0], x.shape[1])
-    if x.device.type != "cpu":
-        return torch.rand(shape, generator=generator, device=x.device) < share
-    if share in (0, 1):
-        return torch.full(shape, bool(share))
-    # four draws of 16 bits from one of 64: a fifth of the time, and the probability is off by less than 1e-5
-    bits = torch.empty(-(-math.prod(shape) // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
-    return bits.view(torch.int16)[: math.prod(shape)].view(shape) < round(share * 2**16) - 2**15
+    return draw_below(share, (1 if per == "batch" else x.shape[0], x.shape[1]), generator=generator)
 
 
 def fill_hidden(x: Tensor, hidden: Tensor, *, fill: str, rows: Tensor | None, generator: torch.Generator) -> Tensor:
     """Fill the places `hidden`, ``(batch or 1, n_genes)``, of `x`; `fill` and `rows` as in `mask_genes`."""
-    hidden = hidden.expand_as(x)
     if fill == "zero":
         return x.masked_fill(hidden, 0)
     if fill == "marginal" and rows is None:
@@ -116,12 +109,12 @@ def fill_hidden(x: Tensor, hidden: Tensor, *, fill: str, rows: Tensor | None, ge
             "fill='marginal' draws from the training rows, found none; pass rows=, or fit the view 'marginal' to them"
         )
     if fill == "normal" or rows is None:
-        drawn = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        drawn = draw_normal(x.shape, generator=generator, dtype=x.dtype)
     elif x.device.type == "cpu":  # only as many draws as are needed; a GPU would have to wait for their number
-        return x.masked_scatter(hidden, _values_of_others(hidden, rows, generator).to(x.dtype))
+        return x.masked_scatter(hidden, _values_of_others(hidden.expand_as(x), rows, generator).to(x.dtype))
     else:
         drawn = rows.to(x.device).gather(0, torch.randint(len(rows), x.shape, generator=generator, device=x.device))
-    return torch.where(hidden, drawn.to(x.dtype), x)
+    return drawn.to(x.dtype).lerp_(x, (~hidden).to(x.dtype))  # exact at 0 and 1, and a third of the time of `where`
 
 
 def _values_of_others(hidden: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:

@@ -107,4 +107,4 @@ def _mix_and_mask(
 def _mix(x: Tensor, *, rows: Tensor, lowest: float, generator: torch.Generator) -> Tensor:
     partners = draw_partners(x, rows, generator)
     weight = torch.rand(len(x), 1, generator=generator, device=x.device).to(x.dtype)
-    return torch.lerp(partners, x, lowest + (1 - lowest) * weight)
+    return partners.lerp_(x, lowest + (1 - lowest) * weight)

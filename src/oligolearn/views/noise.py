@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from oligolearn.views.drawing import draw_normal
+
 
 def add_noise(x: Tensor, *, scale: float = 0.5, generator: torch.Generator) -> Tensor:
     """Add Gaussian noise: ``x + scale * N(0, 1)``, for standardised expression ``(batch, n_genes)``.
@@ -11,4 +13,4 @@ def add_noise(x: Tensor, *, scale: float = 0.5, generator: torch.Generator) -> T
     """
     if scale < 0:
         raise ValueError(f"scale of the noise must not be negative, found {scale}")
-    return x + scale * torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return x + scale * draw_normal(x.shape, generator=generator, dtype=x.dtype)

@@ -54,10 +54,10 @@ class GeneSwapping:
 
 def _swap(x: Tensor, *, rows: Tensor, share: float, per: str, generator: torch.Generator) -> Tensor:
     taken = draw_genes(x, share, per=per, generator=generator)
-    return torch.where(taken, draw_partners(x, rows, generator), x)
+    return draw_partners(x, rows, generator).lerp_(x, (~taken).to(x.dtype))
 
 
 def draw_partners(x: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
     """One random training row for each row of `x`, ``(batch, n_genes)``."""
     numbers = torch.randint(len(rows), (len(x),), generator=generator, device=x.device)
-    return rows.to(x.device)[numbers].to(x.dtype)
+    return rows.to(x.device).index_select(0, numbers).to(x.dtype)
