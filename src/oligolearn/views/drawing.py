@@ -45,5 +45,5 @@ def _bits(shape: Sequence[int], generator: torch.Generator) -> Tensor:
 def _normal_values() -> Tensor:
     """As many values as there are numbers of 16 bits: in the middle, by probability, of slices of N(0, 1)."""
     middles = (torch.arange(_LEVELS, dtype=torch.float64) + 0.5) / _LEVELS
-    values = torch.special.ndtri(middles)
+    values: Tensor = torch.special.ndtri(middles)
     return (values / values.pow(2).mean().sqrt()).float()
