@@ -5,9 +5,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oligolearn import data, estimators, nn, pretext, report, saving, study, training, views
+    from oligolearn import adapt, data, estimators, nn, pretext, report, saving, study, training, views
     from oligolearn.data import read_expression, simulate_cohort
     from oligolearn.estimators import (
+        DomainAdaptedClassifier,
         FineTunedClassifier,
         SelfSupervisedEncoder,
         SelfTrainedClassifier,
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 __version__ = version("oligolearn")
 
 __all__ = [
+    "DomainAdaptedClassifier",
     "FineTunedClassifier",
     "SelfSupervisedEncoder",
     "SelfTrainedClassifier",
     "__version__",
+    "adapt",
     "data",
     "estimators",
     "label_efficiency",
@@ -41,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DomainAdaptedClassifier": "estimators",
     "FineTunedClassifier": "estimators",
     "SelfSupervisedEncoder": "estimators",
     "SelfTrainedClassifier": "estimators",

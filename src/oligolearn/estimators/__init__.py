@@ -12,6 +12,7 @@ from oligolearn.estimators.cohorts import (
     pretrain_encoder,
     train_classifier,
 )
+from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.probes import describe_probes, principal_components, probe_embeddings
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
@@ -21,6 +22,7 @@ from oligolearn.estimators.together import Share, Together, fit_together
 
 __all__ = [
     "CollapseWarning",
+    "DomainAdaptedClassifier",
     "FineTunedClassifier",
     "LabelColumns",
     "OtherCohorts",

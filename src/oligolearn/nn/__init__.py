@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from oligolearn.nn.classifier import ClassificationLoss, Classifier, transfer
 from oligolearn.nn.decoder import Decoder
+from oligolearn.nn.discriminator import Discriminator
 from oligolearn.nn.distillation import DistillationLoss
 from oligolearn.nn.encoder import Encoder
+from oligolearn.nn.gradient_reversal import reverse_gradient
 from oligolearn.nn.heads import ProjectionHead
 from oligolearn.nn.mlp import MLP
 
@@ -17,8 +19,10 @@ __all__ = [
     "ClassificationLoss",
     "Classifier",
     "Decoder",
+    "Discriminator",
     "DistillationLoss",
     "Encoder",
     "ProjectionHead",
+    "reverse_gradient",
     "transfer",
 ]

@@ -61,7 +61,11 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of each class."""
-        logits: Tensor = self.head(self.dropout(self.encoder(x)))
+        return self.classify(self.encoder(x))
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Logits from what the encoder gave, ``(batch, out_dim)``."""
+        logits: Tensor = self.head(self.dropout(embedding))
         return logits
 
 

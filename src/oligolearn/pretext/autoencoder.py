@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from oligolearn.nn import Decoder, Encoder
-from oligolearn.pretext.precision import at_least_float32
+from oligolearn.nn.precision import at_least_float32
 
 
 class AutoEncoder(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from oligolearn.nn import Encoder
-from oligolearn.pretext.precision import at_least_float32
+from oligolearn.nn.precision import at_least_float32
 from oligolearn.pretext.vicreg import expander, suggest_width
 
 _EPSILON = 1e-5  # of batch norm, which the authors standardise by

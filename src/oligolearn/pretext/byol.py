@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Encoder
+from oligolearn.nn.precision import at_least_float32
 from oligolearn.pretext.momentum import MomentumCopy, check_momentum, suggest_momentum
-from oligolearn.pretext.precision import at_least_float32
 
 _SHORTEST = 1e-6  # vectors below this length keep theirs, as in the authors' code
 

@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from oligolearn.nn import Decoder, Encoder
+from oligolearn.nn.precision import at_least_float32
 from oligolearn.pretext.autoencoder import with_features
-from oligolearn.pretext.precision import at_least_float32
 
 
 class MaskedGenes(nn.Module):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Encoder
+from oligolearn.nn.precision import at_least_float32
 from oligolearn.pretext.momentum import MomentumCopy, check_momentum, suggest_momentum
-from oligolearn.pretext.precision import at_least_float32
 
 LONGEST_QUEUE = 65_536  # the paper's
 _EMPTY = -1  # no row has this number

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
+from oligolearn.nn.precision import at_least_float32
 from oligolearn.pretext.joining import joined
-from oligolearn.pretext.precision import at_least_float32
 
 
 def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:

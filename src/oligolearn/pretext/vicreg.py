@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Encoder
-from oligolearn.pretext.precision import at_least_float32
+from oligolearn.nn.precision import at_least_float32
 
 _EPSILON = 1e-4  # added to variances: the square root has no slope at 0
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn import Decoder, Encoder
+from oligolearn.nn.precision import at_least_float32
 from oligolearn.pretext.autoencoder import squared_error, with_features
-from oligolearn.pretext.precision import at_least_float32
 
 
 class VIME(nn.Module):

@@ -1,0 +1,45 @@
+"""What every adaptation objective is given, and the loss on labels that all of them have."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from oligolearn.nn.precision import at_least_float32
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Source rows ``(n, n_features)``, their class numbers ``(n,)`` and domains ``(n,)``, target rows ``(m, n_features)``
+and their class numbers ``(m,)``; -1 where a class is not known."""
+
+HIDDEN = -1
+
+
+def label_loss(logits: Tensor, labels: Tensor, class_weight: Tensor | None = None) -> Tensor:
+    """Cross-entropy of the rows whose class is known, their weighted mean; 0 where none is.
+
+    Parameters
+    ----------
+    logits
+        ``(n, n_classes)``.
+    labels
+        Class numbers, ``(n,)``; -1 where not known.
+    class_weight
+        ``(n_classes,)``, or None for equal weights.
+
+    Examples
+    --------
+    >>> logits = torch.tensor([[0.0, 0.0], [0.0, 0.0], [9.0, 0.0]])
+    >>> round(label_loss(logits, torch.tensor([0, 1, -1])).exp().item(), 3)
+    2.0
+    >>> label_loss(logits, torch.tensor([-1, -1, -1])).item()
+    0.0
+    """
+    known = (labels != HIDDEN).to(logits.dtype)
+    classes = labels.clamp(min=0)
+    weight = known if class_weight is None else known * class_weight.to(logits.dtype)[classes]
+    losses = -F.log_softmax(at_least_float32(logits), dim=1).gather(1, classes[:, None])[:, 0]
+    return (weight * losses).sum() / weight.sum().clamp(min=torch.finfo(logits.dtype).tiny)
+
+
+def with_target(domains: Tensor, target: Tensor, n_sources: int) -> Tensor:
+    """Domains of source rows, then of the target rows, whose number comes after the last source's, ``(n + m,)``."""
+    return torch.cat([domains, domains.new_full((len(target),), n_sources)])
