@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from oligolearn.cli.adapt import adapt
 from oligolearn.cli.convert import convert
 from oligolearn.cli.inspect import inspect
 from oligolearn.cli.next_labels import next_labels
@@ -47,7 +48,21 @@ def before_the_verb(
     """Take the options that stand before a verb."""
 
 
-for verb in (inspect, pretrain, train, predict, embed, next_labels, study, tune, sweep, report, convert, simulate):
+for verb in (
+    inspect,
+    pretrain,
+    train,
+    adapt,
+    predict,
+    embed,
+    next_labels,
+    study,
+    tune,
+    sweep,
+    report,
+    convert,
+    simulate,
+):
     app.command()(verb)
 
 

@@ -1,5 +1,6 @@
 """scikit-learn faces: estimators that pretrain, fine-tune and serve as baselines."""
 
+from oligolearn.estimators.adapting import Adapted, adapt_classifier
 from oligolearn.estimators.baselines import SubspaceLogisticRegression
 from oligolearn.estimators.bundles import SavedModel, load_model, save_model, versions
 from oligolearn.estimators.cohorts import (
@@ -21,6 +22,7 @@ from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.estimators.together import Share, Together, fit_together
 
 __all__ = [
+    "Adapted",
     "CollapseWarning",
     "DomainAdaptedClassifier",
     "FineTunedClassifier",
@@ -36,6 +38,7 @@ __all__ = [
     "SubspaceLogisticRegression",
     "Together",
     "Trained",
+    "adapt_classifier",
     "choose_samples",
     "describe_probes",
     "embed_samples",

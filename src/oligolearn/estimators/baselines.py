@@ -1,6 +1,7 @@
 """Classical classifiers that every deep model is compared with."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from oligolearn.estimators.labels import MANY_CLASSES, check_are_classes
@@ -22,12 +24,13 @@ _TOLERANCE = 1e-6  # the solver's own, 1e-4, stops too early where there are mor
 def _likelihood(model: LogisticRegression, X: NDArray[np.float64], y: NDArray[Any]) -> float:
     """Mean log likelihood of the rows whose class the model has seen: with few labels a class can be in one fold only.
 
-    Accuracy would tie at many strengths.
+    Accuracy would tie at many strengths. Rows count as they do in the fit.
     """
     known = np.isin(y, model.classes_)
     if not known.any():
         return 0.0
-    return -float(log_loss(y[known], model.predict_proba(X[known]), labels=model.classes_))
+    weight = compute_sample_weight(model.class_weight, y[known])
+    return -float(log_loss(y[known], model.predict_proba(X[known]), labels=model.classes_, sample_weight=weight))
 
 
 class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
@@ -45,6 +48,11 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
         Folds at most; fewer when there are fewer rows than that in every class.
     max_iter
         Iterations of the solver.
+    class_weight
+        None, ``"balanced"`` for weights inverse to the class frequencies, or a weight for each class.
+    strongest
+        Choose the strongest regularisation whose likelihood is less than one standard error below the best, instead of
+        the best: for data that will differ from these.
     random_state
         Seed of the folds.
 
@@ -66,11 +74,20 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, Cs: tuple[float, ...] = STRENGTHS, *, cv: int = 5, max_iter: int = 1000, random_state: int | None = 0
+        self,
+        Cs: tuple[float, ...] = STRENGTHS,
+        *,
+        cv: int = 5,
+        max_iter: int = 1000,
+        class_weight: str | Mapping[Any, float] | None = None,
+        strongest: bool = False,
+        random_state: int | None = 0,
     ) -> None:
         self.Cs = Cs
         self.cv = cv
         self.max_iter = max_iter
+        self.class_weight = class_weight
+        self.strongest = strongest
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -89,7 +106,9 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
             warnings.filterwarnings("ignore", message="The least populated class")
             warnings.filterwarnings("ignore", category=ConvergenceWarning)  # at the weakest strengths, and harmless
             self.C_ = self._choose_strength(values, y, counts)
-            best = LogisticRegression(C=self.C_, tol=_TOLERANCE, max_iter=self.max_iter).fit(values, y)
+            best = LogisticRegression(
+                C=self.C_, tol=_TOLERANCE, max_iter=self.max_iter, class_weight=self.class_weight
+            ).fit(values, y)
         self.classes_ = classes
         self.coef_ = best.coef_ if rotation is None else best.coef_ @ rotation
         self.intercept_ = best.intercept_
@@ -102,13 +121,16 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
             return 1.0  # one label per class leaves nothing to validate on
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=self.random_state)
         search = GridSearchCV(
-            LogisticRegression(max_iter=self.max_iter),
+            LogisticRegression(max_iter=self.max_iter, class_weight=self.class_weight),
             {"C": sorted(self.Cs)},
             cv=folds,
             scoring=_likelihood,
             refit=False,
         )
-        return float(search.fit(X, y).best_params_["C"])
+        found = search.fit(X, y).cv_results_
+        scores, best = found["mean_test_score"], search.best_index_
+        margin = found["std_test_score"][best] / np.sqrt(n_folds) if self.strongest else 0.0
+        return float(sorted(self.Cs)[int(np.argmax(scores >= scores[best] - margin))])
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores ``(n_samples, n_classes)``, or ``(n_samples,)`` for two classes."""

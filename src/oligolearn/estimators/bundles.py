@@ -9,13 +9,19 @@ from typing import Any, NamedTuple
 import sklearn
 import torch
 
+from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.saving import Bundle, load_bundle, save_bundle
 
-Model = SelfSupervisedEncoder | FineTunedClassifier
-_KINDS: dict[str, type[Model]] = {"encoder": SelfSupervisedEncoder, "classifier": FineTunedClassifier}
+Model = SelfSupervisedEncoder | FineTunedClassifier | StandardisedLogistic
+_KINDS: dict[str, type[Model]] = {
+    "encoder": SelfSupervisedEncoder,
+    "classifier": FineTunedClassifier,
+    "linear": StandardisedLogistic,
+}
 
 
 class SavedModel(NamedTuple):
@@ -34,7 +40,7 @@ class SavedModel(NamedTuple):
 
 
 def save_model(
-    model: Model | SelfTrainedClassifier,
+    model: Model | SelfTrainedClassifier | DomainAdaptedClassifier,
     path: str | os.PathLike[str],
     *,
     features: Sequence[str],
@@ -45,8 +51,8 @@ def save_model(
     Parameters
     ----------
     model
-        Fitted `SelfSupervisedEncoder`, `FineTunedClassifier` or `SelfTrainedClassifier`; of the last the student is
-        kept, and read as a `FineTunedClassifier`.
+        Fitted `SelfSupervisedEncoder`, `FineTunedClassifier`, `DomainAdaptedClassifier` or `SelfTrainedClassifier`; of
+        the last the student is kept, and read as a `FineTunedClassifier`, of the one before what predicts the target.
     path
         Folder of the bundle; replaced if it holds one.
     features

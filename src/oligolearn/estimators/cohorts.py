@@ -193,7 +193,7 @@ def pretrain_encoder(
             labels = probe and class_labels(data, probe.label, min_class_size=probe.min_class_size)
             borrowed = others and others.borrow(data, prepared, probe and probe.group)
             fitted = _fit_on(clone(model), prepared, borrowed or None)
-            genes, notes, facts = prepared.genes, prepared.notes, _facts(data, prepared.X, prepared.units)
+            genes, notes, facts = prepared.genes, prepared.notes, training_facts(data, prepared.X, prepared.units)
             if borrowed:
                 notes = [*notes, *borrowed.notes]
                 more["pretrained_on"] = {"standardize": borrowed.standardize, "cohorts": borrowed.facts}
@@ -271,7 +271,7 @@ def train_classifier(
     fitted = model.fit(X, y, groups)
     predicting = fitted.student_ if isinstance(fitted, SelfTrainedClassifier) else fitted
     predicting.classes_ = np.array(labels.classes)
-    facts = {**_facts(adata, X, units), "label": columns.label, "metrics": metrics}
+    facts = {**training_facts(adata, X, units), "label": columns.label, "metrics": metrics}
     if pretrained is not None:
         facts["pretraining"] = pretrained.description.get("pretraining")
         facts["pretraining_data"] = pretrained.description.get("training_data")
@@ -357,7 +357,7 @@ def predict_samples(
     ValueError
         If the model is no classifier, or the samples do not suit it.
     """
-    if not isinstance(saved.model, FineTunedClassifier):
+    if isinstance(saved.model, SelfSupervisedEncoder):
         raise ValueError(
             "this model is an encoder without classes: `embed` uses it, and `train --pretrained` builds on it"
         )
@@ -381,7 +381,7 @@ def embed_samples(
     """
     blocks, notes = _aligned(saved, data, alignment)
     model = saved.model
-    embed = model.embed if isinstance(model, FineTunedClassifier) else model.transform
+    embed = model.transform if isinstance(model, SelfSupervisedEncoder) else model.embed
     X = np.concatenate([embed(block) for block in blocks])
     names = pd.DataFrame(index=[f"dimension_{i + 1}" for i in range(X.shape[1])])
     return ad.AnnData(X, obs=data.obs.copy(), var=names), notes
@@ -399,7 +399,8 @@ def _aligned(
     return [aligned.X], aligned.notes
 
 
-def _facts(adata: ad.AnnData, X: NDArray[np.float32], units: str) -> dict[str, Any]:
+def training_facts(adata: ad.AnnData, X: NDArray[np.float32], units: str) -> dict[str, Any]:
+    """What is kept beside a model of the samples that it was trained on: file, number, fingerprint, units."""
     read = adata.uns.get("oligolearn", {})
     fingerprint = hashlib.sha256(np.ascontiguousarray(X).tobytes()).hexdigest()[:16]
     return {

@@ -4,7 +4,6 @@ import copy
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,16 +13,26 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from oligolearn.adapt import ADAPTATIONS, Batch, Consensus, SourceOnly
+from oligolearn.adapt import ADAPTATIONS, Consensus, SourceOnly
 from oligolearn.data import ExpressionScaler
-from oligolearn.estimators.building import OnEpoch, resolve, resolve_device, seeded
+from oligolearn.estimators.building import OnEpoch, describe_callable, resolve, resolve_device, seeded
+from oligolearn.estimators.domain_training import DomainTraining, Sides
 from oligolearn.estimators.fine_tuned import FineTunedClassifier, Pretrained
-from oligolearn.estimators.labels import UNLABELLED
+from oligolearn.estimators.labels import UNLABELLED, encode_labels
+from oligolearn.estimators.linear import StandardisedLogistic
+from oligolearn.estimators.shift import (
+    SAME_PLATFORM,
+    domain_auroc,
+    is_ahead,
+    linear_classifier,
+    reverse_validation,
+    standardise_domains,
+)
 from oligolearn.nn import Classifier, Encoder
 from oligolearn.saving import Bundle
-from oligolearn.training import History, Runtime, Schedule, fit, n_batches
+from oligolearn.training import History, Runtime, Schedule, n_batches
 
-STANDARDIZE = ("each", "together")
+_METHODS: dict[str, Callable[..., nn.Module]] = {"source": SourceOnly, "cada": Consensus, **ADAPTATIONS}
 _SOURCE, _TARGET = 0, -1
 _SMALL = {"hidden": (128, 64), "dropout": 0.5}
 
@@ -34,9 +43,10 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     method
-        ``"dann"``, ``"cdan"``, ``"deep-coral"``, ``"dan"``, ``"wdgrl"`` (see `oligolearn.adapt`), ``"cada"`` (see
-        `oligolearn.adapt.Consensus`), ``"source"`` for no adaptation, or a factory
-        ``(Classifier, **method_options) -> objective``.
+        ``"linear"`` for logistic regression; ``"dann"``, ``"cdan"``, ``"deep-coral"``, ``"dan"``, ``"wdgrl"`` (see
+        `oligolearn.adapt`), ``"cada"`` (see `oligolearn.adapt.Consensus`), ``"source"`` for a network without
+        adaptation, or a factory ``(Classifier, **method_options) -> objective``; ``"auto"`` for ``"linear"``, which no
+        network beat on average where it was measured.
     pretrained
         As in `FineTunedClassifier`: an encoder that is not fitted is pretrained on the rows of all domains.
     encoder, encoder_options
@@ -46,8 +56,9 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         Settings of the method, by name; of ``"cada"`` those of `oligolearn.adapt.Consensus`.
     standardize
         ``"each"`` standardises the genes of each domain by themselves, ``"together"`` all rows alike. The first takes
-        away differences of platforms, and those of the mix of classes with them: where that differs between domains,
-        choose the second.
+        away differences of platforms, and those of the mix of classes with them: where that differs between domains
+        the second is better. ``"auto"`` takes the second where, within classes, the domains can hardly be told apart
+        (`domain_auroc` below .65), or where `reverse_validation` is better with it by more than one standard error.
     consensus_rate
         Learning rate of CADA's second phase, as a share of `learning_rate`: encoders that run away from a
         discriminator lose their classes.
@@ -62,12 +73,12 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         Labels found in `y`, sorted.
     domains_ : ndarray
         Values of `sample_domain`, sorted.
-    network_ : FineTunedClassifier
-        What predicts rows of the target.
-    history_ : History
-        Loss of each epoch; of ``"cada"`` of all phases, one after the other.
+    target_model_, source_model_ : FineTunedClassifier or StandardisedLogistic
+        What predicts rows of the target and of the sources, classes by number.
+    scalers_ : dict
+        `ExpressionScaler` of each domain.
     adaptation_ : dict
-        What was done, JSON-able.
+        What was done and why, JSON-able.
 
     Examples
     --------
@@ -84,13 +95,13 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        method: str | Callable[..., nn.Module] = "dann",
+        method: str | Callable[..., nn.Module] = "auto",
         pretrained: Pretrained = None,
         *,
         encoder: str | Callable[..., Encoder] = "mlp",
         encoder_options: Mapping[str, Any] | None = None,
         method_options: Mapping[str, Any] | None = None,
-        standardize: str = "each",
+        standardize: str = "auto",
         consensus_rate: float = 0.1,
         epochs: int = 30,
         batch_size: int = 64,
@@ -146,58 +157,156 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         values = validate_data(
             self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
         )
-        network = self._network()
-        _, codes, seed = network._prepare(values, y)
+        self.classes_, codes = encode_labels(y, self.unlabelled)
+        if len(codes) != len(values):
+            raise ValueError(f"X and y must have as many rows, found {len(values)} and {len(codes)}")
         domains = _checked_domains(sample_domain, codes)
         self.domains_ = np.unique(domains)
-        self._scale(values, domains, network)
-        data = self._rows(values, codes, domains, resolve_device(self.device))
-        labelled = codes != UNLABELLED
-        known = torch.from_numpy(self._standardised(values[labelled], domains[labelled])).to(data.source.device)
-        loss = network._build(known, codes[labelled], seed)
-        method = self.method if len(data.target) else "source"
-        if method != self.method:
-            warnings.warn("there are no rows of a target: trained on the source alone", UserWarning, stacklevel=2)
-        schedule = self._schedule(data)
-        train = _Training(data, schedule, seed, Runtime(self.precision), self.on_epoch)
-        self.source_network_ = self.network_ = network
-        if method == "cada":
-            losses = self._by_consensus(train, loss.class_weight)
-        else:
-            losses = train.fit(self._objective(method, train, loss.class_weight))
-        self.history_ = History(losses, [], len(losses) - 1)
-        return self._finish(data, schedule)
+        if not (codes[domains >= 0] != UNLABELLED).any():
+            raise ValueError(
+                f"no row of a source has a label: of {len(codes)} rows, {(domains >= 0).sum()} are of a source "
+                "(sample_domain of 0 or more)"
+            )
+        rows = _Rows(values, codes, domains)
+        self.adaptation_ = rows.describe()
+        how = self._choose_standardisation(rows)
+        standardised, self.scalers_ = standardise_domains(values, domains, how)
+        self.adaptation_["standardize"] = how
+        method = self._chosen_method(has_target=bool((domains < 0).any()))
+        models = self._linear(rows, standardised) if method == "linear" else self._network(method, rows, standardised)
+        self.target_model_, self.source_model_ = models
+        return self
 
-    def _network(self) -> FineTunedClassifier:
-        """Settings of the network, which is not built yet."""
-        return FineTunedClassifier(
+    def _chosen_method(self, *, has_target: bool) -> str | Callable[..., nn.Module]:
+        method = "linear" if self.method == "auto" else self.method
+        if not has_target and method not in ("linear", "source"):
+            warnings.warn("there are no rows of a target: trained on the source alone", UserWarning, stacklevel=3)
+            method = "source"
+        self.adaptation_["method"] = method if isinstance(method, str) else describe_callable(method)
+        return method
+
+    def _choose_standardisation(self, rows: "_Rows") -> str:
+        """How to standardise: by whether there is a shift within classes, and by going to the target and back."""
+        is_target = rows.domains < 0
+        known = (rows.codes != UNLABELLED) & ~is_target
+        labels = rows.codes[known]
+        if not is_target.any() or len(np.unique(labels)) < 2:
+            return "each" if self.standardize == "auto" else self.standardize
+        alike, _ = standardise_domains(rows.values, rows.domains, "together")
+        classes = linear_classifier(alike[known], labels).predict(alike)
+        within = domain_auroc(alike, is_target, classes)
+        self.adaptation_["domain_auroc"] = domain_auroc(alike, is_target)
+        self.adaptation_["domain_auroc_within_classes"] = within
+        if self.standardize != "auto":
+            return self.standardize
+        if within < SAME_PLATFORM:
+            return "together"
+        apart, _ = standardise_domains(rows.values, rows.domains, "each")
+        found = {
+            how: reverse_validation(x[known], labels, x[is_target]) for how, x in (("each", apart), ("together", alike))
+        }
+        self.adaptation_["reverse_validation"] = {how: one.balanced_accuracy for how, one in found.items()}
+        return "together" if is_ahead(found["together"], found["each"], labels) else "each"
+
+    def _linear(
+        self, rows: "_Rows", standardised: NDArray[np.float32]
+    ) -> tuple[StandardisedLogistic | FineTunedClassifier, ...]:
+        known, weight = rows.codes != UNLABELLED, self.class_weight
+        if isinstance(weight, Mapping):
+            weight = {number: weight.get(name, 1.0) for number, name in enumerate(self.classes_)}
+        classifier = linear_classifier(standardised[known], rows.codes[known], weight)
+        return tuple(StandardisedLogistic(self._scaler(domain), classifier) for domain in (self._main, self._first))
+
+    def _network(
+        self, method: str | Callable[..., nn.Module], rows: "_Rows", standardised: NDArray[np.float32]
+    ) -> tuple[StandardisedLogistic | FineTunedClassifier, ...]:
+        network = FineTunedClassifier(
             self.pretrained,
             self.encoder,
             encoder_options=_SMALL if self.encoder_options is None and self.encoder == "mlp" else self.encoder_options,
             dropout=self.dropout,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
             class_weight=self.class_weight,
-            unlabelled=self.unlabelled,
             random_state=self.random_state,
             device=self.device,
             precision=self.precision,
         )
+        known = rows.codes != UNLABELLED
+        _, codes, seed = network._prepare(rows.values, np.where(known, rows.codes, np.nan))
+        device = resolve_device(self.device)
+        x, y = torch.from_numpy(standardised).to(device), torch.from_numpy(codes).to(device)
+        loss = network._build(x[torch.from_numpy(known).to(device)], codes[known], seed)
+        train = DomainTraining(
+            _sides(x, y, rows.domains),
+            self._schedule(rows),
+            seed,
+            Runtime(self.precision),
+            self.on_epoch,
+        )
+        if method == "cada":
+            modules, losses = self._by_consensus(train, network, loss.class_weight)
+        else:
+            losses = train.fit(self._objective(method, train, network, loss.class_weight))
+            modules = network.module_, network.module_
+        models = []
+        for module, domain in zip(modules, (self._main, self._first), strict=True):
+            model = copy.copy(network)
+            model.module_, model.scaler_ = module.eval(), self._scaler(domain)
+            models.append(model._finish(History(losses, [], len(losses) - 1), train.schedule))
+        return tuple(models)
 
-    def _scale(self, values: NDArray[np.floating], domains: NDArray[np.int64], network: FineTunedClassifier) -> None:
-        """Learn what standardises each domain; that of the target is the network's."""
-        if self.standardize not in STANDARDIZE:
-            raise ValueError(f"standardize must be {' or '.join(STANDARDIZE)}, found {self.standardize!r}")
-        self.scalers_ = {
-            int(domain): ExpressionScaler().fit(values[domains == domain])
-            if self.standardize == "each"
-            else network.scaler_
-            for domain in self.domains_
-        }
-        targets = self.domains_[self.domains_ < 0]
-        network.scaler_ = self.scalers_[int(targets[-1] if len(targets) else self.domains_[0])]
+    def _schedule(self, rows: "_Rows") -> Schedule:
+        n_target = int((rows.domains < 0).sum())
+        longest = max(n_target, len(rows.domains) - n_target)
+        steps = max(self.epochs * n_batches(longest, self.batch_size), self.min_steps)
+        return Schedule(steps, self.batch_size, self.learning_rate, self.weight_decay)
+
+    def _objective(
+        self,
+        method: str | Callable[..., nn.Module],
+        train: DomainTraining,
+        network: FineTunedClassifier,
+        class_weight: Tensor | None,
+    ) -> nn.Module:
+        factory = resolve("method", method, _METHODS)
+        known = inspect.signature(factory).parameters
+        given: dict[str, Any] = {"n_sources": int((self.domains_ >= 0).sum()), "class_weight": class_weight}
+        options = {} if method == "source" else dict(self.method_options or {})
+        with seeded(train.seed + 1, train.device):
+            made = factory(
+                network.module_, **{name: value for name, value in given.items() if name in known}, **options
+            )
+            return made.to(train.device)
+
+    def _by_consensus(
+        self, train: DomainTraining, network: FineTunedClassifier, class_weight: Tensor | None
+    ) -> tuple[tuple[Classifier, Classifier], list[float]]:
+        """Give the networks of target and source that the three phases of CADA make, and the loss of each epoch."""
+        of_source, n_classes = network.module_.encoder, len(network.classes_)
+        with seeded(train.seed + 1, train.device):
+            consensus = Consensus(of_source, copy.deepcopy(of_source), **(self.method_options or {})).to(train.device)
+            shared = nn.Linear(of_source.out_dim, n_classes).to(train.device)
+        first = train.fit(SourceOnly(network.module_, class_weight))
+        consensus.target_encoder.load_state_dict(of_source.state_dict())
+        second = train.fit(consensus, rate=self.consensus_rate)
+        modules = []
+        for encoder in (consensus.target_encoder, of_source):
+            module = Classifier(encoder, n_classes, dropout=self.dropout, frozen_blocks=len(encoder.blocks))
+            module.head = shared
+            modules.append(module.to(train.device))
+        third = train.fit(SourceOnly(modules[1], class_weight))
+        return (modules[0], modules[1]), [*first, *second, *third]
 
     @property
-    def _targets(self) -> str:
-        return ", ".join(map(str, self.domains_[self.domains_ < 0]))
+    def _main(self) -> int:
+        """The domain that rows are from where nothing else is said: the target, or without one the first source."""
+        targets = self.domains_[self.domains_ < 0]
+        return int(targets[-1]) if len(targets) else self._first
+
+    @property
+    def _first(self) -> int:
+        return int(self.domains_[self.domains_ >= 0][0])
 
     def _scaler(self, domain: int) -> ExpressionScaler:
         if domain not in self.scalers_:
@@ -206,85 +315,6 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
                 f"{', '.join(map(str, self.scalers_))}"
             )
         return self.scalers_[domain]
-
-    def _standardised(self, values: NDArray[np.floating], domains: NDArray[np.int64]) -> NDArray[np.float32]:
-        found = np.empty(values.shape, dtype=np.float32)
-        for domain in np.unique(domains).tolist():
-            found[domains == domain] = self._scaler(domain).transform(values[domains == domain])
-        return found
-
-    def _rows(
-        self, values: NDArray[np.floating], codes: NDArray[np.int64], domains: NDArray[np.int64], device: torch.device
-    ) -> "_Rows":
-        if not (codes[domains >= 0] != UNLABELLED).any():
-            raise ValueError(
-                f"no row of a source has a label: of {len(codes)} rows, {(domains >= 0).sum()} are of a source "
-                "(sample_domain of 0 or more)"
-            )
-        x = torch.from_numpy(self._standardised(values, domains)).to(device)
-        is_source = torch.from_numpy(domains >= 0).to(device)
-        sources = self.domains_[self.domains_ >= 0]
-        numbers = torch.from_numpy(np.searchsorted(sources, domains[domains >= 0])).to(device)
-        y = torch.from_numpy(codes).to(device)
-        return _Rows(x[is_source], y[is_source], numbers, x[~is_source], y[~is_source], sources.tolist())
-
-    def _schedule(self, data: "_Rows") -> Schedule:
-        longest = max(len(data.source), len(data.target))
-        steps = max(self.epochs * n_batches(longest, self.batch_size), self.min_steps)
-        return Schedule(steps, self.batch_size, self.learning_rate, self.weight_decay)
-
-    def _objective(
-        self, method: str | Callable[..., nn.Module], train: "_Training", class_weight: Tensor | None
-    ) -> nn.Module:
-        factory = resolve("method", method, {"source": SourceOnly, "cada": Consensus, **ADAPTATIONS})
-        known = inspect.signature(factory).parameters
-        given: dict[str, Any] = {"n_sources": len(train.data.sources), "class_weight": class_weight}
-        options = {} if method == "source" else dict(self.method_options or {})
-        device = train.data.source.device
-        with seeded(train.seed + 1, device):
-            made = factory(
-                self.network_.module_, **{name: value for name, value in given.items() if name in known}, **options
-            )
-            return made.to(device)
-
-    def _by_consensus(self, train: "_Training", class_weight: Tensor | None) -> list[float]:
-        """The three phases of CADA; afterwards source and target have encoders of their own, and one output layer."""
-        network, device = self.network_, train.data.source.device
-        of_source = network.module_.encoder
-        with seeded(train.seed + 1, device):
-            consensus = Consensus(of_source, copy.deepcopy(of_source), **(self.method_options or {})).to(device)
-            shared = nn.Linear(of_source.out_dim, len(network.classes_)).to(device)
-        first = train.fit(SourceOnly(network.module_, class_weight))
-        consensus.target_encoder.load_state_dict(of_source.state_dict())
-        second = train.fit(consensus, rate=self.consensus_rate)
-        self.source_network_, self.network_ = copy.copy(network), copy.copy(network)
-        for one, encoder in ((self.source_network_, of_source), (self.network_, consensus.target_encoder)):
-            one.module_ = Classifier(
-                encoder, len(network.classes_), dropout=self.dropout, frozen_blocks=len(encoder.blocks)
-            ).to(device)
-            one.module_.head = shared
-        third = train.fit(SourceOnly(self.source_network_.module_, class_weight))
-        self.network_.module_.eval()
-        return [*first, *second, *third]
-
-    def _finish(self, data: "_Rows", schedule: Schedule) -> Self:
-        for network in (self.source_network_, self.network_):
-            network._finish(self.history_, schedule)
-        self.adaptation_: dict[str, Any] = {
-            "method": self.method if isinstance(self.method, str) else repr(self.method),
-            "method_options": dict(self.method_options or {}),
-            "standardize": self.standardize,
-            "n_source": len(data.source),
-            "n_target": len(data.target),
-            "n_target_labelled": int((data.target_labels != UNLABELLED).sum()),
-            "source_domains": data.sources,
-        }
-        return self
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """Labels found in `y`, sorted."""
-        return self.network_.classes_
 
     def predict_proba(self, X: ArrayLike, sample_domain: ArrayLike | None = None) -> NDArray[np.float64]:
         """Probability of each class, ``(n_samples, n_classes)``, in the order of `classes_`.
@@ -296,18 +326,18 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         sample_domain
             Domain of each row, as in `fit`; None: all are of the target.
         """
-        check_is_fitted(self)
-        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
-        if sample_domain is None:
-            if (self.domains_ < 0).sum() > 1:
-                raise ValueError(f"there are several targets, {self._targets}: pass sample_domain, the one of each row")
-            return self.network_.predict_proba(values)
-        domains = np.asarray(sample_domain)
+        values = self._checked(X)
+        targets = self.domains_[self.domains_ < 0]
+        if sample_domain is None and len(targets) > 1:
+            raise ValueError(
+                f"there are several targets, {', '.join(map(str, targets))}: pass sample_domain, the one of each row"
+            )
+        domains = np.full(len(values), self._main) if sample_domain is None else np.asarray(sample_domain)
         found = np.empty((len(values), len(self.classes_)))
         for domain in np.unique(domains).tolist():
-            network = copy.copy(self.source_network_ if domain >= 0 else self.network_)
-            network.scaler_ = self._scaler(domain)
-            found[domains == domain] = network.predict_proba(values[domains == domain])
+            model = copy.copy(self.source_model_ if domain >= 0 else self.target_model_)
+            model.scaler_ = self._scaler(domain)
+            found[domains == domain] = model.predict_proba(values[domains == domain])
         return found
 
     def predict(self, X: ArrayLike, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -316,16 +346,32 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[best]
 
     def embed(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Output of the encoder for rows of the target, ``(n_samples, out_dim)``."""
+        """Output of the network's encoder for rows of the target, ``(n_samples, out_dim)``.
+
+        Raises
+        ------
+        ValueError
+            If the method is logistic regression.
+        """
+        values = self._checked(X)
+        return self.target_model_.embed(values)
+
+    def _checked(self, X: ArrayLike) -> NDArray[np.floating]:
         check_is_fitted(self)
-        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
-        return self.network_.embed(values)
+        values: NDArray[np.floating] = validate_data(
+            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False
+        )
+        return values
 
     def to_bundle(self) -> Bundle:
-        """Describe what predicts rows of the target, for saving: it is read as a `FineTunedClassifier`."""
+        """Describe what predicts rows of the target, for saving; it is read as the model that it is.
+
+        What predicts rows of sources is not kept.
+        """
         check_is_fitted(self)
-        bundle = self.network_.to_bundle()
-        return Bundle({**bundle.description, "adaptation": self.adaptation_}, bundle.weights)
+        bundle = self.target_model_.to_bundle()
+        more = {"classes": self.classes_.tolist(), "adaptation": self.adaptation_}
+        return Bundle({**bundle.description, **more}, bundle.weights)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -334,55 +380,28 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
 
 
 class _Rows(NamedTuple):
-    """Standardised rows of both sides, on the device."""
+    """What `fit` was given, checked."""
 
-    source: Tensor
-    labels: Tensor
-    numbers: Tensor  # of the source domains, from 0
-    target: Tensor
-    target_labels: Tensor
-    sources: list[int]  # values of `sample_domain` that the numbers stand for
+    values: NDArray[np.floating]
+    codes: NDArray[np.int64]
+    domains: NDArray[np.int64]
+
+    def describe(self) -> dict[str, Any]:
+        """Sizes, JSON-able."""
+        is_target = self.domains < 0
+        return {
+            "n_source": int((~is_target).sum()),
+            "n_target": int(is_target.sum()),
+            "n_target_labelled": int((self.codes[is_target] != UNLABELLED).sum()),
+            "source_domains": np.unique(self.domains[~is_target]).tolist(),
+        }
 
 
-class _Training(NamedTuple):
-    """How an objective is trained: the phases of a method have this in common."""
-
-    data: _Rows
-    schedule: Schedule
-    seed: int
-    runtime: Runtime
-    on_epoch: OnEpoch | None
-
-    def fit(self, objective: nn.Module, rate: float = 1.0) -> list[float]:
-        """Train in batches with as many rows of the target as of the sources; gives the loss of each epoch.
-
-        `rate` multiplies the learning rate.
-        """
-        data, draws = self.data, torch.Generator().manual_seed(self.seed)
-        device = data.source.device
-
-        def make_batch(drawn: Tensor) -> Batch:
-            rows = drawn.to(device)
-            n_target = len(rows) if len(data.target) else 0
-            others = torch.randint(max(1, len(data.target)), (n_target,), generator=draws).to(device)
-            return (
-                data.source[rows],
-                data.labels[rows],
-                data.numbers[rows],
-                data.target[others],
-                data.target_labels[others],
-            )
-
-        generator = torch.Generator().manual_seed(self.seed)
-        return fit(
-            objective,
-            make_batch,
-            len(data.source),
-            replace(self.schedule, learning_rate=rate * self.schedule.learning_rate),
-            generator=generator,
-            on_epoch=self.on_epoch,
-            runtime=self.runtime,
-        ).losses
+def _sides(x: Tensor, y: Tensor, domains: NDArray[np.int64]) -> Sides:
+    is_source = torch.from_numpy(domains >= 0).to(x.device)
+    sources = np.unique(domains[domains >= 0])
+    numbers = torch.from_numpy(np.searchsorted(sources, domains[domains >= 0])).to(x.device)
+    return Sides(x[is_source], y[is_source], numbers, x[~is_source], y[~is_source])
 
 
 def _checked_domains(sample_domain: ArrayLike | None, codes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,0 +1,112 @@
+"""`oligolearn adapt`: a classifier for samples of another platform, hospital or kind, from labelled ones."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oligolearn.cli.options import (
+    BatchSize,
+    Device,
+    Duplicates,
+    Epochs,
+    GenesIn,
+    Label,
+    LearningRate,
+    MaxMissing,
+    MinClassSize,
+    ModelOut,
+    Normalize,
+    Precision,
+    Quiet,
+    Samples,
+    Seed,
+    TopGenes,
+)
+from oligolearn.cli.printing import chosen, epoch_bar, print_notes
+
+Source = Annotated[Path, typer.Argument(help="Expression matrix of samples with labels.")]
+Target = Annotated[Path, typer.Argument(help="Expression matrix of the samples to predict.")]
+MoreSources = Annotated[
+    list[Path] | None, typer.Option("--source", help="Another file of samples with labels; give it again for more.")
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="linear (logistic regression), dann, cdan, deep-coral, dan, wdgrl, cada, source (a network without "
+        "adaptation), or auto: linear, which no network beats on average."
+    ),
+]
+How = Annotated[
+    str,
+    typer.Option(
+        help="Genes of each domain by itself (takes away differences of platforms), all together (where the mix of "
+        "classes differs), or what suits: each, together, auto."
+    ),
+]
+UseTargetLabels = Annotated[
+    bool, typer.Option("--target-labels", help="Learn from the labels of the target, where there are any, as well.")
+]
+Overlap = Annotated[
+    float, typer.Option("--min-overlap", help="Smallest share of the target's genes that every source must have.")
+]
+
+
+def adapt(
+    source: Source,
+    target: Target,
+    label: Label,
+    out: ModelOut,
+    sources: MoreSources = None,
+    method: Method = "auto",
+    standardize: How = "auto",
+    target_labels: UseTargetLabels = False,
+    samples: Samples = None,
+    genes_in: GenesIn = "auto",
+    duplicates: Duplicates = "auto",
+    normalize: Normalize = "auto",
+    max_missing: MaxMissing = 0.3,
+    top_genes: TopGenes = None,
+    min_class_size: MinClassSize = None,
+    min_overlap: Overlap = 0.2,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from the labelled samples of SOURCE to predict those of TARGET, whose labels are not needed."""
+    from oligolearn.data import read_expression
+    from oligolearn.estimators import DomainAdaptedClassifier, LabelColumns, Preparation, adapt_classifier, save_model
+    from oligolearn.saving import check_bundle_target
+
+    check_bundle_target(out)
+    read = []
+    for path in (source, *(sources or ()), target):
+        read.append(
+            read_expression(path, samples=samples, label=[label], genes_in=genes_in, duplicate_genes=duplicates)
+        )
+        print_notes([f"{path.name}: {note}" for note in read[-1].uns["oligolearn"]["notes"]])
+    with epoch_bar("training", shown=not quiet) as on_epoch:
+        adapted = adapt_classifier(
+            read[:-1],
+            read[-1],
+            LabelColumns(label, min_class_size=min_class_size),
+            DomainAdaptedClassifier(
+                method,
+                standardize=standardize,
+                random_state=seed,
+                device=device,
+                precision=precision,
+                on_epoch=on_epoch,
+                **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+            ),
+            Preparation(normalize, max_missing, top_genes),
+            min_overlap=min_overlap,
+            use_target_labels=target_labels,
+        )
+    save_model(adapted.model, out, features=adapted.features, facts=adapted.facts)
+    print_notes(adapted.notes)
+    print(f"Model: {out}")

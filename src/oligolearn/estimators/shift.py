@@ -1,0 +1,161 @@
+"""How domains differ, and what to do about it, without labels of the target."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+
+from oligolearn.data import ExpressionScaler
+from oligolearn.estimators.baselines import SubspaceLogisticRegression
+from oligolearn.estimators.probes import principal_components
+
+STANDARDIZE = ("each", "together")
+SAME_PLATFORM = 0.65  # area under the ROC curve of domains within classes, below which nothing has to be undone
+_FEWEST = 10  # rows of a side, below which no cross-validation can say whether they can be told apart
+_LARGEST_WEIGHT = 10.0
+
+
+def standardise_domains(
+    values: NDArray[np.floating], domains: NDArray[np.integer], how: str
+) -> tuple[NDArray[np.float32], dict[int, ExpressionScaler]]:
+    """Standardise the genes of each domain by themselves (``"each"``) or of all rows alike (``"together"``).
+
+    Parameters
+    ----------
+    values
+        ``(n_samples, n_genes)``, NaN where missing.
+    domains
+        Domain of each row, ``(n_samples,)``.
+    how
+        Which of the two.
+
+    Returns
+    -------
+    standardised, scalers
+        The rows, and what standardises each domain.
+
+    Raises
+    ------
+    ValueError
+        If `how` is neither.
+    """
+    if how not in STANDARDIZE:
+        raise ValueError(f"standardize must be {', '.join(STANDARDIZE)} or auto, found {how!r}")
+    alike = ExpressionScaler().fit(values) if how == "together" else None
+    scalers = {
+        domain: alike or ExpressionScaler().fit(values[domains == domain]) for domain in np.unique(domains).tolist()
+    }
+    standardised = np.empty(values.shape, dtype=np.float32)
+    for domain, scaler in scalers.items():
+        standardised[domains == domain] = scaler.transform(values[domains == domain])
+    return standardised, scalers
+
+
+class There(NamedTuple):
+    """What came of going to the target and back.
+
+    Attributes
+    ----------
+    right
+        Whether each source row is named right by a classifier that knows the target only, ``(n_source,)``.
+    balanced_accuracy
+        Mean over classes of the share of their rows that are.
+    """
+
+    right: NDArray[np.bool_]
+    balanced_accuracy: float
+
+
+def reverse_validation(
+    source: NDArray[np.floating], labels: NDArray[np.integer], target: NDArray[np.floating]
+) -> There:
+    """Label the target by the source, then the source by the target (Zhong 2010, reverse validation).
+
+    A classifier of the source names the classes of the target; one that is trained on the target with those names
+    classifies the source, whose labels are known. Where the first one was wrong in the target the second one cannot be
+    right in the source, but by luck.
+
+    Parameters
+    ----------
+    source, target
+        Standardised rows, ``(n_source, n_genes)`` and ``(n_target, n_genes)``.
+    labels
+        Class numbers of the source rows, ``(n_source,)``.
+    """
+    named = linear_classifier(source, labels).predict(target)
+    if len(np.unique(named)) < 2:
+        back = np.full(len(labels), named[0])
+    else:
+        back = linear_classifier(target, named).predict(source)
+    right = back == labels
+    return There(right, float(np.mean([right[labels == number].mean() for number in np.unique(labels)])))
+
+
+def linear_classifier(
+    X: NDArray[np.floating], y: NDArray[np.integer], class_weight: str | Mapping[Any, float] | None = "balanced"
+) -> SubspaceLogisticRegression:
+    """Logistic regression that is to travel: its weights are as small as the data allow; classes count alike."""
+    return SubspaceLogisticRegression(class_weight=class_weight, strongest=True).fit(X, y)
+
+
+def is_ahead(one: There, other: There, labels: NDArray[np.integer]) -> bool:
+    """Whether one way is better than another by more than one standard error, row by row, all classes counting alike.
+
+    Examples
+    --------
+    >>> labels = np.repeat([0, 1], 20)
+    >>> all_right, half = np.full(40, True), np.arange(40) % 2 == 0
+    >>> is_ahead(There(all_right, 1.0), There(half, 0.5), labels), is_ahead(There(half, 0.5), There(half, 0.5), labels)
+    (True, False)
+    """
+    counts = np.bincount(labels)
+    weight = len(labels) / ((counts > 0).sum() * counts[labels])
+    lead = weight * (one.right.astype(float) - other.right.astype(float))
+    return bool(lead.mean() > lead.std(ddof=1) / np.sqrt(len(lead)) + 1e-9)
+
+
+def domain_auroc(
+    standardised: NDArray[np.floating],
+    is_target: NDArray[np.bool_],
+    classes: NDArray[np.integer] | None = None,
+) -> float:
+    """How well source and target are told apart: area under the ROC curve of a cross-validated logistic regression.
+
+    Parameters
+    ----------
+    standardised
+        ``(n_samples, n_genes)``, of which the first 50 principal components are looked at.
+    is_target
+        ``(n_samples,)``.
+    classes
+        Class that each row is thought to be of, ``(n_samples,)``: rows of the target are then weighted so that both
+        sides have the same mix, and what is left is a shift within classes. None: rows count alike.
+
+    Returns
+    -------
+    float
+        .5 is not at all, 1 is always; NaN where a side has fewer than 10 rows.
+    """
+    smallest = min(int(is_target.sum()), int((~is_target).sum()))
+    if smallest < _FEWEST:
+        return float("nan")
+    weight = np.ones(len(is_target)) if classes is None else _same_mix(classes, is_target)
+    components = principal_components(standardised)
+    components = components / (components.std() or 1.0)
+    scores = np.zeros(len(is_target))
+    for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(components, is_target):
+        model = LogisticRegression(max_iter=1000).fit(components[train], is_target[train], sample_weight=weight[train])
+        scores[test] = model.decision_function(components[test])
+    return float(roc_auc_score(is_target, scores, sample_weight=weight))
+
+
+def _same_mix(classes: NDArray[np.integer], is_target: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights by which the target has as large a share of each class as the source; at most tenfold."""
+    n_classes = int(classes.max()) + 1
+    there, here = (np.bincount(classes[side], minlength=n_classes) / side.sum() for side in (~is_target, is_target))
+    ratio = np.divide(there, here, out=np.zeros(n_classes), where=here > 0)
+    return np.where(is_target, np.minimum(ratio, _LARGEST_WEIGHT)[classes], 1.0)
