@@ -142,3 +142,26 @@ def test_one_class_is_refused() -> None:
     X, _ = wide()
     with pytest.raises(ValueError, match="one class only, 0"):
         SubspaceLogisticRegression().fit(X, np.zeros(45, dtype=int))
+
+
+def test_the_strongest_regularisation_that_is_as_good_has_small_weights_and_names_the_same_classes() -> None:
+    """Classes far apart: the likelihood is best without any regularisation, the strongest one is as accurate."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 40)
+    X = rng.normal(size=(80, 30)) + 2.0 * y[:, None]
+    best, strongest = (SubspaceLogisticRegression(strongest=strongest).fit(X, y) for strongest in (False, True))
+    assert strongest.C_ < best.C_
+    assert np.abs(strongest.coef_).sum() < np.abs(best.coef_).sum() / 1.2
+    assert (strongest.predict(X) == y).all()
+    assert (best.predict(X) == y).all()
+
+
+def test_classes_that_count_alike_are_all_found() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [190, 10])
+    X = rng.normal(size=(200, 5)) + 1.0 * y[:, None]
+    found = [
+        (SubspaceLogisticRegression(class_weight=weight).fit(X, y).predict(X) == 1).sum()
+        for weight in (None, "balanced")
+    ]
+    assert found[0] < 12 < found[1]

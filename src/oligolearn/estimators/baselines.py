@@ -11,13 +11,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from oligolearn.estimators.labels import MANY_CLASSES, check_are_classes
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_ERRORS = 2.0  # standard errors
 _TOLERANCE = 1e-6  # the solver's own, 1e-4, stops too early where there are more features than samples
 
 
@@ -51,8 +52,9 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
     class_weight
         None, ``"balanced"`` for weights inverse to the class frequencies, or a weight for each class.
     strongest
-        Choose the strongest regularisation whose likelihood is less than one standard error below the best, instead of
-        the best: for data that will differ from these.
+        Choose the strongest regularisation whose Brier score, row by row, is less than two standard errors behind the
+        best, instead of the one with the best likelihood: for data that will differ from these. Where classes are far
+        apart the likelihood would favour large weights, which do not travel.
     random_state
         Seed of the folds.
 
@@ -105,7 +107,7 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
             warnings.filterwarnings("ignore", message=MANY_CLASSES)
             warnings.filterwarnings("ignore", message="The least populated class")
             warnings.filterwarnings("ignore", category=ConvergenceWarning)  # at the weakest strengths, and harmless
-            self.C_ = self._choose_strength(values, y, counts)
+            self.C_ = self._choose_strength(values, np.asarray(y), counts)
             best = LogisticRegression(
                 C=self.C_, tol=_TOLERANCE, max_iter=self.max_iter, class_weight=self.class_weight
             ).fit(values, y)
@@ -115,11 +117,13 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
         self.n_iter_ = int(np.max(best.n_iter_))
         return self
 
-    def _choose_strength(self, X: NDArray[np.float64], y: ArrayLike, counts: NDArray[np.intp]) -> float:
+    def _choose_strength(self, X: NDArray[np.float64], y: NDArray[Any], counts: NDArray[np.intp]) -> float:
         n_folds = min(self.cv, int(counts.max()))
         if n_folds < 2 or len(counts) == 2 > counts.min():
             return 1.0  # one label per class leaves nothing to validate on
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=self.random_state)
+        if self.strongest:
+            return self._strongest(X, y, folds)
         search = GridSearchCV(
             LogisticRegression(max_iter=self.max_iter, class_weight=self.class_weight),
             {"C": sorted(self.Cs)},
@@ -127,10 +131,21 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
             scoring=_likelihood,
             refit=False,
         )
-        found = search.fit(X, y).cv_results_
-        scores, best = found["mean_test_score"], search.best_index_
-        margin = found["std_test_score"][best] / np.sqrt(n_folds) if self.strongest else 0.0
-        return float(sorted(self.Cs)[int(np.argmax(scores >= scores[best] - margin))])
+        return float(search.fit(X, y).best_params_["C"])
+
+    def _strongest(self, X: NDArray[np.float64], y: NDArray[Any], folds: StratifiedKFold) -> float:
+        """The strongest regularisation whose Brier score no row-by-row comparison with the best can tell from it."""
+        truth = y[:, None] == np.unique(y)
+        weight = compute_sample_weight(self.class_weight, y)
+        losses = []
+        for C in sorted(self.Cs):
+            model = LogisticRegression(C=C, max_iter=self.max_iter, class_weight=self.class_weight)
+            probabilities = cross_val_predict(model, X, y, cv=folds, method="predict_proba")
+            losses.append(weight * np.square(probabilities - truth).sum(axis=1))
+        best = losses[int(np.argmin([loss.mean() for loss in losses]))]
+        behind = [loss - best for loss in losses]
+        within = [one.mean() <= _ERRORS * one.std() / np.sqrt(len(y)) for one in behind]
+        return float(sorted(self.Cs)[within.index(True)])
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores ``(n_samples, n_classes)``, or ``(n_samples,)`` for two classes."""

@@ -1,0 +1,118 @@
+"""`oligolearn adapt`: from a labelled cohort to one of another platform."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from oligolearn import load_model
+from oligolearn.cli import main
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., SimpleNamespace]:
+    """Run the command; notes are unwrapped."""
+
+    def call(*arguments: object) -> SimpleNamespace:
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return SimpleNamespace(exit_code=end.value.code or 0, output=" ".join((said.out + said.err).split()))
+
+    return call
+
+
+def write(path: Path, X: Any, y: Any, genes: list[str]) -> Path:
+    obs = pd.DataFrame({"er": y}, index=[f"{path.stem}-{i}" for i in range(len(X))])
+    ad.AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=genes)).write_h5ad(path)
+    return path
+
+
+@pytest.fixture
+def cohorts(tmp_path: Path) -> tuple[Path, Path, Any]:
+    """80 patients each; the target lacks 10 genes of 50, has others instead, another order and another unit."""
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(160) < 0.5, "pos", "neg")
+    X = rng.normal(size=(160, 50)) + 6
+    X[:, 5:20] += 1.5 * (y == "pos")[:, None]
+    genes = [f"G{i}" for i in range(50)]
+    order = rng.permutation(np.arange(10, 50))
+    other = np.hstack([1.7 * X[80:, order] + rng.normal(size=40), rng.normal(size=(80, 10)) + 5])
+    source = write(tmp_path / "source.h5ad", X[:80], y[:80], genes)
+    target = write(tmp_path / "target.h5ad", other, y[80:], [*(genes[i] for i in order), *(f"H{i}" for i in range(10))])
+    return source, target, y[80:]
+
+
+@pytest.mark.parametrize("method", ["auto", "dann"])
+def test_a_model_for_another_platform(
+    run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path, method: str
+) -> None:
+    source, target, truth = cohorts
+    done = run("adapt", source, target, "--label", "er", "--method", method, "--out", tmp_path / "model", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert "40 of the target's 50 genes are in every source (50 genes)." in done.output
+    assert "The genes of each domain were standardised by themselves" in done.output
+    assert "The target has 80 labels, which were not learned from" in done.output
+    saved = load_model(tmp_path / "model")
+    assert saved.description["adaptation"]["n_target_labelled"] == 0
+    assert saved.description["overlap"] == {"n_shared": 40, "n_target": 50}
+    assert run("predict", tmp_path / "model", target, "--out", tmp_path / "found.csv").exit_code == 0
+    found = pd.read_csv(tmp_path / "found.csv", index_col=0)
+    right = (found.prediction.to_numpy() == truth).mean()
+    assert right > 0.9
+    assert saved.description["metrics"]["accuracy"] == pytest.approx(right)
+
+
+def test_labels_of_the_target_are_used_only_when_asked_for(
+    run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, truth = cohorts
+    other = ad.read_h5ad(target)
+    other.obs["er"] = np.where(truth == "pos", "neg", "pos")  # all wrong
+    other.write_h5ad(tmp_path / "wrong.h5ad")
+    other.obs = other.obs.drop(columns="er")
+    other.write_h5ad(tmp_path / "none.h5ad")
+    found = {}
+    for name, options in (("wrong", []), ("none", []), ("wrong-used", ["--target-labels"])):
+        file = tmp_path / f"{name.split('-')[0]}.h5ad"
+        done = run("adapt", source, file, "--label", "er", "--out", tmp_path / name, "--quiet", *options)
+        assert done.exit_code == 0, done.output
+        assert ("were not learned from" in done.output) == (name == "wrong")
+        assert run("predict", tmp_path / name, file, "--out", tmp_path / f"{name}.csv").exit_code == 0
+        found[name] = pd.read_csv(tmp_path / f"{name}.csv", index_col=0)
+    assert found["wrong"].equals(found["none"])
+    assert (found["wrong"].prediction.to_numpy() == truth).mean() > 0.9
+    assert (found["wrong-used"].prediction.to_numpy() == truth).mean() < 0.9
+
+
+def test_several_sources(run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path) -> None:
+    source, target, _ = cohorts
+    done = run("adapt", source, target, "--source", source, "--label", "er", "--out", tmp_path / "model", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert load_model(tmp_path / "model").description["adaptation"]["source_domains"] == [0, 1]
+
+
+def test_what_cannot_be_adapted_is_refused(
+    run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, _ = cohorts
+    strange = ad.read_h5ad(target)
+    strange.var_names = [f"ENSG{i:05d}" for i in range(50)]
+    strange.write_h5ad(tmp_path / "strange.h5ad")
+    for file, options, message in (
+        (tmp_path / "strange.h5ad", [], "0 of the target's 50 genes"),
+        (target, ["--method", "other"], "unknown method 'other'"),
+        (target, ["--standardize", "other"], "each, together or auto"),
+        (target, ["--min-overlap", "0.9"], "at least 90% are needed"),
+    ):
+        done = run("adapt", source, file, "--label", "er", "--out", tmp_path / "model", "--quiet", *options)
+        assert done.exit_code == 2
+        assert message in done.output
+        assert not (tmp_path / "model").exists()
+    done = run("adapt", source, target, "--label", "missing", "--out", tmp_path / "model", "--quiet")
+    assert done.exit_code == 2
