@@ -174,3 +174,22 @@ def test_what_is_no_summary_is_refused_in_one_line(broken):
     with pytest.raises(ValueError, match="summary") as error:
         conclude(broken)
     assert "\n" not in str(error.value)
+
+
+def test_methods_that_make_no_difference_share_a_sentence(summary):
+    """The first comparison stands by itself, so does one that makes a difference; three others are one sentence."""
+    rows = rewrite(summary, [0.012, 0.0, -0.004, 0.0, 0.001, 0.0, 0.0], p_holm=[0.21] * 7)
+    for name in ("simclr", "moco", "byol", "vicreg"):
+        summary["comparisons"] = [*summary["comparisons"], *({**row, "method": name} for row in rows)]
+    for row in summary["comparisons"]:
+        if row["method"] == "vicreg":
+            row |= {"difference": 0.1, "low": 0.08, "high": 0.12, "p_holm": 0.001}
+        if (row["method"], row["n_labels"]) == ("byol", 44):
+            row |= {"difference": -0.03, "low": -0.05, "high": -0.01}
+    found = conclude(summary)
+    assert found[0].startswith("SwAV pretraining makes no detectable difference")
+    shared = [text for text in found if text.startswith("None of")]
+    assert len(shared) == 1
+    assert shared[0].startswith("None of simclr, moco and byol makes a detectable difference to accuracy at any number")
+    assert "the largest seen was that of byol, with 44 labels: −3.0 points (95% CI −5.0 to −1.0, p = 0.21)" in shared[0]
+    assert any(text.startswith("Vicreg raises accuracy by 10.0 points") for text in found)

@@ -119,5 +119,5 @@ def class_recall(summary: Summary, width: float) -> Figure:
     share_ticks(axes.xaxis)
     axes.grid(axis="x", color=RULE)
     axes.spines["left"].set_visible(False)
-    legend(figure, handles)
+    legend(figure, handles, has_room=True)
     return figure

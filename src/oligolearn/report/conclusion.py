@@ -32,6 +32,7 @@ from oligolearn.report.wording import (
 )
 
 ALPHA = 0.05
+_FEWEST_ALIKE = 3  # methods that share a sentence where none of them makes a difference
 _MOST_CLAUSES = 3  # beyond this many changes of direction a sentence is replaced by a list
 
 Row = dict[str, Any]
@@ -67,9 +68,7 @@ def findings(summary: Summary) -> list[str]:
     if nothing_learned(summary):
         return _nothing_learned(summary)
     compared = [comparisons(summary, method, baseline) for method, baseline in main_pairs(summary)]
-    sentences = []
-    for rows in compared:
-        sentences += [_difference(summary, rows), *_labels_saved(summary, rows), *_contradicted(summary, rows)]
+    sentences = _differences(summary, compared)
     sentences += [*answers(summary), *_best(summary), *_weak_classes(summary), *_not_learned(summary)]
     for rows in compared:
         sentences += _lost_to_holm(summary, rows)
@@ -119,6 +118,36 @@ def _nothing_learned(summary: Summary) -> list[str]:
         "Differences between the methods are therefore noise, whatever their p values, and none is claimed",
     ]
     return [sentence(text) for text in sentences]
+
+
+def _differences(summary: Summary, compared: list[list[Row]]) -> list[str]:
+    """Sentences on each comparison; one for all methods, but the first, that are no different from a baseline."""
+    each = [
+        [_difference(summary, rows), *_labels_saved(summary, rows), *_contradicted(summary, rows)] for rows in compared
+    ]
+    alike: dict[str, list[int]] = {}
+    for i, (rows, said) in enumerate(zip(compared, each, strict=True)):
+        if i and len(said) == 1 and {verdict(row) for row in rows} == {"none"}:
+            alike.setdefault(rows[0]["baseline"], []).append(i)
+    for places in alike.values():
+        if len(places) >= _FEWEST_ALIKE:
+            each[places[0]] = [_none_differs(summary, [compared[i] for i in places])]
+            for i in places[1:]:
+                each[i] = []
+    return [text for said in each for text in said]
+
+
+def _none_differs(summary: Summary, compared: list[list[Row]]) -> str:
+    subjects = [title(summary, rows[0]["method"]) for rows in compared]
+    listed = "; ".join(subjects) if any("," in subject for subject in subjects) else joined(subjects)
+    row = max((row for rows in compared for row in rows), key=lambda row: abs(row["difference"]))
+    interval = span(row.get("low"), row.get("high"))
+    return (
+        f"none of {listed} makes a detectable difference to accuracy at any number of labels tried, compared "
+        f"with {_named(summary, row['baseline'])}; the largest seen was that of {_named(summary, row['method'])}, with "
+        f"{labels(row['n_labels'])}: {points(row['difference'])} points ({f'95% CI {interval}, ' if interval else ''}"
+        f"{p_equals(row['p_holm'])})"
+    )
 
 
 def _difference(summary: Summary, rows: list[Row]) -> str:

@@ -8,7 +8,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from oligolearn.report.reading import Summary
-from oligolearn.report.style import FAINT, INK, Look, class_looks, legend, legend_shape, new_figure, side_by_side
+from oligolearn.report.style import (
+    FAINT,
+    INK,
+    LEGEND_ROW,
+    Look,
+    class_looks,
+    legend,
+    legend_shape,
+    new_figure,
+    side_by_side,
+)
 
 RASTER_FROM = 2_000  # dots in a figure above which they become a picture: vector dots would make the file large
 RASTER_DPI = 160
@@ -25,13 +35,13 @@ def embedding_scatter(summary: Summary, index: int, width: float) -> Figure:
     shown = _looks(summary, embedding)
     handles = _handles(shown, embedding)
     rows, columns = (1, len(panels)) if side_by_side(width) else (len(panels), 1)
-    legend_height = 0.19 * legend_shape(width, list(handles), _NAME)[1] + 0.1
+    legend_height = LEGEND_ROW * legend_shape(width, list(handles), _NAME)[1] + 0.1
     side = (width / max(columns, 2)) if side_by_side(width) else width
     figure = new_figure(width, 0.97 * side * rows + legend_height)
     for axes, (key, name) in zip(np.atleast_1d(figure.subplots(rows, columns)).ravel(), panels, strict=True):
         _draw(axes, embedding, key, shown, rasterized=len(panels) * len(embedding["label"]) > RASTER_FROM)
         axes.set_title(name)
-    legend(figure, handles, place="outside lower left", length=_NAME)
+    legend(figure, handles, place="outside lower left", length=_NAME, has_room=True)
     return figure
 
 

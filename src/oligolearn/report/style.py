@@ -116,6 +116,10 @@ def literals(names: Sequence[str], length: int = 28) -> list[str]:
     return [f"\u200b{name}" if name.startswith("_") else name for name in shown]
 
 
+LEGEND_ROW = 0.19  # inches
+_USUAL_ROWS = 4  # that figures have room for
+
+
 def side_by_side(width: float) -> bool:
     """Whether a figure of `width` inches has room for two panels in a row."""
     return width >= _SIDE_BY_SIDE
@@ -126,10 +130,25 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.06, hspace=0.04))
 
 
-def legend(figure: Figure, handles: Mapping[str, Any], *, place: str = "outside upper left", length: int = 28) -> None:
-    """Add a legend of as many columns as fit the width; one column when it stands beside the axes."""
+def legend(
+    figure: Figure,
+    handles: Mapping[str, Any],
+    *,
+    place: str = "outside upper left",
+    length: int = 28,
+    has_room: bool = False,
+) -> None:
+    """Add a legend of as many columns as fit the width; one column when it stands beside the axes.
+
+    A legend of many rows makes the figure higher, unless it `has_room` already: it would leave none to the axes.
+    """
     beside = place.startswith("outside right")
-    columns = 1 if beside else legend_shape(figure.get_size_inches()[0], list(handles), length)[0]
+    width, height = figure.get_size_inches()
+    columns, rows = (1, len(handles)) if beside else legend_shape(width, list(handles), length)
+    if beside:
+        figure.set_figheight(max(height, LEGEND_ROW * rows + 0.6))
+    elif not has_room:
+        figure.set_figheight(height + LEGEND_ROW * max(0, rows - _USUAL_ROWS))
     dots = all(handle.get_linestyle() in ("None", "none", "") for handle in handles.values())
     figure.legend(
         list(handles.values()),
