@@ -19,6 +19,7 @@ from oligolearn.estimators.probes import describe_probes, principal_components, 
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
+from oligolearn.estimators.shift import domain_auroc, reverse_validation
 from oligolearn.estimators.together import Share, Together, fit_together
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "adapt_classifier",
     "choose_samples",
     "describe_probes",
+    "domain_auroc",
     "embed_samples",
     "fit_together",
     "load_model",
@@ -49,6 +51,7 @@ __all__ = [
     "principal_components",
     "probe_embeddings",
     "propose_labels",
+    "reverse_validation",
     "save_model",
     "train_classifier",
     "versions",
