@@ -162,7 +162,7 @@ def test_what_is_saved_predicts_the_target_as_before(tmp_path: Path, method: str
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": "other"}, "unknown method 'other'"),
+        ({"method": "other"}, "unknown method 'other'; choose one of auto, linear, source, cada, dann"),
         ({"standardize": "none"}, "each, together or auto"),
         ({"domain": np.repeat(-1, 600)}, "no row of a source has a label"),
         ({"domain": np.repeat(0.5, 600)}, "whole numbers"),
@@ -187,3 +187,17 @@ def test_rows_of_unknown_domains_and_of_which_of_two_targets_are_refused() -> No
     with pytest.raises(ValueError, match="several targets, -2, -1"):
         model.predict(X[-5:])
     assert len(model.predict(X[-5:], domain[-5:])) == 5
+
+
+@pytest.mark.parametrize("method", ["linear", "dann"])
+def test_weights_of_classes_go_by_their_names(method: str) -> None:
+    X, y, domain, _ = moons(6)
+    names = np.where(np.isnan(y), None, np.where(y == 1, "sick", "well"))
+    options = {"random_state": 0, "min_steps": 60, "epochs": 1, "standardize": "each", **SMALL}
+    sick = [
+        np.mean(
+            DomainAdaptedClassifier(method, class_weight=weight, **options).fit(X, names, domain).predict(X) == "sick"
+        )
+        for weight in ({"well": 20.0}, None, {"sick": 20.0})
+    ]
+    assert sick[0] < sick[1] < sick[2]

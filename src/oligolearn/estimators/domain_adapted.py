@@ -169,16 +169,19 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             )
         rows = _Rows(values, codes, domains)
         self.adaptation_ = rows.describe()
+        method = self._chosen_method(has_target=bool((domains < 0).any()))
         how = self._choose_standardisation(rows)
         standardised, self.scalers_ = standardise_domains(values, domains, how)
         self.adaptation_["standardize"] = how
-        method = self._chosen_method(has_target=bool((domains < 0).any()))
         models = self._linear(rows, standardised) if method == "linear" else self._network(method, rows, standardised)
         self.target_model_, self.source_model_ = models
         return self
 
     def _chosen_method(self, *, has_target: bool) -> str | Callable[..., nn.Module]:
         method = "linear" if self.method == "auto" else self.method
+        if isinstance(method, str) and method not in ("linear", *_METHODS):
+            known = ", ".join(("auto", "linear", *_METHODS))
+            raise ValueError(f"unknown method {method!r}; choose one of {known}, or pass a factory")
         if not has_target and method not in ("linear", "source"):
             warnings.warn("there are no rows of a target: trained on the source alone", UserWarning, stacklevel=3)
             method = "source"
@@ -211,10 +214,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     def _linear(
         self, rows: "_Rows", standardised: NDArray[np.float32]
     ) -> tuple[StandardisedLogistic | FineTunedClassifier, ...]:
-        known, weight = rows.codes != UNLABELLED, self.class_weight
-        if isinstance(weight, Mapping):
-            weight = {number: weight.get(name, 1.0) for number, name in enumerate(self.classes_)}
-        classifier = linear_classifier(standardised[known], rows.codes[known], weight)
+        known = rows.codes != UNLABELLED
+        classifier = linear_classifier(standardised[known], rows.codes[known], self._weights)
         return tuple(StandardisedLogistic(self._scaler(domain), classifier) for domain in (self._main, self._first))
 
     def _network(
@@ -227,7 +228,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             dropout=self.dropout,
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
-            class_weight=self.class_weight,
+            class_weight=self._weights,
             random_state=self.random_state,
             device=self.device,
             precision=self.precision,
@@ -297,6 +298,14 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             modules.append(module.to(train.device))
         third = train.fit(SourceOnly(modules[1], class_weight))
         return (modules[0], modules[1]), [*first, *second, *third]
+
+    @property
+    def _weights(self) -> str | dict[int, float] | None:
+        """Weights of the classes by their numbers."""
+        weight = self.class_weight
+        if not isinstance(weight, Mapping):
+            return weight
+        return {number: weight.get(name, 1.0) for number, name in enumerate(self.classes_)}
 
     @property
     def _main(self) -> int:
