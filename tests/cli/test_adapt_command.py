@@ -116,3 +116,15 @@ def test_what_cannot_be_adapted_is_refused(
         assert not (tmp_path / "model").exists()
     done = run("adapt", source, target, "--label", "missing", "--out", tmp_path / "model", "--quiet")
     assert done.exit_code == 2
+
+
+def test_empty_cells_are_no_labels_and_classes_that_no_source_has_are_wrong(
+    run: Callable[..., SimpleNamespace], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, truth = cohorts
+    other = ad.read_h5ad(target)
+    table = other.to_df().assign(er=[*[""] * 60, *["other"] * 10, *truth[70:]])
+    table.to_csv(tmp_path / "target.csv")
+    done = run("adapt", source, tmp_path / "target.csv", "--label", "er", "--out", tmp_path / "model", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert "The target has 20 labels, which were not learned from: of them 50.0% were predicted right" in done.output
