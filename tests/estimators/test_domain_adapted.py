@@ -13,7 +13,19 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from oligolearn import DomainAdaptedClassifier, load_model, save_model
 
 SMALL: dict[str, Any] = {"encoder_options": {"hidden": (32, 32)}, "device": "cpu", "precision": "32"}
-METHODS = ("auto", "linear", "source", "dann", "cdan", "deep-coral", "dan", "wdgrl", "cada")
+METHODS = (
+    "auto",
+    "linear",
+    "coral",
+    "optimal-transport",
+    "source",
+    "dann",
+    "cdan",
+    "deep-coral",
+    "dan",
+    "wdgrl",
+    "cada",
+)
 Shift = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.int64], NDArray[np.floating]]
 
 
@@ -144,7 +156,7 @@ def test_several_sources_are_standardised_and_told_apart() -> None:
     assert np.mean(model.predict(X[domain < 0]) == truth) > 0.7
 
 
-@pytest.mark.parametrize("method", ["auto", "linear", "dann", "cada"])
+@pytest.mark.parametrize("method", ["auto", "linear", "coral", "dann", "cada"])
 def test_what_is_saved_predicts_the_target_as_before(tmp_path: Path, method: str) -> None:
     X, y, domain, _ = moons(3)
     model = DomainAdaptedClassifier(method, random_state=0, min_steps=30, epochs=1, **SMALL).fit(X, y, domain)
@@ -152,7 +164,7 @@ def test_what_is_saved_predicts_the_target_as_before(tmp_path: Path, method: str
     loaded = load_model(tmp_path / "model")
     assert np.array_equal(loaded.model.predict_proba(X[300:]), model.predict_proba(X[300:]))
     assert loaded.description["adaptation"]["method"] == ("linear" if method == "auto" else method)
-    if method in ("auto", "linear"):
+    if method in ("auto", "linear", "coral"):
         with pytest.raises(ValueError, match="has no encoder"):
             loaded.model.embed(X)
     else:
@@ -162,7 +174,10 @@ def test_what_is_saved_predicts_the_target_as_before(tmp_path: Path, method: str
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": "other"}, "unknown method 'other'; choose one of auto, linear, source, cada, dann"),
+        (
+            {"method": "other"},
+            "unknown method 'other'; choose one of auto, linear, coral, optimal-transport, source, cada",
+        ),
         ({"standardize": "none"}, "each, together or auto"),
         ({"domain": np.repeat(-1, 600)}, "no row of a source has a label"),
         ({"domain": np.repeat(0.5, 600)}, "whole numbers"),
@@ -201,3 +216,24 @@ def test_weights_of_classes_go_by_their_names(method: str) -> None:
         for weight in ({"well": 20.0}, None, {"sick": 20.0})
     ]
     assert sick[0] < sick[1] < sick[2]
+
+
+def correlated(seed: int) -> Shift:
+    """The class lies along a direction in which the source hardly varies otherwise, and the target does."""
+    rng = np.random.default_rng(seed)
+    y = np.append(rng.random(300) < 0.5, rng.random(300) < 0.5).astype(float)
+    X = rng.normal(size=(600, 4))
+    X[:, 0] += 3 * y
+    turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    X[300:] = X[300:] @ (np.diag([1.0, 1.0, 1.0, 1.0]) + 0.6 * turn)
+    return X, np.append(y[:300], np.full(300, np.nan)), np.repeat([0, -1], 300), y[300:]
+
+
+def test_maps_need_centred_domains_and_map_rows_of_sources_back() -> None:
+    X, y, domain, _ = correlated(0)
+    with pytest.raises(ValueError, match="needs centred domains"):
+        DomainAdaptedClassifier("coral", standardize="together").fit(X, y, domain)
+    for method in ("coral", "optimal-transport"):
+        model = DomainAdaptedClassifier(method).fit(X, y, domain)
+        assert model.adaptation_["standardize"] == "each"
+        assert np.mean(model.predict(X[:300], domain[:300]) == y[:300]) > 0.88

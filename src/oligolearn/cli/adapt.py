@@ -33,8 +33,9 @@ MoreSources = Annotated[
 Method = Annotated[
     str,
     typer.Option(
-        help="linear (logistic regression), dann, cdan, deep-coral, dan, wdgrl, cada, source (a network without "
-        "adaptation), or auto: linear, which no network beats on average."
+        help="linear (logistic regression), coral or optimal-transport (linear, the source given the covariance of the "
+        "target), dann, cdan, deep-coral, dan, wdgrl, cada, source (a network without adaptation), or auto: linear, "
+        "which no network beats on average."
     ),
 ]
 How = Annotated[

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from oligolearn.data import Prepared, class_labels
 from oligolearn.estimators.cohorts import LabelColumns, Preparation, training_facts
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
+from oligolearn.estimators.mapping import MAPS
 
 FEWEST_SHARED = 20  # genes
 
@@ -179,6 +180,7 @@ def conclude(fitted: DomainAdaptedClassifier) -> list[str]:
                 f"from the target back to the source {back['each']:.1%} are named right that way, "
                 f"{back['together']:.1%} if all are standardised together."
             )
-    said = {"linear": "a logistic regression", "source": "a network without adaptation"}
+    mapped = "a logistic regression on source samples that were given the covariance of the target"
+    said = {"linear": "a logistic regression", **dict.fromkeys(MAPS, mapped), "source": "a network without adaptation"}
     notes.append(f"Trained: {said.get(told['method'], 'a network by ' + told['method'])}.")
     return notes

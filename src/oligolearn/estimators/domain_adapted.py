@@ -20,6 +20,7 @@ from oligolearn.estimators.domain_training import DomainTraining, Sides
 from oligolearn.estimators.fine_tuned import FineTunedClassifier, Pretrained
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.linear import StandardisedLogistic
+from oligolearn.estimators.mapping import MAPS
 from oligolearn.estimators.shift import (
     SAME_PLATFORM,
     domain_auroc,
@@ -33,6 +34,7 @@ from oligolearn.saving import Bundle
 from oligolearn.training import History, Runtime, Schedule, n_batches
 
 _METHODS: dict[str, Callable[..., nn.Module]] = {"source": SourceOnly, "cada": Consensus, **ADAPTATIONS}
+_LINEAR = ("linear", *MAPS)
 _SOURCE, _TARGET = 0, -1
 _SMALL = {"hidden": (128, 64), "dropout": 0.5}
 
@@ -43,10 +45,12 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     method
-        ``"linear"`` for logistic regression; ``"dann"``, ``"cdan"``, ``"deep-coral"``, ``"dan"``, ``"wdgrl"`` (see
-        `oligolearn.adapt`), ``"cada"`` (see `oligolearn.adapt.Consensus`), ``"source"`` for a network without
-        adaptation, or a factory ``(Classifier, **method_options) -> objective``; ``"auto"`` for ``"linear"``, which no
-        network beat on average where it was measured.
+        ``"linear"`` for logistic regression, ``"coral"`` and ``"optimal-transport"`` for one on source rows that were
+        given the covariance of the target (see `oligolearn.estimators.mapping`); ``"dann"``, ``"cdan"``,
+        ``"deep-coral"``, ``"dan"``, ``"wdgrl"`` (see `oligolearn.adapt`), ``"cada"`` (see
+        `oligolearn.adapt.Consensus`), ``"source"`` for a network without adaptation, or a factory
+        ``(Classifier, **method_options) -> objective``; ``"auto"`` for ``"linear"``, which no network beat on average
+        where it was measured.
     pretrained
         As in `FineTunedClassifier`: an encoder that is not fitted is pretrained on the rows of all domains.
     encoder, encoder_options
@@ -173,18 +177,20 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         how = self._choose_standardisation(rows)
         standardised, self.scalers_ = standardise_domains(values, domains, how)
         self.adaptation_["standardize"] = how
-        models = self._linear(rows, standardised) if method == "linear" else self._network(method, rows, standardised)
-        self.target_model_, self.source_model_ = models
+        train = self._linear if method in _LINEAR else self._network
+        self.target_model_, self.source_model_ = train(method, rows, standardised)
         return self
 
     def _chosen_method(self, *, has_target: bool) -> str | Callable[..., nn.Module]:
         method = "linear" if self.method == "auto" else self.method
-        if isinstance(method, str) and method not in ("linear", *_METHODS):
-            known = ", ".join(("auto", "linear", *_METHODS))
+        if isinstance(method, str) and method not in (*_LINEAR, *_METHODS):
+            known = ", ".join(("auto", *_LINEAR, *_METHODS))
             raise ValueError(f"unknown method {method!r}; choose one of {known}, or pass a factory")
+        if method in MAPS and self.standardize == "together":
+            raise ValueError(f"method {method!r} needs centred domains: pass standardize='each'")
         if not has_target and method not in ("linear", "source"):
             warnings.warn("there are no rows of a target: trained on the source alone", UserWarning, stacklevel=3)
-            method = "source"
+            method = "linear" if method in _LINEAR else "source"
         self.adaptation_["method"] = method if isinstance(method, str) else describe_callable(method)
         return method
 
@@ -200,8 +206,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         within = domain_auroc(alike, is_target, classes)
         self.adaptation_["domain_auroc"] = domain_auroc(alike, is_target)
         self.adaptation_["domain_auroc_within_classes"] = within
-        if self.standardize != "auto":
-            return self.standardize
+        if self.standardize != "auto" or self.adaptation_["method"] in MAPS:
+            return "each" if self.standardize == "auto" else self.standardize
         if within < SAME_PLATFORM:
             return "together"
         apart, _ = standardise_domains(rows.values, rows.domains, "each")
@@ -212,9 +218,18 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         return "together" if is_ahead(found["together"], found["each"], labels) else "each"
 
     def _linear(
-        self, rows: "_Rows", standardised: NDArray[np.float32]
+        self, method: str | Callable[..., nn.Module], rows: "_Rows", standardised: NDArray[np.float32]
     ) -> tuple[StandardisedLogistic | FineTunedClassifier, ...]:
-        known = rows.codes != UNLABELLED
+        known, is_source = rows.codes != UNLABELLED, rows.domains >= 0
+        if method in MAPS:
+            to_target = MAPS[str(method)](standardised[is_source], standardised[~is_source])
+            x = standardised.astype(np.float64)
+            x[is_source] = to_target(x[is_source])
+            of_target = linear_classifier(x[known], rows.codes[known], self._weights)
+            of_source = copy.copy(of_target)
+            of_source.coef_ = to_target.before(of_target.coef_)
+            pairs = ((of_target, self._main), (of_source, self._first))
+            return tuple(StandardisedLogistic(self._scaler(domain), one) for one, domain in pairs)
         classifier = linear_classifier(standardised[known], rows.codes[known], self._weights)
         return tuple(StandardisedLogistic(self._scaler(domain), classifier) for domain in (self._main, self._first))
 
