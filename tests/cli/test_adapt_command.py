@@ -128,3 +128,37 @@ def test_empty_cells_are_no_labels_and_classes_that_no_source_has_are_wrong(
     done = run("adapt", source, tmp_path / "target.csv", "--label", "er", "--out", tmp_path / "model", "--quiet")
     assert done.exit_code == 0, done.output
     assert "The target has 20 labels, which were not learned from: of them 50.0% were predicted right" in done.output
+
+
+def test_a_target_of_a_few_samples(
+    run: Callable[..., SimpleNamespace], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, _ = cohorts
+    ad.read_h5ad(target)[:6].copy().write_h5ad(tmp_path / "few.h5ad")
+    done = run("adapt", source, tmp_path / "few.h5ad", "--label", "er", "--out", tmp_path / "model", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert "nan" not in done.output
+    assert load_model(tmp_path / "model").description["adaptation"]["domain_auroc"] is None
+
+
+def test_options_of_networks_and_encoders_of_regressions_are_refused(
+    run: Callable[..., SimpleNamespace], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, _ = cohorts
+    model = tmp_path / "model"
+    done = run("adapt", source, target, "--label", "er", "--epochs", 3, "--out", model, "--quiet")
+    assert done.exit_code == 2
+    assert "--epochs is for networks, and --method auto trains none" in done.output
+    assert run("adapt", source, target, "--label", "er", "--out", model, "--quiet").exit_code == 0
+    half = ad.read_h5ad(target)
+    half.obs["er"] = [*half.obs["er"].astype(str)[:40], *[None] * 40]
+    half.write_h5ad(tmp_path / "half.h5ad")
+    for verb in (
+        ("embed", model, target, "--out", tmp_path / "e.h5ad"),
+        ("train", target, "--label", "er", "--pretrained", model, "--out", tmp_path / "other"),
+        ("next-labels", model, tmp_path / "half.h5ad", "--n", 3, "--label", "er", "--out", tmp_path / "n.csv"),
+    ):
+        done = run(*verb)
+        assert done.exit_code == 2, done.output
+        assert "logistic regression" in done.output
+        assert "Traceback" not in done.output

@@ -1,9 +1,12 @@
 """What every adaptation objective is given, and the loss on labels that all of them have."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from oligolearn.nn import Classifier
 from oligolearn.nn.precision import at_least_float32
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -38,6 +41,30 @@ def label_loss(logits: Tensor, labels: Tensor, class_weight: Tensor | None = Non
     weight = known if class_weight is None else known * class_weight.to(logits.dtype)[classes]
     losses = -F.log_softmax(at_least_float32(logits), dim=1).gather(1, classes[:, None])[:, 0]
     return (weight * losses).sum() / weight.sum().clamp(min=torch.finfo(logits.dtype).tiny)
+
+
+class Seen(NamedTuple):
+    """What a network makes of a batch: source rows first, then those of the target.
+
+    Attributes
+    ----------
+    embedding, logits
+        ``(n + m, out_dim)`` and ``(n + m, n_classes)``.
+    loss
+        `label_loss` of the rows whose class is known.
+    """
+
+    embedding: Tensor
+    logits: Tensor
+    loss: Tensor
+
+
+def see(model: Classifier, batch: Batch, class_weight: Tensor | None) -> Seen:
+    """Pass both sides through the network together."""
+    source, labels, _, target, target_labels = batch
+    embedding = model.encoder(torch.cat([source, target]))
+    logits = model.classify(embedding)
+    return Seen(embedding, logits, label_loss(logits, torch.cat([labels, target_labels]), class_weight))
 
 
 def with_target(domains: Tensor, target: Tensor, n_sources: int) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from oligolearn.adapt.batches import Batch, label_loss, with_target
+from oligolearn.adapt.batches import Batch, see, with_target
 from oligolearn.adapt.dann import reversal_strength
 from oligolearn.nn import Classifier, Discriminator, reverse_gradient
 from oligolearn.nn.precision import at_least_float32
@@ -78,10 +78,10 @@ class CDAN(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Loss of the labels plus that of the domains given the classes."""
-        source, labels, domains, target, target_labels = batch
-        embedding = self.model.encoder(torch.cat([source, target]))
-        logits = self.model.classify(embedding)
-        probabilities = at_least_float32(logits).softmax(dim=1).detach()
+        _, _, domains, target, _ = batch
+        seen = see(self.model, batch, self.class_weight)
+        embedding = seen.embedding
+        probabilities = at_least_float32(seen.logits).softmax(dim=1).detach()
         joint = self._product(embedding, probabilities.to(embedding.dtype))
         told = self.discriminator(reverse_gradient(joint, self.weight * self._strength))
         every = with_target(domains, target, self.n_sources)
@@ -89,8 +89,7 @@ class CDAN(nn.Module):
             certainty_weights(probabilities) if self.entropy_conditioning else torch.ones_like(probabilities[:, 0])
         )
         losses = -at_least_float32(told).log_softmax(dim=1).gather(1, every[:, None])[:, 0]
-        named = label_loss(logits, torch.cat([labels, target_labels]), self.class_weight)
-        return named + (weights * losses).mean()
+        return seen.loss + (weights * losses).mean()
 
     def _product(self, embedding: Tensor, probabilities: Tensor) -> Tensor:
         if self.of_embedding is None or self.of_classes is None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from oligolearn.adapt.batches import Batch, label_loss
+from oligolearn.adapt.batches import Batch, see
 from oligolearn.nn import Classifier
 from oligolearn.nn.precision import at_least_float32
 
@@ -70,7 +70,5 @@ class DAN(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Loss of the labels plus the discrepancy."""
-        source, labels, _, target, target_labels = batch
-        embedding = self.model.encoder(torch.cat([source, target]))
-        named = label_loss(self.model.classify(embedding), torch.cat([labels, target_labels]), self.class_weight)
-        return named + self.weight * kernel_discrepancy(embedding[: len(source)], embedding[len(source) :])
+        seen, n = see(self.model, batch, self.class_weight), len(batch[0])
+        return seen.loss + self.weight * kernel_discrepancy(seen.embedding[:n], seen.embedding[n:])

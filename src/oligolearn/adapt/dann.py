@@ -2,10 +2,9 @@
 
 import math
 
-import torch
 from torch import Tensor, nn
 
-from oligolearn.adapt.batches import Batch, label_loss, with_target
+from oligolearn.adapt.batches import Batch, label_loss, see, with_target
 from oligolearn.nn import Classifier, Discriminator, reverse_gradient
 
 
@@ -80,8 +79,7 @@ class DANN(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Loss of the labels plus that of the domains."""
-        source, labels, domains, target, target_labels = batch
-        embedding = self.model.encoder(torch.cat([source, target]))
-        named = label_loss(self.model.classify(embedding), torch.cat([labels, target_labels]), self.class_weight)
-        told = self.discriminator(reverse_gradient(embedding, self.weight * self._strength))
-        return named + label_loss(told, with_target(domains, target, self.n_sources))
+        _, _, domains, target, _ = batch
+        seen = see(self.model, batch, self.class_weight)
+        told = self.discriminator(reverse_gradient(seen.embedding, self.weight * self._strength))
+        return seen.loss + label_loss(told, with_target(domains, target, self.n_sources))

@@ -1,9 +1,8 @@
 """Deep CORAL: embeddings with the same covariances in both domains."""
 
-import torch
 from torch import Tensor, nn
 
-from oligolearn.adapt.batches import Batch, label_loss
+from oligolearn.adapt.batches import Batch, see
 from oligolearn.nn import Classifier
 from oligolearn.nn.precision import at_least_float32
 
@@ -57,7 +56,5 @@ class DeepCORAL(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Loss of the labels plus the distance of the covariances."""
-        source, labels, _, target, target_labels = batch
-        embedding = self.model.encoder(torch.cat([source, target]))
-        named = label_loss(self.model.classify(embedding), torch.cat([labels, target_labels]), self.class_weight)
-        return named + self.weight * coral_distance(embedding[: len(source)], embedding[len(source) :])
+        seen, n = see(self.model, batch, self.class_weight), len(batch[0])
+        return seen.loss + self.weight * coral_distance(seen.embedding[:n], seen.embedding[n:])

@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from oligolearn.adapt.batches import Batch, label_loss
+from oligolearn.adapt.batches import Batch, see
 from oligolearn.adapt.dann import reversal_strength
 from oligolearn.nn import Classifier, Discriminator, reverse_gradient
 from oligolearn.nn.precision import at_least_float32
@@ -74,15 +74,13 @@ class WDGRL(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Loss of the labels, minus the distance of the domains, plus the penalty."""
-        source, labels, _, target, target_labels = batch
-        n = len(source)
-        embedding = self.model.encoder(torch.cat([source, target]))
+        seen, n = see(self.model, batch, self.class_weight), len(batch[0])
+        embedding = seen.embedding
         scores = at_least_float32(self.critic(reverse_gradient(embedding, self.weight * self._strength)))
         distance = scores[:n].mean() - scores[n:].mean()
         steep = at_least_float32(slopes(self.critic, _between(embedding[:n].detach(), embedding[n:].detach())))
         penalty: Tensor = (torch.linalg.vector_norm(steep, dim=1) - 1).pow(2).mean()
-        named = label_loss(self.model.classify(embedding), torch.cat([labels, target_labels]), self.class_weight)
-        return named + self.penalty * penalty - distance
+        return seen.loss + self.penalty * penalty - distance
 
 
 def _between(source: Tensor, target: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from oligolearn.cli.groups import CohortOptions
 from oligolearn.cli.options import (
     BatchSize,
     Device,
@@ -35,7 +36,7 @@ Method = Annotated[
     typer.Option(
         help="linear (logistic regression), coral or optimal-transport (linear, the source given the covariance of the "
         "target), dann, cdan, deep-coral, dan, wdgrl, cada, source (a network without adaptation), or auto: linear, "
-        "which no network beats on average."
+        "which no network beat where it was measured."
     ),
 ]
 How = Annotated[
@@ -79,16 +80,18 @@ def adapt(
     quiet: Quiet = False,
 ) -> None:
     """Learn from the labelled samples of SOURCE to predict those of TARGET, whose labels are not needed."""
-    from oligolearn.data import read_expression
     from oligolearn.estimators import DomainAdaptedClassifier, LabelColumns, Preparation, adapt_classifier, save_model
     from oligolearn.saving import check_bundle_target
 
     check_bundle_target(out)
+    of_networks = chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    if of_networks and method in ("auto", "linear", "coral", "optimal-transport"):
+        named = ", ".join("--" + name.replace("_", "-") for name in of_networks)
+        raise ValueError(f"{named} is for networks, and --method {method} trains none: choose one, such as dann")
+    options = CohortOptions(samples=samples, genes_in=genes_in, duplicates=duplicates)
     read = []
     for path in (source, *(sources or ()), target):
-        read.append(
-            read_expression(path, samples=samples, label=[label], genes_in=genes_in, duplicate_genes=duplicates)
-        )
+        read.append(options.read(path, label))
         print_notes([f"{path.name}: {note}" for note in read[-1].uns["oligolearn"]["notes"]])
     with epoch_bar("training", shown=not quiet) as on_epoch:
         adapted = adapt_classifier(
@@ -102,7 +105,7 @@ def adapt(
                 device=device,
                 precision=precision,
                 on_epoch=on_epoch,
-                **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+                **of_networks,
             ),
             Preparation(normalize, max_missing, top_genes),
             min_overlap=min_overlap,

@@ -154,7 +154,7 @@ def conclude(fitted: DomainAdaptedClassifier) -> list[str]:
     """What was found about the shift, what was done about it and why, in sentences."""
     told = fitted.adaptation_
     notes = []
-    if "domain_auroc" in told:
+    if told.get("domain_auroc") is not None:
         notes.append(
             f"Source and target are told apart with an area under the ROC curve of {told['domain_auroc']:.2f}, within "
             f"classes of {told['domain_auroc_within_classes']:.2f} (.5 is not at all, 1 always)."

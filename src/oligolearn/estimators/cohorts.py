@@ -32,6 +32,7 @@ from oligolearn.data import (
 from oligolearn.data.other_cohorts import FEWEST_SHARED
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.metrics import score_predictions
 from oligolearn.estimators.probes import principal_components, probe_embeddings
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
@@ -255,6 +256,8 @@ def train_classifier(
     ValueError
         If the label or the genes do not suit.
     """
+    if pretrained is not None and isinstance(pretrained.model, StandardisedLogistic):
+        raise ValueError("the model to start from is a logistic regression: it has no encoder to train on")
     labels = class_labels(adata, columns.label, min_class_size=columns.min_class_size)
     if pretrained is None:
         prepared = preparation.apply(adata)

@@ -21,6 +21,7 @@ from oligolearn.estimators.fine_tuned import FineTunedClassifier, Pretrained
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.mapping import MAPS
+from oligolearn.estimators.probes import principal_components
 from oligolearn.estimators.shift import (
     SAME_PLATFORM,
     domain_auroc,
@@ -186,6 +187,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(method, str) and method not in (*_LINEAR, *_METHODS):
             known = ", ".join(("auto", *_LINEAR, *_METHODS))
             raise ValueError(f"unknown method {method!r}; choose one of {known}, or pass a factory")
+        if self.method_options and method in ("source", *_LINEAR):
+            raise ValueError(f"method {method!r} has no options, found {', '.join(self.method_options)}")
         if method in MAPS and self.standardize == "together":
             raise ValueError(f"method {method!r} needs centred domains: pass standardize='each'")
         if not has_target and method not in ("linear", "source"):
@@ -203,12 +206,13 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             return "each" if self.standardize == "auto" else self.standardize
         alike, _ = standardise_domains(rows.values, rows.domains, "together")
         classes = linear_classifier(alike[known], labels).predict(alike)
-        within = domain_auroc(alike, is_target, classes)
-        self.adaptation_["domain_auroc"] = domain_auroc(alike, is_target)
+        components = principal_components(alike)
+        within = domain_auroc(components, is_target, classes)
+        self.adaptation_["domain_auroc"] = domain_auroc(components, is_target)
         self.adaptation_["domain_auroc_within_classes"] = within
         if self.standardize != "auto" or self.adaptation_["method"] in MAPS:
             return "each" if self.standardize == "auto" else self.standardize
-        if within < SAME_PLATFORM:
+        if within is not None and within < SAME_PLATFORM:
             return "together"
         apart, _ = standardise_domains(rows.values, rows.domains, "each")
         found = {
@@ -288,7 +292,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         factory = resolve("method", method, _METHODS)
         known = inspect.signature(factory).parameters
         given: dict[str, Any] = {"n_sources": int((self.domains_ >= 0).sum()), "class_weight": class_weight}
-        options = {} if method == "source" else dict(self.method_options or {})
+        options = {} if method == "source" else dict(self.method_options or {})  # also where there is no target
         with seeded(train.seed + 1, train.device):
             made = factory(
                 network.module_, **{name: value for name, value in given.items() if name in known}, **options

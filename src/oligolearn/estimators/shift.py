@@ -11,7 +11,6 @@ from sklearn.model_selection import StratifiedKFold
 
 from oligolearn.data import ExpressionScaler
 from oligolearn.estimators.baselines import SubspaceLogisticRegression
-from oligolearn.estimators.probes import principal_components
 
 STANDARDIZE = ("each", "together")
 SAME_PLATFORM = 0.65  # area under the ROC curve of domains within classes, below which nothing has to be undone
@@ -119,16 +118,16 @@ def is_ahead(one: There, other: There, labels: NDArray[np.integer]) -> bool:
 
 
 def domain_auroc(
-    standardised: NDArray[np.floating],
+    components: NDArray[np.floating],
     is_target: NDArray[np.bool_],
     classes: NDArray[np.integer] | None = None,
-) -> float:
+) -> float | None:
     """How well source and target are told apart: area under the ROC curve of a cross-validated logistic regression.
 
     Parameters
     ----------
-    standardised
-        ``(n_samples, n_genes)``, of which the first 50 principal components are looked at.
+    components
+        Principal components of standardised rows, ``(n_samples, n_components)``.
     is_target
         ``(n_samples,)``.
     classes
@@ -137,14 +136,13 @@ def domain_auroc(
 
     Returns
     -------
-    float
-        .5 is not at all, 1 is always; NaN where a side has fewer than 10 rows.
+    float or None
+        .5 is not at all, 1 is always; None where a side has fewer than 10 rows.
     """
     smallest = min(int(is_target.sum()), int((~is_target).sum()))
     if smallest < _FEWEST:
-        return float("nan")
+        return None
     weight = np.ones(len(is_target)) if classes is None else _same_mix(classes, is_target)
-    components = principal_components(standardised)
     components = components / (components.std() or 1.0)
     scores = np.zeros(len(is_target))
     for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(components, is_target):
