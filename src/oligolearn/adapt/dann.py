@@ -47,6 +47,7 @@ class DANN(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> from oligolearn.nn import MLP
     >>> objective = DANN(Classifier(MLP(20, (16, 8)), 3))
     >>> x, y = torch.randn(6, 20), torch.tensor([0, 1, 2, 0, 1, 2])

@@ -18,6 +18,7 @@ def coral_distance(source: Tensor, target: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> x = torch.tensor([[0.0], [2.0]])  # variance 2
     >>> coral_distance(x, 2 * x).item()  # (8 - 2) ** 2 / 4
     9.0
