@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from oligolearn.data import OwnCohort, borrow_rows
+from oligolearn.data import GeneMap, OwnCohort, Translation, borrow_rows
 
 RNG = np.random.default_rng(0)
 GENES = [f"g{i}" for i in range(60)]
@@ -40,6 +40,21 @@ def test_genes_are_found_by_name_and_absent_ones_are_missing() -> None:
     assert found.facts[0]["share_of_genes"] == 0.75
     assert "75% of the 60 genes" in found.notes[0]
     assert (found.ready()[:, absent] == 0).all(), "what is missing counts as average"
+
+
+def test_one_s_own_samples_have_no_say_in_which_probe_counts() -> None:
+    """Two probes of each gene; the second has the higher mean only through a sample that is one's own."""
+    X = np.repeat(values(20, 2), 2, axis=1)
+    X[:, 1::2] -= 0.3
+    X[4, 1::2] += 8
+    probes = [f"{i}_at" for i in range(120)]
+    table = GeneMap("map", {"probe": [[probe] for probe in probes], "gene": [[gene] for gene in GENES for _ in "ab"]})
+    names = ["TCGA-03" if i == 4 else f"GSM{i + 500}" for i in range(20)]
+    found = borrow_rows([cohort(X, probes, names)], OWN, translation=Translation(table))
+    assert np.array_equal(found.X, np.delete(X[:, ::2], 4, axis=0))
+    assert "other.h5ad: 60 gene(s) named more than once are represented by the column" in found.notes[-2]
+    mean = borrow_rows([cohort(X, probes, names)], OWN, translation=Translation(table, "mean"))
+    np.testing.assert_allclose(mean.X, np.delete(X[:, ::2] - 0.15, 4, axis=0), rtol=1e-5)
 
 
 def test_too_small_an_overlap_is_refused_with_what_to_do() -> None:

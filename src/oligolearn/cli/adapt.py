@@ -11,6 +11,7 @@ from oligolearn.cli.options import (
     Device,
     Duplicates,
     Epochs,
+    GeneMapFile,
     GenesIn,
     Label,
     LearningRate,
@@ -19,12 +20,14 @@ from oligolearn.cli.options import (
     ModelOut,
     Normalize,
     Precision,
+    Probes,
     Quiet,
     Samples,
     Seed,
     TopGenes,
 )
 from oligolearn.cli.printing import chosen, epoch_bar, print_notes
+from oligolearn.cli.reading import read_translation
 
 Source = Annotated[Path, typer.Argument(help="Expression matrix of samples with labels.")]
 Target = Annotated[Path, typer.Argument(help="Expression matrix of the samples to predict.")]
@@ -63,6 +66,8 @@ def adapt(
     method: Method = "auto",
     standardize: How = "auto",
     target_labels: UseTargetLabels = False,
+    gene_map: GeneMapFile = None,
+    probes: Probes = "auto",
     samples: Samples = None,
     genes_in: GenesIn = "auto",
     duplicates: Duplicates = "auto",
@@ -88,6 +93,7 @@ def adapt(
     if of_networks and method in ("auto", "linear", "coral", "optimal-transport"):
         named = ", ".join("--" + name.replace("_", "-") for name in of_networks)
         raise ValueError(f"{named} is for networks, and --method {method} trains none: choose one, such as dann")
+    translation = read_translation(gene_map, probes)
     options = CohortOptions(samples=samples, genes_in=genes_in, duplicates=duplicates)
     read = []
     for path in (source, *(sources or ()), target):
@@ -107,7 +113,7 @@ def adapt(
                 on_epoch=on_epoch,
                 **of_networks,
             ),
-            Preparation(normalize, max_missing, top_genes),
+            Preparation(normalize, max_missing, top_genes, translation),
             min_overlap=min_overlap,
             use_target_labels=target_labels,
         )

@@ -35,6 +35,7 @@ def inspect(
 def _lines(summary: dict[str, Any]) -> Iterator[str]:
     yield f"{summary['file']}: {summary['n_samples']:,} samples x {summary['n_genes']:,} genes ({summary['format']})"
     yield from (f"  {note}" for note in summary["notes"])
+    yield f"Gene names: {summary['gene_names']}"
     yield f"Columns: {', '.join(summary['columns']) or 'none'}"
     yield f"Units: {summary['units']['why']}"
     yield _missing(summary["missing"])

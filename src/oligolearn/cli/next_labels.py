@@ -8,9 +8,11 @@ import typer
 from oligolearn.cli.options import (
     Data,
     Duplicates,
+    GeneMapFile,
     GenesIn,
     MinOverlap,
     Model,
+    NewProbes,
     Normalize,
     OptionalLabel,
     Samples,
@@ -18,7 +20,7 @@ from oligolearn.cli.options import (
     Stream,
 )
 from oligolearn.cli.printing import print_notes
-from oligolearn.cli.reading import read_or_open
+from oligolearn.cli.reading import read_or_open, read_translation
 
 SHOWN = 10  # proposals printed; the file has all
 
@@ -44,6 +46,8 @@ def next_labels(
     duplicates: Duplicates = "auto",
     normalize: Normalize = "auto",
     min_overlap: MinOverlap = 0.8,
+    gene_map: GeneMapFile = None,
+    probes: NewProbes = "auto",
     stream: Stream = None,
     seed: Seed = 0,
 ) -> None:
@@ -66,6 +70,7 @@ def next_labels(
         seed=seed,
         normalize_as=normalize,
         min_overlap=min_overlap,
+        translation=read_translation(gene_map, probes),
     )
     print_notes([*read, *proposal.notes])
     shown = proposal.table if out is None else proposal.table.head(SHOWN)

@@ -98,3 +98,26 @@ Standardize = Annotated[
 BorrowedOverlap = Annotated[
     float, typer.Option("--min-overlap", help="Smallest share of the genes that a cohort of --pretrain-on must have.")
 ]
+GeneMapFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--gene-map",
+        help="Table (CSV/TSV, two columns or more) that says which gene names stand for which, such as probes and "
+        "symbols; the columns are found.",
+    ),
+]
+Probes = Annotated[
+    str,
+    typer.Option(
+        help="What stands for a gene that several columns measure: the one with the highest mean (max-mean) or "
+        "variance (max-variance), or their mean; auto: max-mean, max-variance of centred values."
+    ),
+]
+NewProbes = Annotated[
+    str,
+    typer.Option(
+        "--probes",
+        help="What stands for a gene where several columns measure it and the model knows none of them: mean, max-mean "
+        "or max-variance (of the rows of this file); auto: mean.",
+    ),
+]

@@ -5,9 +5,20 @@ from typing import Annotated
 
 import typer
 
-from oligolearn.cli.options import Data, Duplicates, GenesIn, MinOverlap, Model, Normalize, Samples, Stream
+from oligolearn.cli.options import (
+    Data,
+    Duplicates,
+    GeneMapFile,
+    GenesIn,
+    MinOverlap,
+    Model,
+    NewProbes,
+    Normalize,
+    Samples,
+    Stream,
+)
 from oligolearn.cli.printing import print_notes
-from oligolearn.cli.reading import read_or_open
+from oligolearn.cli.reading import read_or_open, read_translation
 
 Predictions = Annotated[Path, typer.Option(help="CSV to write: sample, prediction, a probability for each class.")]
 Embedding = Annotated[Path, typer.Option(help="File to write: .h5ad with the embedding in X.")]
@@ -22,6 +33,8 @@ def predict(
     duplicates: Duplicates = "auto",
     normalize: Normalize = "auto",
     min_overlap: MinOverlap = 0.8,
+    gene_map: GeneMapFile = None,
+    probes: NewProbes = "auto",
     stream: Stream = None,
 ) -> None:
     """Predict the class of each sample; genes are found by name."""
@@ -30,8 +43,9 @@ def predict(
 
     check_folder(out)
     saved = load_model(model)
+    how = {"normalize_as": normalize, "min_overlap": min_overlap, "translation": read_translation(gene_map, probes)}
     cohort, read = read_or_open(data, samples=samples, genes_in=genes_in, duplicates=duplicates, stream=stream)
-    table, notes = predict_samples(saved, cohort, normalize_as=normalize, min_overlap=min_overlap)
+    table, notes = predict_samples(saved, cohort, **how)
     write_text(out, table.to_csv(lineterminator="\n"))
     print_notes([*read, *notes])
     print(f"Predictions: {out}")
@@ -46,6 +60,8 @@ def embed(
     duplicates: Duplicates = "auto",
     normalize: Normalize = "auto",
     min_overlap: MinOverlap = 0.8,
+    gene_map: GeneMapFile = None,
+    probes: NewProbes = "auto",
     stream: Stream = None,
 ) -> None:
     """Write the encoder's embedding of each sample; genes are found by name."""
@@ -54,8 +70,9 @@ def embed(
 
     check_target(out)
     saved = load_model(model)
+    how = {"normalize_as": normalize, "min_overlap": min_overlap, "translation": read_translation(gene_map, probes)}
     cohort, read = read_or_open(data, samples=samples, genes_in=genes_in, duplicates=duplicates, stream=stream)
-    embedding, notes = embed_samples(saved, cohort, normalize_as=normalize, min_overlap=min_overlap)
+    embedding, notes = embed_samples(saved, cohort, **how)
     write_h5ad(embedding, out)
     print_notes([*read, *notes])
     print(f"Embedding: {out}")

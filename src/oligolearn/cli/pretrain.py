@@ -15,6 +15,7 @@ from oligolearn.cli.options import (
     Devices,
     Duplicates,
     Epochs,
+    GeneMapFile,
     GenesIn,
     Group,
     Layers,
@@ -28,6 +29,7 @@ from oligolearn.cli.options import (
     OptionalLabel,
     Precision,
     PretrainOn,
+    Probes,
     Quiet,
     Samples,
     Seed,
@@ -39,7 +41,7 @@ from oligolearn.cli.options import (
 )
 from oligolearn.cli.printing import chosen, numbers, pretraining_bar, print_notes, view_settings
 from oligolearn.cli.processes import processes
-from oligolearn.cli.reading import read_or_open
+from oligolearn.cli.reading import read_or_open, read_translation
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -67,6 +69,8 @@ def pretrain(
     pretrain_on: PretrainOn = None,
     standardize: Standardize = "each",
     min_overlap: BorrowedOverlap = 0.5,
+    gene_map: GeneMapFile = None,
+    probes: Probes = "auto",
     samples: Samples = None,
     genes_in: GenesIn = "auto",
     duplicates: Duplicates = "auto",
@@ -113,6 +117,9 @@ def pretrain(
         raise ValueError(f"--checkpoint-minutes must be positive, found {checkpoint_minutes}")
     if group is not None and label is None:
         raise ValueError("--group says which samples stay together when labels are probed: it needs --label")
+    if gene_map is not None and not pretrain_on:
+        raise ValueError("--gene-map is for the names of other cohorts: it needs --pretrain-on")
+    translation = read_translation(gene_map, probes)
     columns = [name for name in (label, group) if name]
     in_memory = bool(columns or pretrain_on) and stream is None
     cohort, notes = read_or_open(
@@ -124,7 +131,7 @@ def pretrain(
         label=columns,
     )
     print_notes(notes)
-    others = OtherCohorts(_read(pretrain_on or [], duplicates), standardize, min_overlap)
+    others = OtherCohorts(_read(pretrain_on or [], duplicates), standardize, min_overlap, translation)
     probe = None if label is None else LabelColumns(label, group, min_class_size)
     options = chosen(n_prototypes=prototypes)
     if probe is not None and not options:

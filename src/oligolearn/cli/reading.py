@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import anndata as ad
 
-    from oligolearn.data import StoredExpression
+    from oligolearn.data import StoredExpression, Translation
 
 
 def read_or_open(
@@ -37,3 +37,12 @@ def read_or_open(
         return stored, stored.notes
     adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates, label=label)
     return adata, adata.uns["oligolearn"]["notes"]
+
+
+def read_translation(gene_map: Path | None, probes: str) -> "Translation":
+    """How gene names are translated, from the options; `gene_map` is the file."""
+    from oligolearn.data import Translation, read_gene_map
+
+    translation = Translation(None if gene_map is None else read_gene_map(gene_map), probes)
+    translation.column_rule("log")  # refuses a rule that there is not
+    return translation

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from oligolearn.cli.groups import CohortOptions, TrainingOptions, with_groups
-from oligolearn.cli.options import BorrowedOverlap, Data, Label, PretrainOn, Processes, Quiet, Standardize
+from oligolearn.cli.options import (
+    BorrowedOverlap,
+    Data,
+    GeneMapFile,
+    Label,
+    PretrainOn,
+    Probes,
+    Processes,
+    Quiet,
+    Standardize,
+)
 from oligolearn.cli.printing import chosen, print_conclusion
 
 Methods = Annotated[
@@ -48,6 +58,8 @@ def study(
     pretrain_on: PretrainOn = None,
     standardize: Standardize = "each",
     min_overlap: BorrowedOverlap = 0.5,
+    gene_map: GeneMapFile = None,
+    probes: Probes = "auto",
     training: TrainingOptions,
     workers: Processes = None,
     scheduler: Scheduler = None,
@@ -78,6 +90,8 @@ def study(
         pretrain_on=pretrain_on or (),
         standardize=standardize,
         min_overlap=min_overlap,
+        gene_map=gene_map,
+        probes=probes,
         **cohort.settings(),
         **training.settings(),
     )

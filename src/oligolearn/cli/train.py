@@ -11,15 +11,18 @@ from oligolearn.cli.options import (
     Data,
     Device,
     Epochs,
+    GeneMapFile,
     Label,
     Layers,
     LearningRate,
     ModelOut,
     Precision,
+    Probes,
     Quiet,
     Seed,
 )
 from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
+from oligolearn.cli.reading import read_translation
 
 Pretrained = Annotated[Path | None, typer.Option(help="Folder of a model whose encoder to start from.")]
 Transfer = Annotated[int | None, typer.Option(help="Number of pretrained blocks to take over. Default: all.")]
@@ -43,6 +46,8 @@ def train(
     out: ModelOut,
     *,
     pretrained: Pretrained = None,
+    gene_map: GeneMapFile = None,
+    probes: Probes = "auto",
     transfer_layers: Transfer = None,
     freeze_layers: Freeze = 0,
     cohort: CohortOptions,
@@ -70,6 +75,9 @@ def train(
     )
     from oligolearn.saving import check_bundle_target
 
+    if gene_map is not None and pretrained is None:
+        raise ValueError("--gene-map is for the names of the genes of another model: it needs --pretrained")
+    translation = read_translation(gene_map, probes)
     source = None if pretrained is None else load_model(pretrained)
     check_bundle_target(out)
     adata = cohort.read(data, label)
@@ -90,7 +98,7 @@ def train(
             adata,
             LabelColumns(label, cohort.group, cohort.min_class_size),
             SelfTrainedClassifier(model, random_state=seed) if self_train else model,
-            Preparation(cohort.normalize, cohort.max_missing, cohort.top_genes),
+            Preparation(cohort.normalize, cohort.max_missing, cohort.top_genes, translation),
             pretrained=source,
             n_folds=folds,
         )

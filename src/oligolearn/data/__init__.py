@@ -3,8 +3,11 @@
 from oligolearn.data.alignment import Aligned, align_expression
 from oligolearn.data.cohort_design import BatchEffect, ClassEffect, Subjects, Transcriptome
 from oligolearn.data.expression import read_expression
+from oligolearn.data.gene_map import GeneMap, read_gene_map
 from oligolearn.data.genes import check_missing, merge_duplicate_genes
+from oligolearn.data.identifiers import Naming, gene_key, naming_of
 from oligolearn.data.inspection import inspect_expression, sample_warnings
+from oligolearn.data.matching import Gathered, GeneMatch, Translation, gather_genes, match_genes, measured_by
 from oligolearn.data.other_cohorts import Borrowed, OwnCohort, borrow_rows
 from oligolearn.data.preparation import (
     Labels,
@@ -30,7 +33,11 @@ __all__ = [
     "ClassEffect",
     "ExpressionScaler",
     "ExpressionStream",
+    "Gathered",
+    "GeneMap",
+    "GeneMatch",
     "Labels",
+    "Naming",
     "Normalized",
     "OwnCohort",
     "Prepared",
@@ -38,6 +45,7 @@ __all__ = [
     "StoredExpression",
     "Subjects",
     "Transcriptome",
+    "Translation",
     "align_expression",
     "align_stream",
     "borrow_rows",
@@ -45,18 +53,24 @@ __all__ = [
     "check_class_sizes",
     "check_missing",
     "class_labels",
+    "gather_genes",
+    "gene_key",
     "group_numbers",
     "guess_units",
     "inspect_expression",
     "label_counts",
     "label_of",
     "label_order",
+    "match_genes",
+    "measured_by",
     "merge_duplicate_genes",
+    "naming_of",
     "normalize",
     "open_expression",
     "prepare_expression",
     "prepare_stream",
     "read_expression",
+    "read_gene_map",
     "redraw_validation",
     "sample_warnings",
     "simulate_cohort",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from oligolearn.data.delimited import read_delimited
 from oligolearn.data.gct import read_gct
-from oligolearn.data.genes import merge_duplicate_genes
+from oligolearn.data.genes import DUPLICATE_GENES, merge_duplicate_genes
 from oligolearn.data.geo import is_series_matrix, read_series_matrix
 from oligolearn.data.h5ad import read_h5ad, read_zarr
 from oligolearn.data.orientation import find_genes
@@ -76,6 +76,8 @@ def read_expression(
     path = Path(path) if Path(path).suffix == ".zarr" else existing_file(path)
     if genes_in not in GENES_IN:
         raise ValueError(f"genes_in must be one of {', '.join(GENES_IN)}, found {genes_in!r}")
+    if duplicate_genes not in DUPLICATE_GENES:
+        raise ValueError(f"duplicate_genes must be one of {', '.join(DUPLICATE_GENES)}, found {duplicate_genes!r}")
     kind = _format(path)
     labels = [label] if isinstance(label, str) else list(label or ())
     sheet = None if samples is None else read_sample_sheet(existing_file(samples))

@@ -1,4 +1,4 @@
-"""Genes named twice, and genes with missing values."""
+"""Genes that several columns measure, and genes with missing values."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,6 +12,8 @@ from oligolearn.data.units import guess_units
 
 DuplicateGenes = Literal["auto", "sum", "mean", "refuse"]
 DUPLICATE_GENES = ("auto", "sum", "mean", "refuse")
+COLUMN_RULES = ("mean", "max-mean", "max-variance")  # for many probes of a gene
+_KEPT = {"max-mean": "the highest mean", "max-variance": "the largest variance"}
 
 
 def merge_duplicate_genes(
@@ -27,14 +29,15 @@ def merge_duplicate_genes(
         Gene of each column.
     how
         "sum", "mean", "refuse", or "auto": counts are summed (reads of one gene add up), all else is averaged.
-        Missing values are left out of either, and a value missing in all columns stays missing.
+        Missing values are left out of either, and a value missing in all columns stays missing. "max-mean" and
+        "max-variance" keep the column with the highest mean or variance of all rows, the first of those that are equal.
 
     Returns
     -------
     X
         `(n_samples, n_distinct_genes)`, in order of first appearance.
     kept
-        First column of each gene.
+        First column of each gene, or the one that was kept.
     note
         A sentence, or None if every name was unique.
 
@@ -43,8 +46,9 @@ def merge_duplicate_genes(
     ValueError
         A gene is named twice and `how` is "refuse".
     """
-    if how not in DUPLICATE_GENES:
-        raise ValueError(f"duplicate_genes must be one of {', '.join(DUPLICATE_GENES)}, found {how!r}")
+    known = dict.fromkeys((*DUPLICATE_GENES, *COLUMN_RULES))
+    if how not in known:
+        raise ValueError(f"how must be one of {', '.join(known)}, found {how!r}")
     codes, distinct = pd.factorize(pd.Index(names))
     if len(distinct) == len(names):
         return X, list(range(len(names))), None
@@ -58,16 +62,31 @@ def merge_duplicate_genes(
     if how == "auto":
         how = "sum" if guess_units(X)[0] == "counts" else "mean"
     columns_of = pd.Series(np.arange(len(codes))).groupby(codes).indices
+    kept = np.unique(codes, return_index=True)[1]
     for code in repeated:
         columns = columns_of[code]
-        X[:, columns[0]] = _combined(X[:, columns], how)
-    kept = np.unique(codes, return_index=True)[1]
-    verb = "summed" if how == "sum" else "averaged"
-    note = (
-        f"{len(genes)} gene(s) named more than once were {verb} ({some(genes)}): "
-        f"{len(names):,} columns became {len(kept):,}."
-    )
+        if how in _KEPT:
+            kept[code] = columns[_largest(X[:, columns], how)]
+        else:
+            X[:, columns[0]] = _combined(X[:, columns], how)
+    if how in _KEPT:
+        done = f"are represented by the column with {_KEPT[how]}"
+    else:
+        done = "were summed" if how == "sum" else "were averaged"
+    became = f"{len(names):,} columns became {len(kept):,}"
+    note = f"{len(genes)} gene(s) named more than once {done} ({some(genes)}): {became}."
     return X[:, kept], [int(i) for i in kept], note
+
+
+def _largest(values: npt.NDArray[np.float32], how: str) -> int:
+    """Which column has the highest mean or variance; one without values comes last."""
+    present = ~np.isnan(values)
+    n_present = np.maximum(present.sum(axis=0), 1)
+    known = np.where(present, values, 0).astype(np.float64)
+    score = known.sum(axis=0) / n_present
+    if how == "max-variance":
+        score = (np.where(present, known - score, 0) ** 2).sum(axis=0) / n_present
+    return int(np.where(present.any(axis=0), score, -np.inf).argmax())
 
 
 def _combined(values: npt.NDArray[np.float32], how: str) -> npt.NDArray[np.float64]:

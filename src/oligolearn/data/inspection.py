@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from oligolearn.data.association import Association, associations
+from oligolearn.data.identifiers import naming_of
 from oligolearn.data.leakage import SimilarPair, exact_duplicates, near_duplicates, shared_patients
 from oligolearn.data.samples import label_of
 from oligolearn.data.units import guess_units, normalize
@@ -50,6 +51,7 @@ def inspect_expression(adata: ad.AnnData, label: str | None = None, group: str |
         **adata.uns.get("oligolearn", {}),
         "n_samples": adata.n_obs,
         "n_genes": adata.n_vars,
+        "gene_names": str(naming_of([str(name) for name in adata.var_names])),
         "columns": [str(column) for column in adata.obs.columns],
         "units": {"guess": units, "why": why},
         "missing": _missing(X, adata.var_names),

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oligolearn.data.alignment import find_features, mode_like_training
+from oligolearn.data.alignment import mode_like_training
+from oligolearn.data.matching import GeneMatch, Translation, gather_genes, match_genes
 from oligolearn.data.scaling import ExpressionScaler
 from oligolearn.data.table import some
 from oligolearn.data.units import guess_units, normalize
@@ -88,6 +89,7 @@ def borrow_rows(
     standardize: str = "each",
     min_overlap: float = FEWEST_SHARED,
     group: str | None = None,
+    translation: Translation | None = None,
 ) -> Borrowed:
     """Bring other cohorts into one's own gene order, and leave out of them what one has oneself.
 
@@ -107,6 +109,8 @@ def borrow_rows(
         Smallest share of the genes that each of the others must have.
     group
         Column of `obs` with the groups, where the others have it.
+    translation
+        How their names of genes become one's own, where they differ.
 
     Raises
     ------
@@ -118,15 +122,24 @@ def borrow_rows(
         raise ValueError(f"standardize must be one of {', '.join(STANDARDIZE)}, found {standardize!r}")
     parts: list[NDArray[np.float32]] = []
     facts, notes = [], []
+    translation = translation or Translation()
     for place, other in enumerate(others, start=1):
         name = str(other.uns.get("oligolearn", {}).get("file", f"cohort {place}"))
-        X, share, said = _aligned(other, own, name, together=standardize == "together", min_overlap=min_overlap)
-        kept, left_out = _without_own(other, X, own, group)
+        match = _matched(other, own, name, translation, min_overlap)
+        X, units, said = _normalized(other, own, name, together=standardize == "together")
+        rule = translation.column_rule(units)
+        gathered = gather_genes(X, match, own.genes, rule)
+        kept, left_out = _without_own(other, gathered.X, own, group)
         if kept.sum() < 2:
             raise ValueError(
                 f"{name}: {left_out} and {int(kept.sum())} are left to pretrain on; name a cohort of other samples"
             )
-        parts.append(X[kept])
+        if gathered.notes and not kept.all():  # rows that are left out have no say in which columns count
+            gathered = gather_genes(X[kept], match, own.genes, rule)
+        else:
+            gathered = gathered._replace(X=gathered.X[kept])
+        parts.append(gathered.X)
+        share = float(match.found.mean())
         fingerprint = hashlib.sha256(np.ascontiguousarray(parts[-1]).data).hexdigest()[:16]
         facts.append(
             {"file": name, "n_samples": int(kept.sum()), "share_of_genes": round(share, 4), "fingerprint": fingerprint}
@@ -137,6 +150,7 @@ def borrow_rows(
         )
         if left_out:
             notes.append(f"{name}: {left_out} and are left out.")
+        notes += [f"{name}: {note}" for note in (*match.notes, *gathered.notes)]
     how = (
         "Each cohort is standardised by itself."
         if standardize == "each"
@@ -146,35 +160,38 @@ def borrow_rows(
     return Borrowed(np.concatenate(parts), cohorts.astype(np.int64), standardize, facts, [*notes, how])
 
 
-def _aligned(
-    other: ad.AnnData, own: OwnCohort, name: str, *, together: bool, min_overlap: float
-) -> tuple[NDArray[np.float32], float, str]:
-    """Rows of another cohort in one's own gene order, the share of the genes found, and how they were transformed."""
+def _matched(other: ad.AnnData, own: OwnCohort, name: str, translation: Translation, min_overlap: float) -> GeneMatch:
+    """Columns of one's own genes in another cohort."""
     if not 0 < min_overlap <= 1:
         raise ValueError(f"min_overlap must lie above 0 and up to 1, found {min_overlap}")
     names = [str(gene) for gene in other.var_names]
-    shared = len(set(names).intersection(own.genes))
-    share = shared / len(own.genes)
-    if share < min_overlap or shared < 2:
-        known = set(names)
-        absent = some([gene for gene in own.genes if gene not in known])
-        raise ValueError(
-            f"{name}: {shared:,} of the {len(own.genes):,} genes to pretrain on are in it ({share:.0%}), at least "
-            f"{min_overlap:.0%} are needed; not there: {absent}; check the gene identifiers, or lower --min-overlap"
-        )
     try:
-        places = find_features(names, own.genes, min_overlap)
+        match = match_genes(names, own.genes, gene_map=translation.gene_map)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    found = match.found
+    if found.mean() < min_overlap or found.sum() < 2:
+        absent = some([gene for gene, there in zip(own.genes, found, strict=True) if not there])
+        raise ValueError(
+            f"{name}: {int(found.sum()):,} of the {len(own.genes):,} genes to pretrain on are in it "
+            f"({found.mean():.0%}), at least {min_overlap:.0%} are needed; not there: {absent}; {match.advice}, or "
+            "lower --min-overlap"
+        )
+    return match
+
+
+def _normalized(
+    other: ad.AnnData, own: OwnCohort, name: str, *, together: bool
+) -> tuple[NDArray[np.float32], str, str]:
+    """Values on a log scale, what they were, and how they were transformed."""
+    try:
         mode, why = "auto", ""
         if together:
             mode, why = mode_like_training(own.units, "auto", lambda: guess_units(other.X))
-        X, _, said = normalize(other.X, mode, sample_names=[str(one) for one in other.obs_names], why=why)
+        return normalize(other.X, mode, sample_names=[str(one) for one in other.obs_names], why=why)
     except ValueError as error:
         hint = "; --standardize each takes cohorts on other scales" if together else ""
         raise ValueError(f"{name}: {error}{hint}") from None
-    found = places >= 0
-    aligned = np.full((len(X), len(own.genes)), np.nan, dtype=np.float32)
-    aligned[:, found] = X[:, places[found]]
-    return aligned, share, said
 
 
 def _without_own(

@@ -3,19 +3,21 @@
 Looked at before this was written: annbatch asks for Python 3.12, scDataset 0.3 cannot go on within an epoch.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oligolearn.data.alignment import describe_places, find_features, mode_like_training
+from oligolearn.data.alignment import describe_match, find_features, mode_like_training
 from oligolearn.data.genes import check_missing_shares
+from oligolearn.data.matching import Translation
 from oligolearn.data.moments import Moments
 from oligolearn.data.preparation import FEWEST_GENES
 from oligolearn.data.scaling import ExpressionScaler, largest_variances
 from oligolearn.data.stored import StoredExpression
+from oligolearn.data.table import some
 from oligolearn.data.units import Survey, normalize, survey_values
 
 if TYPE_CHECKING:
@@ -238,15 +240,25 @@ def align_stream(
     units: str,
     normalize_as: str = "auto",
     min_overlap: float = 0.8,
+    translation: Translation | None = None,
+    known: Mapping[str, Sequence[str]] | None = None,
 ) -> ExpressionStream:
     """Prepare a stored matrix for a model as `align_expression` does; the scale is checked on a sample of rows.
 
-    Parameters and errors are those of `align_expression`.
+    Parameters and errors are those of `align_expression`; a gene that several columns measure is an error, too.
     """
-    places = find_features(stored.genes, features, min_overlap)
+    match = find_features(stored.genes, features, min_overlap, translation=translation, known=known)
+    several = np.flatnonzero(np.bincount(match.places, minlength=len(features)) > 1)
+    if len(several):
+        raise ValueError(
+            f"{stored.path.name}: several columns measure each of {len(several):,} genes "
+            f"({some([features[int(i)] for i in several])}); they become one only in memory (--no-stream)"
+        )
+    places = np.full(len(features), -1, dtype=np.intp)
+    places[match.places] = match.columns
     mode, why = mode_like_training(units, normalize_as, lambda: _sampled_survey(stored).guess())
     sentence = normalize(stored.read(0, 1), mode, why=why).sentence
-    return ExpressionStream(stored, features, places, mode, [sentence, *describe_places(places)])
+    return ExpressionStream(stored, features, places, mode, [sentence, *match.notes, *describe_match(match)])
 
 
 def _ranges(stored: StoredExpression) -> Iterator[tuple[int, int]]:

@@ -8,8 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from oligolearn.data import Prepared, class_labels
-from oligolearn.estimators.cohorts import LabelColumns, Preparation, training_facts
+from oligolearn.data import (
+    GeneMatch,
+    Prepared,
+    Translation,
+    class_labels,
+    gather_genes,
+    match_genes,
+    measured_by,
+    naming_of,
+)
+from oligolearn.estimators.cohorts import MEASURED_BY, LabelColumns, Preparation, training_facts
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.mapping import MAPS
 
@@ -24,9 +33,11 @@ class Adapted(NamedTuple):
     model
         The estimator.
     features
-        Genes that all cohorts have, in the order of the target.
+        Genes that all cohorts have, in the order of the target, or of the source after whose genes its probes are
+        named.
     facts
-        JSON-able: units of the target, training data, overlap, scores.
+        JSON-able: units of the target, training data, overlap, scores, and the columns that stand for genes which the
+        target, or else a source, calls otherwise.
     notes
         What was found and done, in sentences.
     """
@@ -52,13 +63,15 @@ def adapt_classifier(
     Parameters
     ----------
     sources, target
-        As `oligolearn.data.read_expression` gives them; genes are found by name, values may be in different units.
+        As `oligolearn.data.read_expression` gives them; genes are found by name (`oligolearn.data.match_genes`), values
+        may be in different units.
     columns
         Name of the label, and the smallest class of a source.
     model
         Settings; a copy of it is fitted.
     preparation
-        Of each matrix; `top_genes` are those that vary most in the sources.
+        Of each matrix; `top_genes` are those that vary most in the sources. Its `translation` says how genes are found
+        that the files call differently, and which of several probes counts.
     min_overlap
         Smallest share of the target's genes that all sources must have.
     use_target_labels
@@ -71,21 +84,25 @@ def adapt_classifier(
         If too few genes are shared, or the labels do not suit.
     """
     prepared = [preparation.apply(one) for one in (*sources, target)]
-    shared, notes = _shared_genes(prepared, min_overlap)
-    X = np.concatenate([one.X[:, _places(one, shared)] for one in prepared])
+    named = [_file(one, f"source {place}") for place, one in enumerate(sources, start=1)] + [_file(target, "target")]
+    shared, notes = _shared_genes(prepared, named, preparation.translation, min_overlap)
+    X = shared.X
     domains = np.repeat([*range(len(sources)), -1], [len(one.X) for one in prepared])
     y, truth, told = _labels(sources, target, columns)
     notes += told
     genes = preparation.choose_genes(X[domains >= 0])
-    X, features = X[:, genes], [shared[gene] for gene in genes]
+    X, features = X[:, genes], [shared.genes[gene] for gene in genes]
     shown = np.concatenate([y, truth if use_target_labels else np.full(len(truth), np.nan, dtype=object)])
     fitted = clone(model).fit(X, shown, domains)
     facts = {
         **training_facts(target, X[domains < 0], prepared[-1].units),
         "label": columns.label,
         "sources": [training_facts(one, p.X, p.units) for one, p in zip(sources, prepared, strict=False)],
-        "overlap": {"n_shared": len(shared), "n_target": len(prepared[-1].genes)},
+        "overlap": {"n_shared": len(shared.genes), "n_target": shared.n_target},
     }
+    columns_of = {gene: shared.columns_of[gene] for gene in features if gene in shared.columns_of}
+    if columns_of:
+        facts[MEASURED_BY] = columns_of
     notes += [f"Target: {note}" for note in prepared[-1].notes] + conclude(fitted)
     known = np.array([label is not None for label in truth])
     if known.any() and not use_target_labels:
@@ -94,28 +111,61 @@ def adapt_classifier(
     return Adapted(fitted, features, facts, notes)
 
 
-def _shared_genes(prepared: Sequence[Prepared], min_overlap: float) -> tuple[list[str], list[str]]:
-    """Genes of the target that all sources have, and what the overlap is."""
+class _Shared(NamedTuple):
+    X: NDArray[np.float32]  # rows of all sources, then of the target
+    genes: list[str]
+    n_target: int  # genes of the target, probes of one counted once
+    columns_of: dict[str, list[str]]  # of the target, or else the first source, that has other names for genes
+
+
+def _shared_genes(
+    prepared: Sequence[Prepared], named: Sequence[str], translation: Translation, min_overlap: float
+) -> tuple[_Shared, list[str]]:
+    """Genes that all cohorts have, and what the overlap is."""
     if not 0 < min_overlap <= 1:
         raise ValueError(f"min_overlap must lie above 0 and up to 1, found {min_overlap}")
     *sources, target = prepared
-    everywhere = set.intersection(*(set(one.genes) for one in sources))
-    shared = [gene for gene in target.genes if gene in everywhere]
-    share = len(shared) / len(target.genes)
-    sizes = " and ".join(f"{len(one.genes):,}" for one in sources)
-    if share < min_overlap or len(shared) < min(FEWEST_SHARED, len(target.genes)):
+    wanted = _reference(sources, target).genes
+    notes = [f"Genes of {named[-1]} are named by {naming_of(target.genes)}."]
+    columns_of: dict[str, list[str]] = {}
+    matches: list[GeneMatch] = []
+    values: list[NDArray[np.float32]] = []
+    # the target first: a column that stands for a gene there does so in a source of the same platform
+    for one, name in ((target, named[-1]), *zip(sources, named, strict=False)):
+        try:
+            match = match_genes(one.genes, wanted, known=columns_of, gene_map=translation.gene_map)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        gathered = gather_genes(one.X, match, wanted, translation.column_rule(one.units))
+        columns_of = columns_of or measured_by(one.genes, gathered, wanted)
+        notes += [f"{name}: {note}" for note in (*match.notes, *gathered.notes)]
+        matches.append(match)
+        values.append(gathered.X)
+    shared = np.flatnonzero(np.all([match.found for match in matches], axis=0))
+    n_target = max(matches[0].n_genes, 1)
+    share, sizes = len(shared) / n_target, " and ".join(f"{match.n_genes:,}" for match in matches[1:])
+    if share < min_overlap or len(shared) < min(FEWEST_SHARED, n_target):
+        worst = min(matches, key=lambda match: int(match.found.sum()))
         raise ValueError(
-            f"{len(shared):,} of the target's {len(target.genes):,} genes ({share:.0%}) are in every source (with "
-            f"{sizes} genes): at least {min_overlap:.0%} are needed, and {FEWEST_SHARED} genes; such as "
-            f"{', '.join(target.genes[:3])} in the target and {', '.join(sources[0].genes[:3])} in the source; check "
-            "that both name genes in the same way, or lower --min-overlap"
+            f"{len(shared):,} of the target's {n_target:,} genes ({share:.0%}) are in every source (with {sizes} "
+            f"genes): at least {min_overlap:.0%} are needed, and {FEWEST_SHARED} genes; such as "
+            f"{', '.join(target.genes[:3])} in the target and {', '.join(sources[0].genes[:3])} in the source; "
+            f"{worst.advice}, or lower --min-overlap"
         )
-    return shared, [f"{len(shared):,} of the target's {len(target.genes):,} genes are in every source ({sizes} genes)."]
+    notes.append(f"{len(shared):,} of the target's {n_target:,} genes are in every source ({sizes} genes).")
+    X = np.concatenate([part[:, shared] for part in (*values[1:], values[0])])
+    return _Shared(X, [wanted[place] for place in shared], n_target, columns_of), notes
 
 
-def _places(prepared: Prepared, genes: Sequence[str]) -> NDArray[np.intp]:
-    place = {gene: i for i, gene in enumerate(prepared.genes)}
-    return np.array([place[gene] for gene in genes])
+def _reference(sources: Sequence[Prepared], target: Prepared) -> Prepared:
+    """The cohort whose names the others get: the target, but genes rather than their probes or transcripts."""
+    if naming_of(target.genes).is_part:
+        return next((one for one in sources if not naming_of(one.genes).is_part), target)
+    return target
+
+
+def _file(adata: ad.AnnData, otherwise: str) -> str:
+    return str(adata.uns.get("oligolearn", {}).get("file", otherwise))
 
 
 def _labels(

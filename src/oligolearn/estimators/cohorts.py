@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import anndata as ad
@@ -19,6 +19,7 @@ from oligolearn.data import (
     OwnCohort,
     Prepared,
     StoredExpression,
+    Translation,
     align_expression,
     align_stream,
     borrow_rows,
@@ -39,6 +40,7 @@ from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervise
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
 
 _Classifier: TypeAlias = FineTunedClassifier | SelfTrainedClassifier
+MEASURED_BY = "measured_by"  # in `model.json`: columns of the training data by gene, where their names are others
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,14 @@ class Preparation:
         Largest share of missing values a gene may have.
     top_genes
         Keep as many genes, those that vary most; None for all.
+    translation
+        How other names of genes become those of another file, or of a model.
     """
 
     normalize: str = "auto"
     max_missing: float = 0.3
     top_genes: int | None = None
+    translation: Translation = field(default_factory=Translation)
 
     def apply(self, adata: ad.AnnData) -> Prepared:
         """Prepare all samples of `adata`, with all genes."""
@@ -128,11 +133,14 @@ class OtherCohorts:
         ``"each"`` or ``"together"``.
     min_overlap
         Smallest share of the genes that each must have.
+    translation
+        How their names of genes become one's own, where they differ.
     """
 
     cohorts: Sequence[ad.AnnData] = ()
     standardize: str = "each"
     min_overlap: float = FEWEST_SHARED
+    translation: Translation = field(default_factory=Translation)
 
     def borrow(self, adata: ad.AnnData, prepared: Prepared, group: str | None = None) -> Borrowed | None:
         """Rows for the cohort `adata`, of which `prepared` was made; None where there is nothing to borrow from."""
@@ -140,7 +148,14 @@ class OtherCohorts:
             return None
         groups = None if group is None else label_of(adata, group)
         own = OwnCohort(prepared.X, prepared.genes, prepared.units, list(map(str, adata.obs_names)), groups)
-        return borrow_rows(self.cohorts, own, standardize=self.standardize, min_overlap=self.min_overlap, group=group)
+        return borrow_rows(
+            self.cohorts,
+            own,
+            standardize=self.standardize,
+            min_overlap=self.min_overlap,
+            group=group,
+            translation=self.translation,
+        )
 
 
 def pretrain_encoder(
@@ -259,12 +274,11 @@ def train_classifier(
     if pretrained is not None and isinstance(pretrained.model, StandardisedLogistic):
         raise ValueError("the model to start from is a logistic regression: it has no encoder to train on")
     labels = class_labels(adata, columns.label, min_class_size=columns.min_class_size)
+    columns_of: dict[str, list[str]] = {}
     if pretrained is None:
         prepared = preparation.apply(adata)
     else:
-        features, units = pretrained.description["features"], pretrained.description["units"]
-        aligned = align_expression(adata, features, units=units, normalize_as=preparation.normalize)
-        prepared = Prepared(aligned.X, features, units, aligned.notes)
+        prepared, columns_of = _like_pretrained(adata, pretrained, preparation)
         preparation = replace(preparation, top_genes=None)
     y = np.where(labels.codes >= 0, labels.codes, np.nan)
     model = _copy(model, None if pretrained is None else pretrained.model)
@@ -275,6 +289,8 @@ def train_classifier(
     predicting = fitted.student_ if isinstance(fitted, SelfTrainedClassifier) else fitted
     predicting.classes_ = np.array(labels.classes)
     facts = {**training_facts(adata, X, units), "label": columns.label, "metrics": metrics}
+    if columns_of:
+        facts[MEASURED_BY] = columns_of
     if pretrained is not None:
         facts["pretraining"] = pretrained.description.get("pretraining")
         facts["pretraining_data"] = pretrained.description.get("training_data")
@@ -285,6 +301,25 @@ def train_classifier(
                 "little too good.",
             ]
     return Trained(fitted, list(features), facts, [*labels.notes, *notes])
+
+
+def _like_pretrained(
+    adata: ad.AnnData, pretrained: SavedModel, preparation: Preparation
+) -> tuple[Prepared, dict[str, list[str]]]:
+    """Samples to train on as a pretrained encoder expects them, and the columns that stand for its genes."""
+    said = pretrained.description
+    features, units, known = said["features"], said["units"], said.get(MEASURED_BY, {})
+    # the samples of training have a say in which columns count; predictions then take the same ones
+    asked = preparation.translation
+    aligned = align_expression(
+        adata,
+        features,
+        units=units,
+        normalize_as=preparation.normalize,
+        translation=replace(asked, probes=asked.column_rule(units)),
+        known=known,
+    )
+    return Prepared(aligned.X, features, units, aligned.notes), {**known, **aligned.measured_by}
 
 
 def _copy(model: _Classifier, pretrained: Any) -> _Classifier:
@@ -348,7 +383,7 @@ def predict_samples(
     data
         As `oligolearn.data.read_expression` gives it, or one that stays on disk.
     **alignment
-        `normalize_as` and `min_overlap` of `oligolearn.data.align_expression`.
+        `normalize_as`, `min_overlap` and `translation` of `oligolearn.data.align_expression`.
 
     Returns
     -------
@@ -394,11 +429,12 @@ def _aligned(
     saved: SavedModel, data: ad.AnnData | StoredExpression, alignment: Mapping[str, Any]
 ) -> tuple[Iterable[NDArray[np.float32]], list[str]]:
     """Rows as the model expects them, all or a block at a time, and what was done."""
-    features, units = saved.description["features"], saved.description["units"]
+    features = saved.description["features"]
+    told = {"units": saved.description["units"], "known": saved.description.get(MEASURED_BY), **alignment}
     if isinstance(data, StoredExpression):
-        stream = align_stream(data, features, units=units, **alignment)
+        stream = align_stream(data, features, **told)
         return stream.blocks(), stream.notes
-    aligned = align_expression(data, features, units=units, **alignment)
+    aligned = align_expression(data, features, **told)
     return [aligned.X], aligned.notes
 
 

@@ -93,7 +93,7 @@ def propose_labels(
     seed
         Of the draws.
     **alignment
-        `normalize_as` and `min_overlap` of `oligolearn.data.align_expression`.
+        `normalize_as`, `min_overlap` and `translation` of `oligolearn.data.align_expression`.
 
     Raises
     ------

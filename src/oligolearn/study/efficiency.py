@@ -82,7 +82,8 @@ def label_efficiency(
     **settings
         As in `Design`; `points` instead of `fractions` spreads that many over a logarithmic scale. `pretrain_on`,
         files or samples of other cohorts: pretraining sees all of theirs beside the training samples, and nothing else
-        does; `standardize` and `min_overlap` are those of `oligolearn.data.borrow_rows`.
+        does; `standardize` and `min_overlap` are those of `oligolearn.data.borrow_rows`, `gene_map` (or its file) and
+        `probes` those of `oligolearn.data.Translation`.
 
     Returns
     -------

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from oligolearn.data import (
     Borrowed,
+    GeneMap,
     Labels,
     Prepared,
+    Translation,
     check_class_groups,
     check_class_sizes,
     class_labels,
     group_numbers,
     prepare_expression,
     read_expression,
+    read_gene_map,
     sample_warnings,
 )
 from oligolearn.data.other_cohorts import FEWEST_SHARED
@@ -39,7 +42,7 @@ from oligolearn.study.methods import CLUSTERING, DEFAULT_METHODS, METHODS, PROTO
 from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_for_replicas
 
 DEFAULT_POINTS = 10
-_NOT_OF_DESIGN = ("points", "fractions", "pretrain_on", "standardize", "min_overlap")
+_NOT_OF_DESIGN = ("points", "fractions", "pretrain_on", "standardize", "min_overlap", "gene_map", "probes")
 MOST_ON_CPU = 8
 _PRETRAINING_SETTINGS = ("min_steps", "batch_size", "learning_rate", "weight_decay")
 _STUDENT_SETTINGS = ("temperature", "distillation_weight", "view", "view_options", "epochs", "dropout")
@@ -77,7 +80,8 @@ class SharedSettings(TypedDict, total=False):
 class DesignSettings(SharedSettings, total=False):
     """Settings of a `Design`, by name; `points` spreads that many fractions over a logarithmic scale.
 
-    `pretrain_on`, `standardize` and `min_overlap` are those of `oligolearn.study.label_efficiency`.
+    `pretrain_on`, `standardize`, `min_overlap`, `gene_map` and `probes` are those of
+    `oligolearn.study.label_efficiency`.
     """
 
     methods: Sequence[str]
@@ -87,6 +91,8 @@ class DesignSettings(SharedSettings, total=False):
     pretrain_on: Sequence[str | os.PathLike[str] | ad.AnnData]
     standardize: str
     min_overlap: float
+    gene_map: str | os.PathLike[str] | GeneMap | None
+    probes: str
 
 
 class Study(NamedTuple):
@@ -197,8 +203,17 @@ def _borrowed(adata: ad.AnnData, prepared: Prepared, design: Design, settings: D
             f"none of the methods {', '.join(design.methods)} pretrains, so nothing can be pretrained on other "
             "cohorts; add one such as swav, or leave out --pretrain-on"
         )
+    named = settings.get("gene_map")
+    if named is not None and not sources:
+        raise ValueError("a gene map (--gene-map) is for the names of other cohorts: it needs --pretrain-on")
+    gene_map = read_gene_map(named) if isinstance(named, str | os.PathLike) else named
     cohorts = [one if isinstance(one, ad.AnnData) else read_expression(os.fspath(one)) for one in sources]
-    others = OtherCohorts(cohorts, settings.get("standardize", "each"), settings.get("min_overlap", FEWEST_SHARED))
+    others = OtherCohorts(
+        cohorts,
+        settings.get("standardize", "each"),
+        settings.get("min_overlap", FEWEST_SHARED),
+        Translation(gene_map, settings.get("probes", "auto")),
+    )
     return others.borrow(adata, prepared, design.group)
 
 
