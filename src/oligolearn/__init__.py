@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oligolearn import adapt, data, estimators, nn, pretext, report, saving, study, training, views
-    from oligolearn.data import read_expression, simulate_cohort
+    from oligolearn.data import read_expression, read_sequences, simulate_cohort
     from oligolearn.estimators import (
         DomainAdaptedClassifier,
         FineTunedClassifier,
@@ -33,6 +33,7 @@ __all__ = [
     "nn",
     "pretext",
     "read_expression",
+    "read_sequences",
     "report",
     "save_model",
     "saving",
@@ -51,6 +52,7 @@ _HOMES = {
     "label_efficiency": "study",
     "load_model": "estimators",
     "read_expression": "data",
+    "read_sequences": "data",
     "save_model": "estimators",
     "simulate_cohort": "data",
     "tune": "study",
