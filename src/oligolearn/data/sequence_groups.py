@@ -75,7 +75,7 @@ def leak_free_groups(
             notes.append(
                 "More than half of the sequences form one cluster: no split can keep it on one side and be even."
             )
-    return _joined(links), notes
+    return joined_groups(links), notes
 
 
 def copies(sequences: Sequences) -> NDArray[np.int64]:
@@ -126,7 +126,7 @@ def cluster_sequences(sequences: Sequences, *, identity: float = 0.8, tool: str 
     return _by_words(sequences, identity)
 
 
-def _joined(links: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+def joined_groups(links: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Number the rows that are in one group of any of several groupings."""
     n_rows = len(links[0])
     starts = np.cumsum([n_rows, *(int(link.max()) + 1 for link in links)])

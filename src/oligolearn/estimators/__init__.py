@@ -19,6 +19,7 @@ from oligolearn.estimators.probes import describe_probes, principal_components, 
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
+from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
 from oligolearn.estimators.shift import domain_auroc, reverse_validation
 from oligolearn.estimators.together import Share, Together, fit_together
 
@@ -35,6 +36,8 @@ __all__ = [
     "SavedModel",
     "SelfSupervisedEncoder",
     "SelfTrainedClassifier",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "Share",
     "SubspaceLogisticRegression",
     "Together",

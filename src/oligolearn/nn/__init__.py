@@ -17,6 +17,7 @@ from oligolearn.nn.kmer_recurrent import KmerRecurrentCNN
 from oligolearn.nn.mlp import MLP
 from oligolearn.nn.motif_cnn import MotifCNN
 from oligolearn.nn.recurrent import Recurrent
+from oligolearn.nn.regression import RegressionLoss
 from oligolearn.nn.residual_cnn import ResidualCNN
 from oligolearn.nn.sequence_pooling import POOLINGS, SequencePool
 from oligolearn.nn.sequence_transformer import SequenceTransformer
@@ -49,6 +50,7 @@ __all__ = [
     "MotifCNN",
     "ProjectionHead",
     "Recurrent",
+    "RegressionLoss",
     "ResidualCNN",
     "SequencePool",
     "SequenceTransformer",
