@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import anndata as ad
 
-    from oligolearn.data import StoredExpression
+    from oligolearn.data import Sequences, StoredExpression
+    from oligolearn.estimators import SavedModel
 
 
 def read_or_open(
@@ -37,3 +38,18 @@ def read_or_open(
         return stored, stored.notes
     adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates, label=label)
     return adata, adata.uns["oligolearn"]["notes"]
+
+
+def read_for(saved: "SavedModel", data: Path) -> "Sequences":
+    """Read sequences in the alphabet that a model was trained on.
+
+    Raises
+    ------
+    ValueError
+        If the model is not one of sequences, or they are in another alphabet.
+    """
+    from oligolearn.data import read_sequences
+    from oligolearn.estimators.sequence_jobs import sequence_model
+
+    alphabet = sequence_model(saved).recipe_.alphabet
+    return read_sequences(data, alphabet=alphabet.name, aligned=alphabet.has_gap)

@@ -14,11 +14,14 @@ from oligolearn.data.preparation import (
     check_class_sizes,
     class_labels,
     group_numbers,
+    number_classes,
     prepare_expression,
 )
 from oligolearn.data.samples import label_of
 from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
 from oligolearn.data.sequence_groups import cluster_sequences, leak_free_groups
+from oligolearn.data.sequence_inspection import inspect_sequences
+from oligolearn.data.sequence_records import is_sequence_file
 from oligolearn.data.sequences import PaddingRule, Sequences, encode_sequences, read_sequences
 from oligolearn.data.shuffling import shuffle_dinucleotides
 from oligolearn.data.simulate import simulate_cohort
@@ -60,12 +63,15 @@ __all__ = [
     "group_numbers",
     "guess_units",
     "inspect_expression",
+    "inspect_sequences",
+    "is_sequence_file",
     "label_counts",
     "label_of",
     "label_order",
     "leak_free_groups",
     "merge_duplicate_genes",
     "normalize",
+    "number_classes",
     "open_expression",
     "prepare_expression",
     "prepare_stream",

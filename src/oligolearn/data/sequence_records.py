@@ -217,13 +217,13 @@ def _read_table(path: Path, column: str) -> Records:
     if not cells:
         raise ValueError(f"{path.name} has a header but no rows below it")
     obs = pd.DataFrame(cells, columns=[*names[:place], *names[place + 1 :]], dtype=object)
-    obs = obs.where(~obs.isin(list(MISSING)), None)
     given = next((name for name in obs.columns if name.lower() in _ID_COLUMNS), None)
     if given is None:
         obs.index = pd.Index([f"row_{number}" for number in range(1, len(obs) + 1)], dtype=object)
     else:
-        if obs[given].isna().any():
-            raise ValueError(f"{path.name}: column {given!r} names no sequence in {obs[given].isna().sum():,} row(s)")
+        n_without = int(obs[given].isin(list(MISSING)).sum())
+        if n_without:
+            raise ValueError(f"{path.name}: column {given!r} names no sequence in {n_without:,} row(s)")
         obs = obs.set_index(given)
     obs = _with_places(obs)
     return Records(b"".join(parts), np.array([len(part) for part in parts], np.int64), obs, [])

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from oligolearn.data.alphabets import GAPS, PADDING, PROTEIN, STOP, Alphabet, detect_alphabet, find_alphabet
 from oligolearn.data.samples import as_text, join_sheet, read_sample_sheet
 from oligolearn.data.sequence_records import Records, read_records
-from oligolearn.data.table import some
+from oligolearn.data.table import some, text_column
 
 SIDES = ("start", "end", "both")
 
@@ -48,7 +48,7 @@ class Sequences:
     alphabet
         What the codes mean.
     obs
-        What is known about each sequence, text or None, indexed by its id.
+        What is known about each sequence, numbers or text, NaN where missing, indexed by its id.
     aligned
         Whether these are rows of an alignment: of equal length, a gap being a letter.
     notes
@@ -266,7 +266,8 @@ def _encode(records: Records, name: str, alphabet: str, *, aligned: bool | None)
     unknown = codes >= len(chosen.symbols)
     if unknown.any():
         raise ValueError(_unknown_letter(int(unknown.argmax()), letters, offsets, records.obs.index, chosen, name))
-    return Sequences(codes, offsets, chosen, records.obs, is_alignment, notes)
+    cleaned = {str(column): text_column(records.obs[column]).set_axis(ids) for column in records.obs}
+    return Sequences(codes, offsets, chosen, pd.DataFrame(cleaned, index=ids), is_alignment, notes)
 
 
 def _check_none_empty(records: Records, name: str) -> None:

@@ -66,7 +66,7 @@ _ANYWHERE: dict[str, Any] = {"n_filters": 96, "width": 15, "pooling": "max+mean"
 
 def _positions(length: int) -> dict[str, Any]:
     window = max(1, round(length / 80))
-    return {"n_filters": 32, "width": 6, "pooling": "positions", "window": window, "hidden": 128, "dropout": 0.5}
+    return {"n_filters": 64, "width": 6, "pooling": "positions", "window": window, "hidden": 256, "dropout": 0.2}
 
 
 def choose(
