@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oligolearn import adapt, data, estimators, nn, pretext, report, saving, study, training, views
-    from oligolearn.data import read_expression, simulate_cohort
+    from oligolearn.data import read_expression, read_sequences, simulate_cohort
     from oligolearn.estimators import (
         DomainAdaptedClassifier,
         FineTunedClassifier,
         SelfSupervisedEncoder,
         SelfTrainedClassifier,
+        SequenceClassifier,
+        SequenceRegressor,
         load_model,
         save_model,
     )
@@ -24,6 +26,8 @@ __all__ = [
     "FineTunedClassifier",
     "SelfSupervisedEncoder",
     "SelfTrainedClassifier",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "__version__",
     "adapt",
     "data",
@@ -33,6 +37,7 @@ __all__ = [
     "nn",
     "pretext",
     "read_expression",
+    "read_sequences",
     "report",
     "save_model",
     "saving",
@@ -48,9 +53,12 @@ _HOMES = {
     "FineTunedClassifier": "estimators",
     "SelfSupervisedEncoder": "estimators",
     "SelfTrainedClassifier": "estimators",
+    "SequenceClassifier": "estimators",
+    "SequenceRegressor": "estimators",
     "label_efficiency": "study",
     "load_model": "estimators",
     "read_expression": "data",
+    "read_sequences": "data",
     "save_model": "estimators",
     "simulate_cohort": "data",
     "tune": "study",

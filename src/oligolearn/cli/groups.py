@@ -2,19 +2,24 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from oligolearn.cli.options import (
+    AlphabetName,
+    BothStrands,
     Device,
     Duplicates,
     Epochs,
     GenesIn,
     Group,
+    Identity,
     MaskShare,
+    MaxLength,
     MaxMissing,
+    Members,
     MinClassSize,
     Normalize,
     Precision,
@@ -22,6 +27,7 @@ from oligolearn.cli.options import (
     Prototypes,
     Samples,
     Seed,
+    SequenceEncoder,
     Threads,
     TopGenes,
     View,
@@ -62,6 +68,45 @@ class CohortOptions:
         """Settings of a study that are about the cohort."""
         names = ("group", "min_class_size", "normalize", "max_missing", "top_genes")
         return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class SequenceOptions:
+    """How a model of sequences is made; of no use for expression."""
+
+    encoder: SequenceEncoder = "auto"
+    both_strands: BothStrands = None
+    members: Members = None
+    alphabet: AlphabetName = "auto"
+    max_length: MaxLength = None
+    identity: Identity = None
+
+    def settings(self) -> dict[str, Any]:
+        """Settings of `SequenceClassifier` and `SequenceRegressor`."""
+        return {
+            "encoder": self.encoder,
+            "alphabet": self.alphabet,
+            **chosen(both_strands=self.both_strands, n_members=self.members, max_length=self.max_length),
+        }
+
+
+def refuse_options(given: Any, names: Iterable[str], data: Path, what: str) -> None:
+    """Refuse options of a group that would do nothing.
+
+    Parameters
+    ----------
+    given
+        The group, as the user set it.
+    names
+        Of the options that do nothing for this file.
+    data, what
+        The file, and what it holds.
+    """
+    for field in fields(given):
+        if field.name in names and getattr(given, field.name) != field.default:
+            raise ValueError(
+                f"--{field.name.replace('_', '-')} does nothing for {data.name}, which holds {what}; leave it out"
+            )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oligolearn.cli.options import Data, Duplicates, GenesIn, OptionalLabel, Samples
+from oligolearn.cli.options import DataOrSequences, Duplicates, GenesIn, OptionalLabel, Samples
 
 Group = Annotated[str | None, typer.Option(help="Column whose rows a split keeps together, such as patient.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -14,7 +14,7 @@ LISTED = 5  # entries of a kind printed; --json has more
 
 
 def inspect(
-    data: Data,
+    data: DataOrSequences,
     label: OptionalLabel = None,
     samples: Samples = None,
     group: Group = None,
@@ -23,9 +23,15 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Show size, units, gaps, classes, repeated samples, shared patients, and columns that explain the label."""
-    from oligolearn.data import read_expression
+    from oligolearn.data import is_sequence_file, read_expression
     from oligolearn.data.inspection import inspect_expression
 
+    if is_sequence_file(data):
+        from oligolearn.data import inspect_sequences, read_sequences
+
+        found = inspect_sequences(read_sequences(data, samples=samples), data, label, group)
+        print(json.dumps(found, indent=2) if as_json else "\n".join(_sequence_lines(found)))
+        return
     named = [name for name in (label, group) if name is not None]
     adata = read_expression(data, samples=samples, label=named, genes_in=genes_in, duplicate_genes=duplicates)
     summary = inspect_expression(adata, label, group)
@@ -50,6 +56,21 @@ def _lines(summary: dict[str, Any]) -> Iterator[str]:
             f"{shared['n_patients']:,} have several rows, {shared['n_with_different_labels']:,} with different labels)"
         )
     yield from _associations(summary["associations"])
+    yield "Warnings:" if summary["warnings"] else "Warnings: none"
+    yield from (f"  - {warning}" for warning in summary["warnings"])
+
+
+def _sequence_lines(summary: dict[str, Any]) -> Iterator[str]:
+    kind = " of an alignment" if summary["aligned"] else ""
+    yield f"{summary['file']}: {summary['n_sequences']:,} sequences{kind} ({summary['alphabet']})"
+    yield from (f"  {note}" for note in summary["notes"])
+    yield f"Columns: {', '.join(summary['columns']) or 'none'}"
+    length = summary["length"]
+    yield f"Length: {length['shortest']:,.0f} to {length['longest']:,.0f}, median {length['median']:,.0f}"
+    ambiguous = summary["ambiguous"]
+    yield f"Ambiguous letters: {ambiguous['share']:.3%}, in {ambiguous['n_sequences']:,} sequences"
+    yield f"Copies: {summary['copies']['n_sequences']:,}, of {summary['copies']['n_groups']:,} different sequences"
+    yield from _label(summary["label"])
     yield "Warnings:" if summary["warnings"] else "Warnings: none"
     yield from (f"  - {warning}" for warning in summary["warnings"])
 

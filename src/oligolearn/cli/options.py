@@ -11,6 +11,14 @@ Data = Annotated[
         help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."
     ),
 ]
+DataOrSequences = Annotated[
+    Path,
+    typer.Argument(
+        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix. Or "
+        "sequences: .fasta/.fa/.fna/.faa, .fastq/.fq, .sto, or a .tsv/.csv with a column 'sequence' (all also .gz)."
+    ),
+]
+AlphabetName = Annotated[str, typer.Option("--alphabet", help="Of sequences: auto, dna, rna or protein.")]
 Samples = Annotated[
     Path | None,
     typer.Option(help="Sample sheet (CSV/TSV) joined by sample id: its columns can be used as label and group."),
@@ -120,4 +128,29 @@ NewProbes = Annotated[
         help="What stands for a gene where several columns measure it and the model knows none of them: mean, max-mean "
         "or max-variance (of the rows of this file); auto: mean.",
     ),
+]
+
+SequenceEncoder = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        help="Of sequences: auto (the one that held-out sequences prefer), motif-cnn, residual-cnn, recurrent, "
+        "kmer-recurrent or transformer.",
+    ),
+]
+BothStrands = Annotated[
+    bool | None,
+    typer.Option(
+        "--both-strands/--one-strand", help="Read the reverse complement of DNA as well. Default: as auto finds."
+    ),
+]
+Members = Annotated[
+    int | None, typer.Option(help="Networks whose predictions are averaged, of sequences. Default: 3.", min=1)
+]
+MaxLength = Annotated[
+    int | None, typer.Option(help="Letters that are read of each sequence. Default: up to 2,000.", min=1)
+]
+Identity = Annotated[
+    float | None,
+    typer.Option(help="Sequences alike to this share (such as 0.8) stay in one fold. Default: copies alone."),
 ]

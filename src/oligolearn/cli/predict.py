@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from oligolearn.cli.options import (
-    Data,
+    DataOrSequences,
     Duplicates,
     GeneMapFile,
     GenesIn,
@@ -18,7 +18,7 @@ from oligolearn.cli.options import (
     Stream,
 )
 from oligolearn.cli.printing import print_notes
-from oligolearn.cli.reading import read_or_open, read_translation
+from oligolearn.cli.reading import read_for, read_or_open, read_translation
 
 Predictions = Annotated[Path, typer.Option(help="CSV to write: sample, prediction, a probability for each class.")]
 Embedding = Annotated[Path, typer.Option(help="File to write: .h5ad with the embedding in X.")]
@@ -26,7 +26,7 @@ Embedding = Annotated[Path, typer.Option(help="File to write: .h5ad with the emb
 
 def predict(
     model: Model,
-    data: Data,
+    data: DataOrSequences,
     out: Predictions,
     samples: Samples = None,
     genes_in: GenesIn = "auto",
@@ -37,12 +37,19 @@ def predict(
     probes: NewProbes = "auto",
     stream: Stream = None,
 ) -> None:
-    """Predict the class of each sample; genes are found by name."""
-    from oligolearn.estimators import load_model, predict_samples
+    """Predict the class of each sample, expression (genes are found by name) or sequence."""
+    from oligolearn.data import is_sequence_file
+    from oligolearn.estimators import load_model, predict_samples, predict_sequences
     from oligolearn.writing import check_folder, write_text
 
     check_folder(out)
     saved = load_model(model)
+    if is_sequence_file(data):
+        sequences = read_for(saved, data)
+        write_text(out, predict_sequences(saved, sequences).to_csv(lineterminator="\n"))
+        print_notes(sequences.notes)
+        print(f"Predictions: {out}")
+        return
     how = {"normalize_as": normalize, "min_overlap": min_overlap, "translation": read_translation(gene_map, probes)}
     cohort, read = read_or_open(data, samples=samples, genes_in=genes_in, duplicates=duplicates, stream=stream)
     table, notes = predict_samples(saved, cohort, **how)
@@ -53,7 +60,7 @@ def predict(
 
 def embed(
     model: Model,
-    data: Data,
+    data: DataOrSequences,
     out: Embedding,
     samples: Samples = None,
     genes_in: GenesIn = "auto",
@@ -64,12 +71,19 @@ def embed(
     probes: NewProbes = "auto",
     stream: Stream = None,
 ) -> None:
-    """Write the encoder's embedding of each sample; genes are found by name."""
+    """Write the encoder's embedding of each sample, expression (genes are found by name) or sequence."""
+    from oligolearn.data import is_sequence_file
     from oligolearn.data.h5ad import check_target, write_h5ad
-    from oligolearn.estimators import embed_samples, load_model
+    from oligolearn.estimators import embed_new_sequences, embed_samples, load_model
 
     check_target(out)
     saved = load_model(model)
+    if is_sequence_file(data):
+        sequences = read_for(saved, data)
+        write_h5ad(embed_new_sequences(saved, sequences), out)
+        print_notes(sequences.notes)
+        print(f"Embedding: {out}")
+        return
     how = {"normalize_as": normalize, "min_overlap": min_overlap, "translation": read_translation(gene_map, probes)}
     cohort, read = read_or_open(data, samples=samples, genes_in=genes_in, duplicates=duplicates, stream=stream)
     embedding, notes = embed_samples(saved, cohort, **how)

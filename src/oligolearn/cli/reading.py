@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import anndata as ad
 
-    from oligolearn.data import StoredExpression, Translation
+    from oligolearn.data import Sequences, StoredExpression, Translation
+    from oligolearn.estimators import SavedModel
 
 
 def read_or_open(
@@ -46,3 +47,18 @@ def read_translation(gene_map: Path | None, probes: str) -> "Translation":
     translation = Translation(None if gene_map is None else read_gene_map(gene_map), probes)
     translation.column_rule("log")  # refuses a rule that there is not
     return translation
+
+
+def read_for(saved: "SavedModel", data: Path) -> "Sequences":
+    """Read sequences in the alphabet that a model was trained on.
+
+    Raises
+    ------
+    ValueError
+        If the model is not one of sequences, or they are in another alphabet.
+    """
+    from oligolearn.data import read_sequences
+    from oligolearn.estimators.sequence_jobs import sequence_model
+
+    alphabet = sequence_model(saved).recipe_.alphabet
+    return read_sequences(data, alphabet=alphabet.name, aligned=alphabet.has_gap)

@@ -1,14 +1,15 @@
 """`oligolearn train`: a classifier from labelled samples, from scratch or on a pretrained encoder."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from oligolearn.cli.groups import CohortOptions, with_groups
+from oligolearn.cli.groups import CohortOptions, SequenceOptions, refuse_options, with_groups
 from oligolearn.cli.options import (
     BatchSize,
-    Data,
+    DataOrSequences,
     Device,
     Epochs,
     GeneMapFile,
@@ -39,9 +40,12 @@ SelfTrain = Annotated[
 Folds = Annotated[int, typer.Option(help="Folds of the cross-validation that says how good the model is; 0 for none.")]
 
 
+LAYERS = "512,256,128"
+
+
 @with_groups
 def train(
-    data: Data,
+    data: DataOrSequences,
     label: Label,
     out: ModelOut,
     *,
@@ -51,7 +55,7 @@ def train(
     transfer_layers: Transfer = None,
     freeze_layers: Freeze = 0,
     cohort: CohortOptions,
-    layers: Layers = "512,256,128",
+    layers: Layers = LAYERS,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
@@ -62,8 +66,32 @@ def train(
     precision: Precision = "auto",
     seed: Seed = 0,
     quiet: Quiet = False,
+    of_sequences: SequenceOptions,
 ) -> None:
-    """Train a classifier on the labelled samples of a file and keep it."""
+    """Train on the labelled samples of a file, expression or sequences, and keep the model.
+
+    Of sequences, a label of more than 20 different numbers is learned by regression.
+    """
+    from oligolearn.data import is_sequence_file
+
+    if is_sequence_file(data):
+        if self_train or layers != LAYERS:
+            raise ValueError(
+                f"--self-train and --layers do nothing for {data.name}, which holds sequences; leave them out"
+            )
+        settings = {
+            "pretrained": pretrained,
+            "transfer_layers": transfer_layers,
+            "frozen_layers": freeze_layers,
+            "early_stopping": early_stopping,
+            "random_state": seed,
+            "device": device,
+            "precision": precision,
+            **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+        }
+        _train_on_sequences(data, label, out, settings, cohort, of_sequences, folds=folds, quiet=quiet)
+        return
+    refuse_options(of_sequences, [field.name for field in fields(of_sequences)], data, "expression")
     from oligolearn.estimators import (
         FineTunedClassifier,
         LabelColumns,
@@ -103,7 +131,44 @@ def train(
             n_folds=folds,
         )
     save_model(trained.model, out, features=trained.features, facts=trained.facts)
-    print_notes(trained.notes)
-    metrics = dict(trained.facts["metrics"])
+    _print_trained(trained.notes, trained.facts, out)
+
+
+def _print_trained(notes: list[str], facts: dict[str, Any], out: Path) -> None:
+    print_notes(notes)
+    metrics = dict(facts["metrics"])
     print(f"{metrics.pop('note')}: {', '.join(f'{name} {value:.3f}' for name, value in metrics.items())}".rstrip(": "))
     print(f"Model: {out}")
+
+
+def _train_on_sequences(
+    data: Path,
+    label: str,
+    out: Path,
+    settings: dict[str, Any],
+    cohort: CohortOptions,
+    of_sequences: SequenceOptions,
+    *,
+    folds: int,
+    quiet: bool,
+) -> None:
+    from oligolearn.data import read_sequences
+    from oligolearn.estimators import LabelColumns, save_model, train_on_sequences
+    from oligolearn.saving import check_bundle_target
+
+    for_genes = ("genes_in", "duplicates", "normalize", "max_missing", "top_genes")
+    refuse_options(cohort, for_genes, data, "sequences")
+    check_bundle_target(out)
+    sequences = read_sequences(data, alphabet=of_sequences.alphabet, samples=cohort.samples)
+    print_notes(sequences.notes)
+    with epoch_bar("training", shown=not quiet) as on_epoch:
+        trained = train_on_sequences(
+            sequences,
+            LabelColumns(label, cohort.group, cohort.min_class_size),
+            {**settings, **of_sequences.settings(), "on_epoch": on_epoch},
+            identity=of_sequences.identity,
+            n_folds=folds,
+        )
+    trained.facts["training_data"]["file"] = data.name
+    save_model(trained.model, out, facts=trained.facts)
+    _print_trained(trained.notes, trained.facts, out)

@@ -1,6 +1,7 @@
-"""Files to arrays: expression matrices with what is known about their samples."""
+"""Files to arrays: expression matrices and sequences, with what is known about their samples."""
 
 from oligolearn.data.alignment import Aligned, align_expression
+from oligolearn.data.alphabets import DNA, PROTEIN, RNA, Alphabet
 from oligolearn.data.cohort_design import BatchEffect, ClassEffect, Subjects, Transcriptome
 from oligolearn.data.expression import read_expression
 from oligolearn.data.gene_map import GeneMap, read_gene_map
@@ -16,10 +17,16 @@ from oligolearn.data.preparation import (
     check_class_sizes,
     class_labels,
     group_numbers,
+    number_classes,
     prepare_expression,
 )
 from oligolearn.data.samples import label_of
 from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
+from oligolearn.data.sequence_groups import cluster_sequences, leak_free_groups
+from oligolearn.data.sequence_inspection import inspect_sequences
+from oligolearn.data.sequence_records import is_sequence_file
+from oligolearn.data.sequences import PaddingRule, Sequences, encode_sequences, read_sequences
+from oligolearn.data.shuffling import shuffle_dinucleotides
 from oligolearn.data.simulate import simulate_cohort
 from oligolearn.data.splits import Split, label_counts, label_order, redraw_validation, split_rows
 from oligolearn.data.stored import StoredExpression, open_expression
@@ -27,7 +34,11 @@ from oligolearn.data.stream import ExpressionStream, align_stream, prepare_strea
 from oligolearn.data.units import Normalized, guess_units, normalize
 
 __all__ = [
+    "DNA",
+    "PROTEIN",
+    "RNA",
     "Aligned",
+    "Alphabet",
     "BatchEffect",
     "Borrowed",
     "ClassEffect",
@@ -40,7 +51,9 @@ __all__ = [
     "Naming",
     "Normalized",
     "OwnCohort",
+    "PaddingRule",
     "Prepared",
+    "Sequences",
     "Split",
     "StoredExpression",
     "Subjects",
@@ -53,26 +66,34 @@ __all__ = [
     "check_class_sizes",
     "check_missing",
     "class_labels",
+    "cluster_sequences",
+    "encode_sequences",
     "gather_genes",
     "gene_key",
     "group_numbers",
     "guess_units",
     "inspect_expression",
+    "inspect_sequences",
+    "is_sequence_file",
     "label_counts",
     "label_of",
     "label_order",
+    "leak_free_groups",
     "match_genes",
     "measured_by",
     "merge_duplicate_genes",
     "naming_of",
     "normalize",
+    "number_classes",
     "open_expression",
     "prepare_expression",
     "prepare_stream",
     "read_expression",
     "read_gene_map",
+    "read_sequences",
     "redraw_validation",
     "sample_warnings",
+    "shuffle_dinucleotides",
     "simulate_cohort",
     "split_rows",
     "top_variance_genes",

@@ -107,7 +107,25 @@ def class_labels(adata: ad.AnnData, label: str, *, min_class_size: int | None = 
     ValueError
         If there is no such column, it has a single class, or more classes than a class label has.
     """
-    text = label_of(adata, label)
+    labels = number_classes(label_of(adata, label), label, min_class_size=min_class_size)
+    n_unlabelled = int((labels.codes < 0).sum())
+    if n_unlabelled:
+        labels.notes.append(f"{n_unlabelled:,} samples have no label; they serve pretraining only.")
+    return labels
+
+
+def number_classes(text: "pd.Series[str]", label: str, *, min_class_size: int | None = None) -> Labels:
+    """Number the classes of a column of text, as `class_labels` does.
+
+    Parameters
+    ----------
+    text
+        NaN where there is no label.
+    label
+        Its name, for messages.
+    min_class_size
+        As in `class_labels`.
+    """
     sizes = text.value_counts()
     notes = []
     if min_class_size is not None:
@@ -131,9 +149,6 @@ def class_labels(adata: ad.AnnData, label: str, *, min_class_size: int | None = 
         )
     classes = sorted(sizes.index)
     codes = pd.Categorical(text, categories=classes).codes.astype(np.int64)
-    n_unlabelled = int((codes < 0).sum())
-    if n_unlabelled:
-        notes.append(f"{n_unlabelled:,} samples have no label; they serve pretraining only.")
     return Labels(classes, codes, notes)
 
 

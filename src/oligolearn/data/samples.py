@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -110,7 +111,7 @@ def join_sheet(obs: pd.DataFrame, sheet: pd.DataFrame, name: str) -> tuple[pd.Da
 def _no_match(ids: "pd.Index[str]", sheet: pd.DataFrame, name: str) -> str:
     first = sheet.columns[0]
     message = (
-        f"{name}: no sample id of the expression file occurs in the sheet; the file has {some(list(ids[:2]))}, "
+        f"{name}: no sample id of the data file occurs in the sheet; the file has {some(list(ids[:2]))}, "
         f"the sheet's column {first!r} has {some(sheet[first].dropna().tolist()[:2])}; make the ids equal"
     )
     simple = {_simplified(sample) for sample in ids}
@@ -152,6 +153,11 @@ def label_of(adata: ad.AnnData, label: str) -> "pd.Series[str]":
     column = adata.obs[label]
     if column.isna().all():
         raise ValueError(f"column {label!r} is empty in all {len(column):,} samples; choose another label")
+    return as_text(column)
+
+
+def as_text(column: "pd.Series[Any]") -> "pd.Series[str]":
+    """Cells as text, NaN where missing; whole numbers read "0", "1", not "0.0"."""
     if pd.api.types.is_float_dtype(column.dtype) and bool((column.dropna() % 1 == 0).all()):
         column = column.astype("Int64")
     text: pd.Series[str] = column.astype(object).map(lambda cell: np.nan if pd.isna(cell) else str(cell))

@@ -37,7 +37,7 @@ class TextFile:
         self._rest = b""
         self._ended = False
         try:
-            self._fill()
+            self._rest = self._next_block()
             self._rest = self._rest.removeprefix(UTF8_MARK)
             _refuse_binary(self._rest, path)
         except BaseException:
@@ -54,8 +54,7 @@ class TextFile:
 
     def line(self) -> bytes | None:
         """Return the next line without its end, or None at the end of the file."""
-        while b"\n" not in self._rest and not self._ended:
-            self._fill()
+        self._fill(1)
         if not self._rest:
             return None
         line, _, self._rest = self._rest.partition(b"\n")
@@ -75,8 +74,7 @@ class TextFile:
     def batches(self, size: int = BLOCK) -> Iterator[tuple[int, list[bytes]]]:
         """Yield the remaining lines, about `size` bytes at a time, each batch with the number of its first line."""
         while self._rest or not self._ended:
-            while not self._ended and (len(self._rest) < size or b"\n" not in self._rest):
-                self._fill()
+            self._fill(size)
             cut = len(self._rest) if self._ended else self._rest.rfind(b"\n") + 1
             lines, self._rest = self._rest[:cut].split(b"\n"), self._rest[cut:]
             if not lines[-1]:
@@ -86,7 +84,18 @@ class TextFile:
             if lines:
                 yield first, lines
 
-    def _fill(self) -> None:
+    def _fill(self, size: int) -> None:
+        """Read on until `size` bytes and a whole line are there; a line of hundreds of megabytes is joined once."""
+        blocks, there = [self._rest], len(self._rest)
+        whole = b"\n" in self._rest
+        while not self._ended and (there < size or not whole):
+            blocks.append(self._next_block())
+            there += len(blocks[-1])
+            whole = whole or b"\n" in blocks[-1]
+        if len(blocks) > 1:
+            self._rest = b"".join(blocks)
+
+    def _next_block(self) -> bytes:
         block = self._read(BLOCK)
         while block.endswith(b"\r"):  # its \n may be the first byte of the next block
             more = self._read(1)
@@ -96,7 +105,7 @@ class TextFile:
         self._ended = not block
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        self._rest += block
+        return block
 
     def _read(self, size: int) -> bytes:
         try:

@@ -19,6 +19,8 @@ from oligolearn.estimators.probes import describe_probes, principal_components, 
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
+from oligolearn.estimators.sequence_jobs import embed_new_sequences, predict_sequences, train_on_sequences
+from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
 from oligolearn.estimators.shift import domain_auroc, reverse_validation
 from oligolearn.estimators.together import Share, Together, fit_together
 
@@ -35,6 +37,8 @@ __all__ = [
     "SavedModel",
     "SelfSupervisedEncoder",
     "SelfTrainedClassifier",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "Share",
     "SubspaceLogisticRegression",
     "Together",
@@ -43,10 +47,12 @@ __all__ = [
     "choose_samples",
     "describe_probes",
     "domain_auroc",
+    "embed_new_sequences",
     "embed_samples",
     "fit_together",
     "load_model",
     "predict_samples",
+    "predict_sequences",
     "pretrain_encoder",
     "principal_components",
     "probe_embeddings",
@@ -54,5 +60,6 @@ __all__ = [
     "reverse_validation",
     "save_model",
     "train_classifier",
+    "train_on_sequences",
     "versions",
 ]

@@ -14,13 +14,16 @@ from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
+from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
 from oligolearn.saving import Bundle, load_bundle, save_bundle
 
-Model = SelfSupervisedEncoder | FineTunedClassifier | StandardisedLogistic
+Model = SelfSupervisedEncoder | FineTunedClassifier | StandardisedLogistic | SequenceClassifier | SequenceRegressor
 _KINDS: dict[str, type[Model]] = {
     "encoder": SelfSupervisedEncoder,
     "classifier": FineTunedClassifier,
     "linear": StandardisedLogistic,
+    "sequence-classifier": SequenceClassifier,
+    "sequence-regressor": SequenceRegressor,
 }
 
 
@@ -43,7 +46,7 @@ def save_model(
     model: Model | SelfTrainedClassifier | DomainAdaptedClassifier,
     path: str | os.PathLike[str],
     *,
-    features: Sequence[str],
+    features: Sequence[str] = (),
     facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a fitted estimator to the folder `path`: `weights.safetensors` and `model.json`.
@@ -51,12 +54,13 @@ def save_model(
     Parameters
     ----------
     model
-        Fitted `SelfSupervisedEncoder`, `FineTunedClassifier`, `DomainAdaptedClassifier` or `SelfTrainedClassifier`; of
-        the last the student is kept, and read as a `FineTunedClassifier`, of the one before what predicts the target.
+        Fitted `SelfSupervisedEncoder`, `FineTunedClassifier`, `SequenceClassifier`, `SequenceRegressor`,
+        `DomainAdaptedClassifier` or `SelfTrainedClassifier`; of the last the student is kept, and read as a
+        `FineTunedClassifier`, of the one before what predicts the target.
     path
         Folder of the bundle; replaced if it holds one.
     features
-        Gene names in the order of the columns of `X`.
+        Gene names in the order of the columns of `X`; none for a model of sequences.
     facts
         JSON-able facts to keep beside the model: units, normalisation, training data, metrics.
 
@@ -65,10 +69,12 @@ def save_model(
     ValueError
         If there are not as many names as features, or the encoder is not one known by name.
     """
-    if len(features) != model.n_features_in_:
-        raise ValueError(f"the model has {model.n_features_in_} features, found {len(features)} names")
+    n_features = 0 if isinstance(model, SequenceClassifier | SequenceRegressor) else model.n_features_in_
+    if len(features) != n_features:
+        raise ValueError(f"the model has {n_features} features, found {len(features)} names")
     bundle = model.to_bundle()
-    description = {**bundle.description, "features": list(features), **(facts or {}), "versions": versions()}
+    named = {"features": list(features)} if n_features else {}
+    description = {**bundle.description, **named, **(facts or {}), "versions": versions()}
     save_bundle(path, Bundle(description, bundle.weights))
 
 

@@ -271,6 +271,8 @@ def train_classifier(
     ValueError
         If the label or the genes do not suit.
     """
+    if pretrained is not None and "features" not in pretrained.description:
+        raise ValueError("the model to start from was trained on sequences, the data are expression; give another")
     if pretrained is not None and isinstance(pretrained.model, StandardisedLogistic):
         raise ValueError("the model to start from is a logistic regression: it has no encoder to train on")
     labels = class_labels(adata, columns.label, min_class_size=columns.min_class_size)
@@ -429,6 +431,10 @@ def _aligned(
     saved: SavedModel, data: ad.AnnData | StoredExpression, alignment: Mapping[str, Any]
 ) -> tuple[Iterable[NDArray[np.float32]], list[str]]:
     """Rows as the model expects them, all or a block at a time, and what was done."""
+    if "features" not in saved.description:
+        raise ValueError(
+            "this model was trained on sequences, the data are expression; give sequences, or another model"
+        )
     features = saved.description["features"]
     told = {"units": saved.description["units"], "known": saved.description.get(MEASURED_BY), **alignment}
     if isinstance(data, StoredExpression):

@@ -78,19 +78,29 @@ class ClassificationLoss(nn.Module):
         Module that returns logits.
     class_weight
         Weight of each class, ``(n_classes,)``, or None for equal weights.
+    label_smoothing
+        Share of the label that is spread evenly over all classes.
+
+    Raises
+    ------
+    ValueError
+        If that share is none.
     """
 
     class_weight: Tensor | None
 
-    def __init__(self, model: nn.Module, class_weight: Tensor | None = None) -> None:
+    def __init__(self, model: nn.Module, class_weight: Tensor | None = None, *, label_smoothing: float = 0.0) -> None:
         super().__init__()
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1), found {label_smoothing}")
         self.model = model
+        self.label_smoothing = label_smoothing
         self.register_buffer("class_weight", class_weight)
 
     def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Mean loss of a batch, a scalar."""
         x, y = batch
-        return F.cross_entropy(self.model(x), y, weight=self.class_weight)
+        return F.cross_entropy(self.model(x), y, weight=self.class_weight, label_smoothing=self.label_smoothing)
 
 
 def transfer(source: Encoder, target: Encoder, n_blocks: int) -> None:

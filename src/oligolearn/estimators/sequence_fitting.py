@@ -1,0 +1,254 @@
+"""What classifier and regressor of sequences share: choosing the encoder, training, predicting, saving."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from oligolearn.data import PaddingRule, Sequences
+from oligolearn.estimators.building import OnEpoch, resolve_device
+from oligolearn.estimators.sequence_choice import Choice, candidates, choose
+from oligolearn.estimators.sequence_input import as_sequences, hold_out, in_alphabet, independent_groups
+from oligolearn.estimators.sequence_networks import Learning, Recipe, Task, outputs, train_network
+from oligolearn.nn import Classifier, Encoder
+from oligolearn.saving import Bundle
+from oligolearn.training import History
+
+LONGEST = 2_000  # letters that are read by default: of longer sequences the rest is cut off
+_CHOICE_FRACTION = 0.2
+
+
+class LabelledSequences(NamedTuple):
+    """What `fit` is given.
+
+    Attributes
+    ----------
+    X
+        Texts, or `Sequences`.
+    target
+        ``(n_sequences,)``: class numbers, or standardised numbers.
+    labelled
+        Whether each has one.
+    groups
+        ``(n_sequences,)`` or None.
+    """
+
+    X: Any
+    target: NDArray[Any]
+    labelled: NDArray[np.bool_]
+    groups: ArrayLike | None
+
+
+class SequenceModel(Protocol):
+    """Settings and fitted attributes, see `SequenceClassifier`."""
+
+    encoder: str | Callable[..., Encoder]
+    encoder_options: Mapping[str, Any] | None
+    both_strands: bool | str
+    alphabet: str
+    aligned: bool | None
+    max_length: int | None
+    pad: str
+    truncate: str
+    transfer_layers: int | None
+    frozen_layers: int | None
+    n_members: int
+    epochs: int
+    batch_size: int | None
+    learning_rate: float
+    weight_decay: float
+    dropout: float
+    min_steps: int
+    early_stopping: bool
+    validation_fraction: float
+    patience: int
+    random_state: int | np.random.RandomState | None
+    device: str
+    precision: str
+    on_epoch: OnEpoch | None
+    recipe_: Recipe
+    choice_: dict[str, float]
+    module_: nn.ModuleList
+    history_: list[History]
+    training_: dict[str, Any]
+
+
+def fit_networks(
+    model: SequenceModel,
+    source: SequenceModel | None,
+    rows: LabelledSequences,
+    n_out: int,
+    loss: Callable[[nn.Module, NDArray[np.integer]], nn.Module],
+) -> None:
+    """Choose the encoder, train the networks, and note what was done.
+
+    Parameters
+    ----------
+    model
+        Settings; its fitted attributes are set here.
+    source
+        Fitted model whose encoders to start from, or None.
+    rows
+        What there is to learn from.
+    n_out, loss
+        As in `Task`.
+    """
+    _, target, labelled, groups = rows
+    sequences = as_sequences(rows.X, model.alphabet, aligned=model.aligned)
+    if source is not None:
+        sequences = in_alphabet(sequences, source.recipe_.alphabet)
+    if len(sequences) != len(target):
+        raise ValueError(f"X and y must have as many rows, found {len(sequences)} and {len(target)}")
+    if model.n_members < 1:
+        raise ValueError(f"n_members must be at least 1, found {model.n_members}")
+    seed = int(check_random_state(model.random_state).randint(2**31))
+    owners = independent_groups(sequences, groups)[labelled]
+    task = Task(sequences.take(labelled), target[labelled], n_out, loss)
+    learning = _learning(model)
+    tried = _candidates(model, task.sequences) if source is None else {"pretrained": source.recipe_}
+    n_trainings = model.n_members + (len(tried) if len(tried) > 1 else 0)
+    learning = _counting(learning, n_trainings)
+
+    def split(rows: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        train, held_out = hold_out(task.target[rows], owners[rows], _CHOICE_FRACTION, seed)
+        return rows[train], rows[held_out]
+
+    choice = choose(task, tried, learning, split, seed)
+    everyone = np.arange(len(task.target))
+    parts = (everyone, everyone[:0])
+    if model.early_stopping:
+        parts = hold_out(task.target, owners, model.validation_fraction, seed)
+    networks = [] if source is None else [cast(Classifier, network) for network in source.module_]
+    trained = [
+        train_network(
+            task,
+            choice.recipe,
+            learning,
+            parts,
+            seed + 1 + member,
+            networks[member % len(networks)] if networks else None,
+            (model.transfer_layers, model.frozen_layers),
+        )
+        for member in range(model.n_members)
+    ]
+    model.recipe_ = choice.recipe
+    model.choice_ = choice.losses
+    model.module_ = nn.ModuleList([one.network for one in trained])
+    model.history_ = [one.history for one in trained]
+    model.training_ = _describe_training(model, choice, len(parts[0]), learning)
+
+
+def _candidates(model: SequenceModel, sequences: Sequences) -> dict[str, Recipe]:
+    """Encoders to choose from: one, where it is given."""
+    if model.both_strands not in (True, False, "auto"):
+        raise ValueError(f"both_strands must be True, False or 'auto', found {model.both_strands!r}")
+    longest = int(sequences.lengths.max())
+    rule = PaddingRule(
+        min(longest, LONGEST) if model.max_length is None else model.max_length, model.pad, model.truncate
+    )
+    if model.encoder == "auto":
+        if model.encoder_options:
+            raise ValueError("encoder_options belong to an encoder by name; give encoder='motif-cnn' or another")
+        return candidates(sequences, rule, model.both_strands)
+    strands = model.both_strands is True
+    options = dict(model.encoder_options or {})
+    return {"given": Recipe(model.encoder, options, sequences.alphabet, rule, strands)}
+
+
+def _learning(model: SequenceModel) -> Learning:
+    return Learning(
+        epochs=model.epochs,
+        batch_size=model.batch_size,
+        learning_rate=model.learning_rate,
+        weight_decay=model.weight_decay,
+        dropout=model.dropout,
+        min_steps=model.min_steps,
+        patience=model.patience,
+        device=resolve_device(model.device),
+        precision=model.precision,
+        on_epoch=model.on_epoch,
+    )
+
+
+def _counting(learning: Learning, n_trainings: int) -> Learning:
+    """Let `on_epoch` hear of all trainings as one."""
+    told = learning.on_epoch
+    if told is None:
+        return learning
+    done = [0, 0]  # epochs of trainings that are over, and of the one that runs
+
+    def tell(epochs: int, of: int, loss: float) -> None:
+        if epochs <= done[1]:
+            done[0] += done[1]
+        done[1] = epochs
+        told(done[0] + epochs, max(done[0] + epochs, n_trainings * of), loss)
+
+    return replace(learning, on_epoch=tell)
+
+
+def _describe_training(model: SequenceModel, choice: Choice, n_rows: int, learning: Learning) -> dict[str, Any]:
+    schedule = learning.schedule(n_rows)
+    return {
+        "encoder_chosen": choice.name,
+        "validation_losses": choice.losses,
+        "members": model.n_members,
+        "epochs": [len(history.losses) for history in model.history_],
+        "batch_size": schedule.batch_size,
+        "learning_rate": schedule.learning_rate,
+        "weight_decay": schedule.weight_decay,
+        "dropout": model.dropout,
+        "losses": [history.losses for history in model.history_],
+    }
+
+
+def network_outputs(model: SequenceModel, X: Any) -> NDArray[np.float64]:
+    """Outputs of every network, ``(n_members, n_sequences, n_out)``."""
+    check_is_fitted(model, "module_")
+    sequences = in_alphabet(X, model.recipe_.alphabet)
+    _check_alignment(sequences, model.recipe_)
+    return np.stack([outputs(network, sequences, model.recipe_) for network in model.module_])
+
+
+def embed_sequences(model: SequenceModel, X: Any) -> NDArray[np.float32]:
+    """Output of the first network's encoder, ``(n_sequences, out_dim)``."""
+    check_is_fitted(model, "module_")
+    network: Any = model.module_[0]
+    return outputs(network.encoder, in_alphabet(X, model.recipe_.alphabet), model.recipe_).astype(np.float32)
+
+
+def _check_alignment(sequences: Sequences, recipe: Recipe) -> None:
+    """Refuse rows of another alignment than the one that was learned from."""
+    width = int(sequences.lengths[0])
+    if recipe.alphabet.has_gap and recipe.fixed_length and width != recipe.rule.length:
+        raise ValueError(
+            f"the model was trained on an alignment of {recipe.rule.length:,} columns, found one of {width:,}; align "
+            "new sequences to the same columns"
+        )
+
+
+def describe_networks(model: SequenceModel, head: dict[str, Any]) -> Bundle:
+    """Describe a fitted model for saving; `head` says of which kind it is."""
+    check_is_fitted(model, "module_")
+    description = {
+        **head,
+        "architecture": model.recipe_.to_dict(),
+        "training": model.training_,
+        "dropout": model.dropout,
+    }
+    return Bundle(description, dict(model.module_.state_dict()))
+
+
+def restore_networks(model: SequenceModel, bundle: Bundle, n_out: int) -> None:
+    """Set the fitted attributes from what `describe_networks` gave."""
+    model.recipe_ = Recipe.from_dict(bundle.description["architecture"])
+    model.training_ = bundle.description["training"]
+    model.choice_ = model.training_["validation_losses"]
+    networks = [Classifier(model.recipe_.build(), n_out) for _ in range(model.training_["members"])]
+    model.module_ = nn.ModuleList(networks)
+    model.module_.load_state_dict(bundle.weights)
+    model.module_.eval()

@@ -1,0 +1,82 @@
+"""What users give as sequences, as codes; and rows that are held out without leaking."""
+
+import warnings
+from collections.abc import Iterable
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from oligolearn.data import Alphabet, Sequences, encode_sequences, leak_free_groups
+from oligolearn.data.sequence_groups import joined_groups
+
+
+def as_sequences(X: Any, alphabet: str = "auto", *, aligned: bool | None = None) -> Sequences:
+    """Encode a list, array or column of texts; `Sequences` are taken as they are if their alphabet suits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no texts, or as `oligolearn.data.encode_sequences` does.
+
+    Examples
+    --------
+    >>> as_sequences(np.array([["ACG"], ["GGT"]], dtype=object)).texts()
+    ['ACG', 'GGT']
+    """
+    if isinstance(X, Sequences):
+        alike = alphabet in ("auto", X.alphabet.name) and aligned in (None, X.alphabet.has_gap)
+        return X if alike else encode_sequences(X.texts(), alphabet=alphabet, aligned=aligned, ids=X.ids)
+    if isinstance(X, str):
+        raise TypeError(f"X must be a list of sequences, found one text {X[:20]!r}; write [X]")
+    values = X if isinstance(X, list | tuple) else np.asarray(X)
+    if isinstance(values, np.ndarray) and values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if isinstance(values, np.ndarray) and values.ndim != 1:
+        raise ValueError(f"X must be a list of sequences, found an array of shape {values.shape}")
+    return encode_sequences(cast(Iterable[str], values), alphabet=alphabet, aligned=aligned)
+
+
+def in_alphabet(X: Any, alphabet: Alphabet) -> Sequences:
+    """Encode sequences as those that a model was trained on."""
+    return as_sequences(X, alphabet.name, aligned=alphabet.has_gap)
+
+
+def independent_groups(sequences: Sequences, groups: ArrayLike | None) -> NDArray[np.int64]:
+    """Groups that a hold-out must not part: copies, and what the user says."""
+    copies, _ = leak_free_groups(sequences)
+    if groups is None:
+        return copies
+    given = np.asarray(groups)
+    if given.shape != (len(sequences),):
+        raise ValueError(f"groups must be one for each of {len(sequences)} sequences, found shape {given.shape}")
+    return joined_groups([copies, np.unique(given.astype(str), return_inverse=True)[1].astype(np.int64)])
+
+
+def hold_out(
+    target: NDArray[Any], groups: NDArray[np.int64], fraction: float, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows that train and rows that are held out, by whole groups; classes are stratified, other numbers by fifths.
+
+    Raises
+    ------
+    ValueError
+        If the fraction is out of range, or there are too few rows.
+    """
+    if not 0 < fraction <= 0.5:
+        raise ValueError(f"validation_fraction must lie above 0 and up to 0.5, found {fraction}")
+    n_parts = round(1 / fraction)
+    if len(np.unique(groups)) < 2 * n_parts:
+        raise ValueError(
+            f"holding out one row in {n_parts} needs at least {2 * n_parts} different sequences, found "
+            f"{len(np.unique(groups))}; pass early_stopping=False and an encoder by name"
+        )
+    strata = target
+    if target.dtype.kind == "f":
+        strata = np.searchsorted(np.quantile(target, [0.2, 0.4, 0.6, 0.8]), target)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
+        train, held_out = next(folds.split(target, strata, groups))
+    return train, held_out

@@ -1,0 +1,139 @@
+"""inspect, train, predict and embed on files of sequences, as a user types them."""
+
+import json
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from oligolearn.cli import main
+
+QUICK = ["--encoder", "motif-cnn", "--members", "1", "--epochs", "2", "--folds", "2", "--quiet", "--device", "cpu"]
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    return end.value.code
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sequences")
+    rng = np.random.default_rng(0)
+    texts = ["".join(row) for row in rng.choice(list("ACGT"), (80, 30))]
+    texts = [text[:9] + "TGACGTCA" + text[17:] if i % 2 else text for i, text in enumerate(texts)]
+    table = pd.DataFrame({"id": [f"s{i}" for i in range(80)], "sequence": texts})
+    table["bound"] = np.arange(80) % 2
+    table["strength"] = [text.count("G") + i / 100 for i, text in enumerate(texts)]
+    table.loc[70:, "bound"] = np.nan
+    table.to_csv(folder / "t.tsv.gz", sep="\t", index=False)
+    (folder / "new.fa").write_text(
+        "".join(f">{name}\n{text.lower()}\n" for name, text in zip(table.id, texts, strict=True))
+    )
+    assert run("train", folder / "t.tsv.gz", "--label", "bound", "--out", folder / "m", *QUICK) == 0
+    return folder
+
+
+def test_a_model_of_sequences_is_trained_scored_and_kept(folder):
+    description = json.loads((folder / "m" / "model.json").read_text())
+    assert description["kind"] == "sequence-classifier"
+    assert description["classes"] == ["0", "1"]
+    assert description["architecture"]["name"] == "motif-cnn"
+    assert description["training_data"]["n_samples"] == 70
+    assert description["metrics"]["note"] == "2-fold cross-validation of 70 labelled sequences"
+    assert description["metrics"]["auroc"] > 0.6
+    assert "features" not in description
+
+
+def test_predictions_are_the_same_from_a_table_and_a_fasta(folder, capsys):
+    assert run("predict", folder / "m", folder / "t.tsv.gz", "--out", folder / "a.csv") == 0
+    assert run("predict", folder / "m", folder / "new.fa", "--out", folder / "b.csv") == 0
+    assert (folder / "a.csv").read_text() == (folder / "b.csv").read_text()
+    table = pd.read_csv(folder / "a.csv", index_col="sample")
+    assert list(table.columns) == ["prediction", "probability_0", "probability_1"]
+    assert np.mean(table.prediction == np.arange(80) % 2) > 0.6
+    assert run("embed", folder / "m", folder / "new.fa", "--out", folder / "e.h5ad") == 0
+    assert ad.read_h5ad(folder / "e.h5ad").shape == (80, 64)
+
+
+def test_a_label_of_many_numbers_is_learned_by_regression(folder, capsys):
+    out = folder / "r"
+    assert run("train", folder / "t.tsv.gz", "--label", "strength", "--out", out, "--identity", "0.8", *QUICK) == 0
+    said = capsys.readouterr().out
+    assert "'strength' is a number: it is learned by regression." in said
+    assert "Clusters at 80% identity stay together" in said
+    assert set(json.loads((out / "model.json").read_text())["metrics"]) == {"note", "spearman", "r2", "rmse"}
+    assert run("predict", out, folder / "new.fa", "--out", folder / "r.csv") == 0
+    assert list(pd.read_csv(folder / "r.csv").columns) == ["sample", "prediction"]
+
+
+def test_a_pretrained_model_can_be_built_on(folder):
+    more = ["--pretrained", folder / "m", "--freeze-layers", "1", "--folds", "0"]
+    assert run("train", folder / "t.tsv.gz", "--label", "bound", "--out", folder / "m2", *QUICK, *more) == 0
+    assert run("predict", folder / "m2", folder / "new.fa", "--out", folder / "m2.csv") == 0
+
+
+def test_inspect_says_what_a_file_holds(folder, capsys):
+    assert run("inspect", folder / "t.tsv.gz", "--label", "bound") == 0
+    said = capsys.readouterr().out
+    assert "t.tsv.gz: 80 sequences (dna)" in said
+    assert "Length: 30 to 30, median 30" in said
+    assert "Label bound: 2 classes, 10 samples without a label" in said
+    (folder / "twice.fa").write_text(">a y=1\nACGTN\n>b y=2\nNACGT\n>c y=1\nACGTT\n")
+    assert run("inspect", folder / "twice.fa", "--label", "y", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["copies"] == {"n_sequences": 1, "n_groups": 1}, "a strand and its reverse complement are copies"
+    assert "1 sequences are there several times with different labels." in found["warnings"]
+    assert found["ambiguous"] == {"share": pytest.approx(2 / 15), "n_sequences": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["train", "{f}/t.tsv.gz", "--label", "bond", "--out", "{t}/m"],
+            "no column 'bond' to use; the columns are: bound",
+        ),
+        (
+            ["train", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/m", "--top-genes", "5"],
+            "--top-genes does nothing",
+        ),
+        (
+            ["train", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/m", "--self-train"],
+            "--self-train and --layers do",
+        ),
+        (
+            ["train", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/m", "--alphabet", "dns"],
+            "unknown alphabet 'dns'",
+        ),
+        (["train", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/m", "--encoder", "cnn"], "unknown encoder 'cnn'"),
+        (
+            ["train", "{f}/e.csv", "--label", "y", "--out", "{t}/m", "--members", "2"],
+            "--members does nothing for e.csv",
+        ),
+        (["predict", "{f}/m", "{f}/e.csv", "--out", "{t}/p.csv"], "trained on sequences, the data are expression"),
+        (["predict", "{f}/e", "{f}/new.fa", "--out", "{t}/p.csv"], "trained on expression, the data are sequences"),
+        (["predict", "{f}/m", "{f}/protein.fa", "--out", "{t}/p.csv"], "this looks like protein"),
+        (["train", "{f}/e.csv", "--label", "y", "--out", "{t}/m", "--pretrained", "{f}/m"], "was trained on sequences"),
+        (
+            ["train", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/m", "--pretrained", "{f}/e"],
+            "not one of sequences",
+        ),
+        (["inspect", "{f}/missing.fa"], "does not exist"),
+    ],
+)
+def test_mistakes_are_one_line(folder, tmp_path, capsys, arguments, expected):
+    rng = np.random.default_rng(0)
+    if not (folder / "e").exists():
+        table = pd.DataFrame(rng.normal(size=(30, 5)), columns=list("abcde"), index=[f"s{i}" for i in range(30)])
+        table.assign(y=["u", "v", "w"] * 10).to_csv(folder / "e.csv", index_label="sample")
+        (folder / "protein.fa").write_text(">p\nMKVLEEPW\n")
+        few = ["--epochs", "1", "--folds", "0", "--quiet", "--device", "cpu"]
+        assert run("train", folder / "e.csv", "--label", "y", "--out", folder / "e", *few) == 0
+        capsys.readouterr()
+    assert run(*(argument.format(f=folder, t=tmp_path) for argument in arguments)) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert said.count("\n") == 1

@@ -1,0 +1,287 @@
+"""Classifier and regressor of sequences: what they learn, keep, refuse."""
+
+import json
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import cross_val_predict
+
+from oligolearn import SequenceClassifier, SequenceRegressor
+from oligolearn.data import encode_sequences
+from oligolearn.estimators import load_model, save_model
+from oligolearn.estimators.sequence_input import hold_out, independent_groups
+from oligolearn.nn import MotifCNN
+
+MOTIF, TURNED = "TGACGTAA", "TTACGTCA"
+QUICK = {"n_members": 1, "epochs": 6, "min_steps": 120, "batch_size": 32, "random_state": 0, "device": "cpu"}
+SMALL = {"n_filters": 16, "width": 10, "hidden": 16}
+
+
+def draw(n: int, length: int, seed: int = 0) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return ["".join(row) for row in rng.choice(list("ACGT"), (n, length))]
+
+
+def planted(n: int, length: int, seed: int = 0, *, strands: bool = False) -> tuple[list[str], list[str]]:
+    """Every second sequence has a motif somewhere, on either strand where asked."""
+    rng = np.random.default_rng(seed + 1)
+    texts, labels = draw(n, length, seed), []
+    for i, text in enumerate(texts):
+        labels.append("bound" if i % 2 else "free")
+        if i % 2:
+            at = int(rng.integers(length - len(MOTIF)))
+            motif = TURNED if strands and rng.uniform() < 0.5 else MOTIF
+            texts[i] = text[:at] + motif + text[at + len(motif) :]
+    return texts, labels
+
+
+@pytest.fixture(scope="module")
+def fitted() -> SequenceClassifier:
+    X, y = planted(240, 40)
+    return SequenceClassifier("motif-cnn", encoder_options=SMALL, **{**QUICK, "n_members": 2}).fit(X, y)
+
+
+def test_a_motif_is_found_wherever_it_stands_in_sequences_of_any_length(fitted):
+    for length in (25, 40, 60):
+        X, y = planted(200, length, seed=7)
+        assert np.mean(fitted.predict(X) == y) > 0.8
+
+
+def test_probabilities_are_means_over_the_networks_and_do_not_depend_on_the_company(fitted):
+    X = [*draw(7, 40, seed=3), MOTIF, "ACG" * 20]
+    together = fitted.predict_proba(X)
+    np.testing.assert_allclose(together.sum(axis=1), 1)
+    alone = np.concatenate([fitted.predict_proba([text]) for text in X])
+    np.testing.assert_allclose(together, alone, atol=1e-9)
+    codes = torch.from_numpy(encode_sequences(X[:7]).padded())
+    members = [network(codes).double().softmax(1).detach().numpy() for network in fitted.module_]
+    np.testing.assert_allclose(together[:7], np.mean(members, axis=0), atol=1e-5)
+    assert not np.allclose(members[0], members[1])
+
+
+def test_texts_arrays_columns_and_sequences_are_the_same(fitted):
+    X = draw(5, 40, seed=4)
+    expected = fitted.predict_proba(X)
+    column = pd.DataFrame({"sequence": X})
+    for same in (np.array(X), np.array(X, dtype=object), column["sequence"], column, encode_sequences(X)):
+        np.testing.assert_array_equal(fitted.predict_proba(same), expected)
+    np.testing.assert_array_equal(fitted.predict_proba([text.lower().replace("t", "u") for text in X]), expected)
+
+
+def test_the_seed_decides_and_another_gives_another_network():
+    X, y = planted(80, 30)
+    model = SequenceClassifier("motif-cnn", encoder_options=SMALL, **{**QUICK, "min_steps": 10, "epochs": 2})
+    first, again = (clone(model).fit(X, y).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, clone(model).set_params(random_state=1).fit(X, y).predict_proba(X))
+
+
+def test_unlabelled_sequences_are_left_out():
+    X, y = planted(80, 30)
+    model = SequenceClassifier("motif-cnn", encoder_options=SMALL, **{**QUICK, "min_steps": 10, "epochs": 2})
+    expected = clone(model).fit(X, y).predict_proba(X)
+    found = clone(model).fit([*X, *draw(20, 30, seed=9)], [*y, *[None] * 20]).predict_proba(X)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_class_weights_shift_the_decision():
+    X, y = planted(200, 30)
+    y = [label if np.random.default_rng(i).uniform() < 0.7 else "free" for i, label in enumerate(y)]
+    quick = {**QUICK, "label_smoothing": 0.0}
+    shares = [
+        np.mean(
+            SequenceClassifier("motif-cnn", encoder_options=SMALL, class_weight=w, **quick).fit(X, y).predict(X)
+            == "bound"
+        )
+        for w in ({"bound": 0.05, "free": 1.0}, None, {"bound": 20.0, "free": 1.0})
+    ]
+    assert shares[0] < shares[1] < shares[2]
+
+
+def test_the_choice_keeps_positions_where_they_matter():
+    """Half of the sequences have a motif in the middle, the others the same motif elsewhere."""
+    texts, y = draw(600, 40), np.arange(600) % 2
+    rng = np.random.default_rng(1)
+    places = np.where(y == 1, 16, rng.choice([2, 6, 26, 30], 600))
+    X = [text[:at] + MOTIF + text[at + 8 :] for text, at in zip(texts, places, strict=True)]
+    model = SequenceClassifier(**QUICK).fit(X[:500], y[:500])
+    assert set(model.choice_) == {"positions", "anywhere", "both strands"}
+    assert min(model.choice_, key=model.choice_.get) == model.training_["encoder_chosen"] == "positions"
+    assert np.mean(model.predict(X[500:]) == y[500:]) > 0.9
+
+
+def test_sequences_of_different_lengths_or_of_protein_have_fewer_candidates():
+    lengths = np.random.default_rng(0).integers(20, 40, 220)
+    X = [text[:n] for text, n in zip(draw(220, 40), lengths, strict=True)]
+    y = np.arange(220) % 2
+    quick = {**QUICK, "epochs": 1, "min_steps": 2}
+    assert set(SequenceClassifier(**quick).fit(X, y).choice_) == {"anywhere", "both strands"}
+    assert SequenceClassifier(both_strands=True, **quick).fit(X, y).recipe_.both_strands
+    protein = SequenceClassifier(**quick).fit([text.replace("A", "W").replace("T", "L") for text in X], y)
+    assert (protein.choice_, protein.recipe_.alphabet.name) == ({}, "protein"), "one candidate needs no trial"
+    few = SequenceClassifier(**quick).fit(X[:50], y[:50])
+    assert few.choice_ == {}
+
+
+def test_with_both_strands_a_sequence_and_its_reverse_complement_are_the_same():
+    X, y = planted(200, 40, strands=True)
+    model = SequenceClassifier("motif-cnn", encoder_options=SMALL, both_strands=True, **QUICK).fit(X, y)
+    new = [*draw(6, 40, seed=5), "ACGTTGNNRA"]
+    turned = [text[::-1].translate(str.maketrans("ACGTR", "TGCAY")) for text in new]
+    np.testing.assert_allclose(model.predict_proba(new), model.predict_proba(turned), atol=1e-7)
+
+
+def test_no_copy_and_no_group_is_on_both_sides_of_a_hold_out():
+    X = [*draw(60, 30), *draw(60, 30)[:40]]
+    sequences = encode_sequences(X)
+    y = np.arange(100) % 2
+    patients = np.arange(100) // 3
+    for groups in (None, patients):
+        owners = independent_groups(sequences, groups)
+        train, held_out = hold_out(y, owners, 0.2, 0)
+        assert not {X[i] for i in train} & {X[i] for i in held_out}
+        if groups is not None:
+            assert not set(patients[train]) & set(patients[held_out])
+    with pytest.raises(ValueError, match="needs at least 10 different sequences, found 3"):
+        hold_out(y[:6], np.arange(6) // 2, 0.2, 0)
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    X, y = planted(120, 30)
+    y = np.random.default_rng(0).permutation(y)  # nothing to learn: the loss on held-out rows soon grows
+    model = SequenceClassifier(
+        "motif-cnn",
+        encoder_options=SMALL,
+        early_stopping=True,
+        patience=3,
+        **{**QUICK, "epochs": 60, "learning_rate": 1e-2},
+    ).fit(X, y)
+    history = model.history_[0]
+    assert len(history.losses) < 60
+    assert history.best_epoch == int(np.argmax(history.scores))
+
+
+def test_all_blocks_of_a_pretrained_model_can_be_taken_over_and_frozen(fitted):
+    X, y = planted(60, 30, seed=2)
+    model = SequenceClassifier(pretrained=fitted, frozen_layers=None, **{**QUICK, "epochs": 2, "min_steps": 10}).fit(
+        X, y
+    )
+    theirs, mine = fitted.module_[0].encoder, model.module_[0].encoder
+    assert all(torch.equal(a, b) for a, b in zip(theirs.state_dict().values(), mine.state_dict().values(), strict=True))
+    np.testing.assert_allclose(model.embed(X), fitted.embed(X), atol=1e-6)
+    tuned = SequenceRegressor(
+        pretrained=FrozenEstimator(fitted), transfer_layers=1, **{**QUICK, "epochs": 1, "min_steps": 1}
+    )
+    tuned.set_params(learning_rate=1e-12).fit(X, np.arange(60.0))
+    first = tuned.module_[0].encoder.blocks
+    np.testing.assert_allclose(first[0][1].weight.detach(), theirs.blocks[0][1].weight.detach(), atol=1e-6)
+    assert not torch.allclose(first[1][2].weight, theirs.blocks[1][2].weight)
+
+
+def test_a_saved_model_predicts_the_same(fitted, tmp_path):
+    X = draw(9, 40, seed=6)
+    save_model(fitted, tmp_path / "model", facts={"label": "y"})
+    read = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(read.model.predict_proba(X), fitted.predict_proba(X))
+    assert (read.description["kind"], read.description["label"]) == ("sequence-classifier", "y")
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["architecture"]["alphabet"] == "dna"
+    y = np.array([text.count("G") for text in X], dtype=float)
+    regressor = SequenceRegressor("recurrent", encoder_options={"n_units": 4}, **{**QUICK, "min_steps": 2}).fit(X, y)
+    save_model(regressor, tmp_path / "regressor")
+    np.testing.assert_array_equal(load_model(tmp_path / "regressor").model.predict(X), regressor.predict(X))
+    mine = SequenceClassifier(lambda shares: MotifCNN(shares, 4), **{**QUICK, "min_steps": 2}).fit(X, y > 8)
+    with pytest.raises(ValueError, match="only encoders known by name can be saved"):
+        save_model(mine, tmp_path / "mine")
+
+
+def test_a_regressor_learns_in_the_units_of_its_target():
+    X = draw(300, 20)
+    y = np.array([1000 + 50 * sum(pair == ("C", "G") for pair in pairwise(text)) for text in X], dtype=float)
+    y[:20] = np.nan
+    options = {"n_filters": 8, "width": 3, "pooling": "mean"}
+    model = SequenceRegressor("motif-cnn", encoder_options=options, learning_rate=1e-2, dropout=0.0, **QUICK)
+    model.set_params(epochs=40).fit(X, y)
+    assert np.corrcoef(model.predict(X[:20]), [1000 + 50 * text.count("CG") for text in X[:20]])[0, 1] > 0.8
+    assert model.score(X[200:], y[200:]) > 0.7
+
+
+def test_gaps_of_an_alignment_are_seen():
+    rng = np.random.default_rng(0)
+    X = ["".join(row) for row in rng.choice(list("MKVLIAG"), (200, 12))]
+    X = [text[:5] + "-" + text[6:] if i % 2 else text for i, text in enumerate(X)]
+    y = np.arange(200) % 2
+    options = {"n_filters": 8, "width": 3, "pooling": "positions"}
+    model = SequenceClassifier("motif-cnn", encoder_options=options, alphabet="protein", **QUICK).fit(X, y)
+    assert np.mean(model.predict(X) == y) > 0.95
+    with pytest.raises(ValueError, match="alignment of 12 columns, found one of 3; align new sequences"):
+        model.predict(["MKV"])
+
+
+def test_longer_sequences_are_cut_by_the_rule():
+    X, y = planted(120, 30)
+    model = SequenceClassifier("motif-cnn", max_length=20, truncate="start", encoder_options=SMALL, **QUICK).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X[:5]), model.predict_proba([text[10:] for text in X[:5]]))
+
+
+def test_it_works_in_cross_validation_of_scikit_learn():
+    X, y = planted(120, 30)
+    model = SequenceClassifier("motif-cnn", encoder_options=SMALL, **QUICK)
+    predicted = cross_val_predict(model, np.array(X, dtype=object), np.array(y), cv=2)
+    assert set(predicted) <= {"bound", "free"}
+    assert clone(model).get_params() == model.get_params()
+
+
+def test_epochs_of_all_trainings_are_told_as_one():
+    told = []
+    X, y = planted(210, 20)
+    quick = {**QUICK, "n_members": 2, "epochs": 2, "min_steps": 1}
+    SequenceClassifier(on_epoch=lambda *said: told.append(said[:2]), **quick).fit(X, y)
+    assert [done for done, _ in told] == list(range(1, 11)), "three candidates and two members, two epochs each"
+    assert told[-1] == (10, 10)
+
+
+def test_what_cannot_be_learned_from_is_refused_in_one_line():
+    X, y = planted(40, 20)
+    cases = [
+        (SequenceClassifier(), ("ACGT", ["a", "b"]), "write \\[X\\]"),
+        (SequenceClassifier(), (np.zeros((4, 3)), y[:4]), "found an array of shape"),
+        (SequenceClassifier(), ([1, 2, 3, 4], y[:4]), "must be texts such as 'ACGT', found int"),
+        (SequenceClassifier(), (["ACG", ""], ["a", "b"]), "1 of 2 sequences are empty"),
+        (SequenceClassifier(), (X, y[:-1]), "as many rows, found 40 and 39"),
+        (SequenceClassifier(), (X, ["a"] * 40), "one class only"),
+        (SequenceClassifier(alphabet="dna"), (["MKLVEEP", "MLLPWRA"], ["a", "b"]), "this looks like protein"),
+        (SequenceClassifier("cnn"), (X, y), "unknown encoder 'cnn'; choose one of kmer-recurrent, motif-cnn"),
+        (SequenceClassifier(encoder_options={"width": 3}), (X, y), "encoder_options belong to an encoder by name"),
+        (SequenceClassifier(both_strands="yes"), (X, y), "both_strands must be True, False or 'auto'"),
+        (SequenceClassifier(n_members=0), (X, y), "n_members must be at least 1"),
+        (SequenceClassifier("motif-cnn", pad="left"), (X, y), "pad must be one of start, end, both"),
+        (SequenceClassifier("motif-cnn", label_smoothing=1.0), (X, y), "label_smoothing must lie in"),
+        (SequenceClassifier(pretrained=SequenceClassifier()), (X, y), "the pretrained model is not fitted"),
+        (
+            SequenceClassifier("motif-cnn", both_strands=True, alphabet="protein"),
+            (["MKLVEEP", "MLLPWRA"], ["a", "b"]),
+            "protein has one strand",
+        ),
+        (SequenceRegressor(), (X, [1.0] * 40), "at least two different numbers, found 1"),
+        (SequenceRegressor(), (X, [np.inf] * 40), "infinity"),
+    ]
+    for model, (texts, labels), expected in cases:
+        with pytest.raises((ValueError, TypeError), match=expected) as caught:
+            model.fit(texts, labels)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_the_defaults_on_real_promoters_are_better_than_chance_by_far(shared_data):
+    table = pd.read_csv(shared_data / "sequence" / "ecoli_promoters.tsv.gz", sep="\t").sample(1200, random_state=0)
+    X, y = table.sequence.tolist(), table["class"].tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SequenceClassifier(n_members=1, epochs=6, random_state=0).fit(X[:1000], y[:1000])
+    assert np.mean(model.predict(X[1000:]) == y[1000:]) > 0.7
