@@ -133,7 +133,7 @@ def class_labels(adata: ad.AnnData, label: str, *, min_class_size: int | None = 
     codes = pd.Categorical(text, categories=classes).codes.astype(np.int64)
     n_unlabelled = int((codes < 0).sum())
     if n_unlabelled:
-        notes.append(f"{n_unlabelled:,} samples have no label; they serve pretraining only.")
+        notes.append(f"{n_unlabelled:,} samples have no label; no class is learned from them.")
     return Labels(classes, codes, notes)
 
 

@@ -70,10 +70,7 @@ def adapt_classifier(
     ValueError
         If too few genes are shared, or the labels do not suit.
     """
-    prepared = [preparation.apply(one) for one in (*sources, target)]
-    shared, notes = _shared_genes(prepared, min_overlap)
-    X = np.concatenate([one.X[:, _places(one, shared)] for one in prepared])
-    domains = np.repeat([*range(len(sources)), -1], [len(one.X) for one in prepared])
+    X, domains, shared, prepared, notes = join_cohorts(sources, target, preparation, min_overlap=min_overlap)
     y, truth, told = _labels(sources, target, columns)
     notes += told
     genes = preparation.choose_genes(X[domains >= 0])
@@ -92,6 +89,47 @@ def adapt_classifier(
         facts["metrics"], sentence = _score(fitted, X[domains < 0][known], truth[known])
         notes.append(sentence)
     return Adapted(fitted, features, facts, notes)
+
+
+class Joined(NamedTuple):
+    """Source cohorts and a target with the genes that all have.
+
+    Attributes
+    ----------
+    X
+        ``(n_samples, n_genes)``, rows of the sources one after the other, then those of the target.
+    domains
+        Number of the source of each row, -1 for the target.
+    genes
+        Names of the columns, in the order of the target.
+    prepared
+        Each cohort with all its genes, the target last.
+    notes
+        How many genes are shared, in a sentence.
+    """
+
+    X: NDArray[np.float32]
+    domains: NDArray[np.int64]
+    genes: list[str]
+    prepared: list[Prepared]
+    notes: list[str]
+
+
+def join_cohorts(
+    sources: Sequence[ad.AnnData], target: ad.AnnData, preparation: Preparation, *, min_overlap: float = 0.2
+) -> Joined:
+    """Prepare each cohort by itself and join them on the genes that all have; arguments as of `adapt_classifier`.
+
+    Raises
+    ------
+    ValueError
+        If too few genes are shared.
+    """
+    prepared = [preparation.apply(one) for one in (*sources, target)]
+    shared, notes = _shared_genes(prepared, min_overlap)
+    X = np.concatenate([one.X[:, _places(one, shared)] for one in prepared])
+    domains = np.repeat([*range(len(sources)), -1], [len(one.X) for one in prepared])
+    return Joined(X, domains, shared, prepared, notes)
 
 
 def _shared_genes(prepared: Sequence[Prepared], min_overlap: float) -> tuple[list[str], list[str]]:
