@@ -11,6 +11,12 @@ Data = Annotated[
         help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."
     ),
 ]
+OptionalData = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."
+    ),
+]
 Samples = Annotated[
     Path | None,
     typer.Option(help="Sample sheet (CSV/TSV) joined by sample id: its columns can be used as label and group."),
