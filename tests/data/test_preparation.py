@@ -69,7 +69,7 @@ def test_classes_are_numbered_in_order_of_their_names() -> None:
     labels = class_labels(cohort(kind=["b", "a", None, "c"] * 3), "kind")
     assert labels.classes == ["a", "b", "c"]
     assert labels.codes.tolist() == [1, 0, -1, 2] * 3
-    assert labels.notes == ["3 samples have no label; they serve pretraining only."]
+    assert labels.notes == ["3 samples have no label; no class is learned from them."]
 
 
 def test_small_classes_count_as_unlabelled_and_are_named() -> None:

@@ -218,3 +218,74 @@ def summary(pristine):
 def build():
     """The function that makes a summary, for tests that need another size of study."""
     return make_summary
+
+
+SHOWN = [(0, 0.0, 0), (1, 0.02, 2), (5, 0.1, 10), (None, 1.0, 100)]
+ADAPTED = {"linear": "plain standardisation", "dann": "DANN"}
+
+
+def make_transfer(means=None, p_values=None, classes=("ER+", "ER-"), n_mapped=40):
+    """Summary of a transfer study; `means` and `p_values` by (method, labels of each class), None for all labels."""
+    rng = np.random.default_rng(3)
+    scores = {("source-only", 0): 0.6, ("target-only", 1): 0.65, ("target-only", 5): 0.8, ("target-only", None): 0.9}
+    scores |= {("linear", n): 0.85 for n in (0, 1, 5)} | {("dann", n): 0.86 for n in (0, 1, 5)} | (means or {})
+    tests = {("dann", "source-only", 0): 0.001, ("linear", "source-only", 0): 0.002} | (p_values or {})
+    of = {n: (fraction, labels) for n, fraction, labels in SHOWN}
+    curves = [
+        {"method": name, "fraction": of[n][0], "n_labels": of[n][1], "n_runs": 10,
+         "metrics": dict.fromkeys(("balanced_accuracy", "accuracy", "auroc"), _score(mean, 0.02))}
+        for (name, n), mean in scores.items()
+    ]  # fmt: skip
+    compared = [(name, "source-only", 0) for name in ADAPTED]
+    compared += [(name, "target-only", n) for name in ADAPTED for n in (1, 5)]
+    compared += [("dann", "linear", n) for n in (0, 1, 5)]
+    comparisons = []
+    for name, baseline, n in compared:
+        gain, p = scores[name, n] - scores[baseline, n], tests.get((name, baseline, n), 0.5)
+        comparisons.append(
+            {"method": name, "baseline": baseline, "metric": "balanced_accuracy", "fraction": of[n][0],
+             "n_labels": of[n][1], "n_pairs": 10, "difference": gain, "low": gain - 0.05, "high": gain + 0.05, "t": 1.0,
+             "p_student": p, "p_corrected": p, "p_holm": p, "note": ""}
+        )  # fmt: skip
+    places = rng.normal(size=(n_mapped, 2)).round(4).tolist()
+    told = {"label": [list(classes)[i % len(classes)] for i in range(n_mapped)], "note": "repeat 1",
+            "domain": [("ours.h5ad", "theirs.h5ad")[i % 2] for i in range(n_mapped)],
+            "held_out": [i % 8 == 1 for i in range(n_mapped)], "pca": places, "tsne": None}  # fmt: skip
+    return {
+        "schema": 1,
+        "kind": "transfer",
+        "title": "Transfer of er from ours.h5ad to theirs.h5ad",
+        "data": {"sources": ["ours.h5ad"], "target": "theirs.h5ad", "n_samples": 300, "n_source": 150, "n_target": 150,
+                 "n_target_labelled": 150, "n_genes": 254, "label": "er", "group": None, "units": "log",
+                 "classes": [{"name": name, "n": 60, "n_source": 70} for name in classes], "notes": ["Read."]},
+        "design": {"repeats": 10, "n_train": 100, "n_test": 50, "n_seen": 100,
+                   "budgets": [{"n_per_class": n, "fraction": f, "n_labels": labels} for n, f, labels in SHOWN],
+                   "methods": [{"name": name, "title": title, "description": f"How {title} works."} for name, title in
+                               {"source-only": "source only", **ADAPTED, "target-only": "target only"}.items()]},
+        "bounds": {"source": "source-only", "target": "target-only", "simplest": "linear"},
+        "settings": {"standardize": "auto"},
+        "seed": 0,
+        "command": "oligolearn study --source ours.h5ad --target theirs.h5ad --label er --out transfer",
+        "versions": {"oligolearn": "0"},
+        "curves": curves,
+        "seconds": dict.fromkeys(("source-only", "linear", "dann", "target-only"), 1.0),
+        "comparisons": comparisons,
+        "labels_replaced": [
+            {"method": name, "baseline": "target-only", "fraction": 0.0, "n_labels": 0, "accuracy": scores[name, 0],
+             "baseline_labels": 24.0, "saved": 24.0, "low": 12.0, "high": 40.0, "note": ""} for name in ADAPTED
+        ],
+        "learned": {"any": True, "note": "", "rows": []},
+        "shift": {"measures": {"domain_auroc": 1.0, "domain_auroc_within_classes": 0.97},
+                  "methods": [{"method": name, "standardize": {"each": 9, "together": 1}, "notes": ["Told apart."]}
+                              for name in ADAPTED]},
+        "embeddings": [{**told, "name": "measured", "title": "Before: as measured"},
+                       {**told, "name": "dann", "title": "After: DANN"}],
+        "warnings": [],
+        "failures": [],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def build_transfer():
+    """The function that makes the summary of a transfer study."""
+    return make_transfer

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 import websocket
 
-from oligolearn.report import fragment, write_report
+from oligolearn.report import fragment, write_report, write_transfer_report
 
 FLAGS = (
     "--headless",
@@ -151,6 +151,21 @@ def test_silent_self_contained_and_legible(browser, build, tmp_path, study):
         sizes = browser.evaluate(TEXT_SIZES)
         assert len(sizes) > 200
         assert min(sizes) >= [11], min(sizes)
+        assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"the page is wider than {width}"
+
+
+@pytest.mark.slow
+def test_a_transfer_study_is_silent_self_contained_and_legible(browser, build_transfer, tmp_path):
+    attack = "<script>console.error(1)</script><img src='http://192.0.2.1/x' onerror=console.error(2)>"
+    summary = build_transfer(classes=[f"{attack}{i}" for i in range(12)])
+    summary.update(title=attack * 3, command=attack, warnings=[attack])
+    summary["shift"]["methods"][0]["notes"] = [attack]
+    path = write_transfer_report(summary, tmp_path / "report.html")
+    for width in (400, 1400):
+        browser.open(path, width)
+        assert browser.complaints() == []
+        assert browser.requests() == [path.as_uri()]
+        assert min(browser.evaluate(TEXT_SIZES)) >= [11]
         assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"the page is wider than {width}"
 
 

@@ -19,6 +19,12 @@ DataOrSequences = Annotated[
     ),
 ]
 AlphabetName = Annotated[str, typer.Option("--alphabet", help="Of sequences: auto, dna, rna or protein.")]
+OptionalData = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."
+    ),
+]
 Samples = Annotated[
     Path | None,
     typer.Option(help="Sample sheet (CSV/TSV) joined by sample id: its columns can be used as label and group."),

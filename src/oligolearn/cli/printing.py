@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from oligolearn.study import LabelEfficiency, Sweep
+    from oligolearn.study import LabelEfficiency, Sweep, Transfer
 
 
 def chosen(**options: Any) -> dict[str, Any]:
@@ -73,6 +73,15 @@ def print_sweep(result: "Sweep") -> None:
     from oligolearn.report import conclude_sweep
 
     for sentence in conclude_sweep(result.summary):
+        print(sentence)
+    print(f"Report: {result.folder / 'report.html'}")
+
+
+def print_transfer(result: "Transfer") -> None:
+    """Print what a transfer study found and where its report is."""
+    from oligolearn.report import conclude_transfer
+
+    for sentence in conclude_transfer(result.summary):
         print(sentence)
     print(f"Report: {result.folder / 'report.html'}")
 

@@ -1,25 +1,16 @@
-"""`oligolearn study`: how accuracy grows with the number of labels, and whether pretraining helps."""
+"""`oligolearn study`: how accuracy grows with the labels, and whether pretraining, or adaptation, helps."""
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from oligolearn.cli.groups import CohortOptions, TrainingOptions, with_groups
-from oligolearn.cli.options import (
-    BorrowedOverlap,
-    Data,
-    GeneMapFile,
-    Label,
-    PretrainOn,
-    Probes,
-    Processes,
-    Quiet,
-    Standardize,
-)
-from oligolearn.cli.printing import chosen, print_conclusion
+from oligolearn.cli.options import GeneMapFile, Label, OptionalData, PretrainOn, Probes, Processes, Quiet
+from oligolearn.cli.printing import chosen, numbers, print_conclusion, print_transfer
 
 Methods = Annotated[
     str | None,
@@ -28,15 +19,47 @@ Methods = Annotated[
         "some in cross-validation); or pretrained: swav, simclr, moco, byol, vicreg, barlow-twins, deepcluster, "
         "autoencoder, denoising-autoencoder, vime, masked-genes, scarf, each also followed by self-training "
         "(swav+self-trained), or kept frozen under a logistic regression on its embedding as it is or whitened "
-        "(swav+frozen, swav+whitened). Default: logistic, pca-logistic, scratch, untrained, swav."
+        "(swav+frozen, swav+whitened). Default: logistic, pca-logistic, scratch, untrained, swav. With --target: those "
+        "of adapt, default linear, coral, source, dann, cada."
     ),
+]
+Sources = Annotated[
+    list[Path] | None,
+    typer.Option("--source", help="With --target, instead of DATA: samples with labels; give it again for more files."),
+]
+Target = Annotated[
+    Path | None,
+    typer.Option(help="With --source: the cohort to predict. Its labels test, and a few are shown."),
+]
+Budgets = Annotated[
+    str | None,
+    typer.Option(help="With --target: labels of it to show of each class, comma-separated. Default: 0,1,2,5,10."),
 ]
 Fractions = Annotated[
     str | None, typer.Option(help="Shares of the training labels, comma-separated: 0.01,0.1,1 or 1%,10%,100%.")
 ]
-Points = Annotated[int, typer.Option(help="Without --fractions: this many, spread over a logarithmic scale.")]
+Points = Annotated[
+    int | None, typer.Option(help="Without --fractions: this many, spread over a logarithmic scale. Default: 10.")
+]
 Repeats = Annotated[int, typer.Option(help="Number of random splits.")]
-SplitKind = Annotated[str, typer.Option(help="resampled: a new split in each repeat; fixed: one split, seeds vary.")]
+SplitKind = Annotated[
+    str | None, typer.Option(help="resampled (default): a new split in each repeat; fixed: one split, seeds vary.")
+]
+Standardize = Annotated[
+    str | None,
+    typer.Option(
+        help="With --pretrain-on: each cohort by itself, or together with the means and deviations of all: each "
+        "(default), together. With --target, where auto decides by default, the same of source and target."
+    ),
+]
+Overlap = Annotated[
+    float | None,
+    typer.Option(
+        "--min-overlap",
+        help="Smallest share of the genes that a cohort of --pretrain-on (default 0.5), or a source of --target (0.2), "
+        "must have.",
+    ),
+]
 Out = Annotated[Path, typer.Option(help="Folder for the study. The same command resumes it.")]
 Scheduler = Annotated[
     str | None, typer.Option(help="Dask scheduler (tcp://host:8786) whose workers do the work; they must see --out.")
@@ -45,19 +68,22 @@ Scheduler = Annotated[
 
 @with_groups
 def study(
-    data: Data,
+    data: OptionalData = None,
+    *,
     label: Label,
     out: Out,
-    *,
+    source: Sources = None,
+    target: Target = None,
     methods: Methods = None,
     fractions: Fractions = None,
-    points: Points = 10,
+    points: Points = None,
+    budgets: Budgets = None,
     repeats: Repeats = 10,
     cohort: CohortOptions,
-    split: SplitKind = "resampled",
+    split: SplitKind = None,
     pretrain_on: PretrainOn = None,
-    standardize: Standardize = "each",
-    min_overlap: BorrowedOverlap = 0.5,
+    standardize: Standardize = None,
+    min_overlap: Overlap = None,
     gene_map: GeneMapFile = None,
     probes: Probes = "auto",
     training: TrainingOptions,
@@ -65,37 +91,78 @@ def study(
     scheduler: Scheduler = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train every method on growing numbers of labels, test the differences, and write a report."""
+    """Train every method on growing numbers of labels, test the differences, and write a report.
+
+    With --source and --target: does adaptation help to predict another cohort, and how many of its labels do as much?
+    """
     from oligolearn.workers import Workers
 
-    Workers(workers, scheduler).start("oligolearn.study.execute")
-    adata = cohort.read(data, label)
-    from oligolearn.study import label_efficiency  # brings torch: a broken file is named before that
-
-    result = label_efficiency(
-        adata,
-        label,
-        out=out,
-        workers=workers,
-        scheduler=scheduler,
-        progress=not quiet,
-        command=shlex.join(["oligolearn", *sys.argv[1:]]),
+    both = {
+        "label": label,
+        "out": out,
+        "workers": workers,
+        "progress": not quiet,
+        "command": shlex.join(["oligolearn", *sys.argv[1:]]),
+        "repeats": repeats,
         **chosen(
-            methods=None if methods is None else _names(methods),
-            fractions=None if fractions is None else shares(fractions),
+            methods=None if methods is None else _names(methods), standardize=standardize, min_overlap=min_overlap
         ),
-        points=points,
-        repeats=repeats,
-        split=split,
-        pretrain_on=pretrain_on or (),
-        standardize=standardize,
-        min_overlap=min_overlap,
-        gene_map=gene_map,
-        probes=probes,
+        "gene_map": gene_map,
+        "probes": probes,
         **cohort.settings(),
         **training.settings(),
-    )
-    print_conclusion(result)
+    }
+    of_one = chosen(fractions=fractions, points=points, split=split, pretrain_on=pretrain_on, scheduler=scheduler)
+    if source or target is not None:
+        _check_transfer(data, source, target, {**of_one, **_of_pretraining(training)})
+        Workers(workers).start("oligolearn.study.transfer_training")
+        cohorts = [cohort.read(path, label) for path in (*(source or ()), target) if path is not None]
+        from oligolearn.study import transfer  # brings torch: a broken file is named before that
+
+        del both["pretraining"]
+        shown = chosen(budgets=None if budgets is None else tuple(sorted(set(_whole(budgets)))))
+        print_transfer(transfer(cohorts[:-1], cohorts[-1], **both, **shown))
+        return
+    if data is None:
+        raise ValueError("expected DATA, a file with labels, or --source and --target for a study of transfer")
+    if budgets is not None:
+        raise ValueError("--budgets is for a study of transfer, with --source and --target; here it is --fractions")
+    Workers(workers, scheduler).start("oligolearn.study.execute")
+    adata = cohort.read(data, label)
+    from oligolearn.study import label_efficiency
+
+    if fractions is not None:
+        of_one["fractions"] = shares(fractions)
+    print_conclusion(label_efficiency(adata, **both, **of_one))
+
+
+def _check_transfer(
+    data: Path | None, source: list[Path] | None, target: Path | None, of_one: Mapping[str, Any]
+) -> None:
+    """Refuse what contradicts --source and --target."""
+    if data is not None:
+        raise ValueError(
+            f"DATA ({data.name}) is for the study of one cohort; with --source and --target name no other file"
+        )
+    if not source or target is None:
+        there, missing = ("--source", "--target") if source else ("--target", "--source")
+        raise ValueError(f"{there} needs {missing}: the one is learned from, the other is predicted")
+    if of_one:
+        named = ", ".join("--" + name.replace("_", "-") for name in of_one)
+        raise ValueError(f"{named} is for the study of one cohort, not for --target; leave it out (see --budgets)")
+
+
+def _of_pretraining(training: TrainingOptions) -> dict[str, Any]:
+    """Options that say how to pretrain, which nothing does in a study of transfer."""
+    names = ("pretrain_epochs", "view", "view_strength", "mask_share", "prototypes")
+    return chosen(**{name: getattr(training, name) for name in names})
+
+
+def _whole(budgets: str) -> tuple[int, ...]:
+    try:
+        return numbers(budgets)
+    except ValueError:
+        raise ValueError(f"--budgets takes whole numbers such as 0,1,2,5,10; found {budgets!r}") from None
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def borrow_rows(
         X, units, said = _normalized(other, own, name, together=standardize == "together")
         rule = translation.column_rule(units)
         gathered = gather_genes(X, match, own.genes, rule)
-        kept, left_out = _without_own(other, gathered.X, own, group)
+        kept, left_out = without_own(other, gathered.X, own, group)
         if kept.sum() < 2:
             raise ValueError(
                 f"{name}: {left_out} and {int(kept.sum())} are left to pretrain on; name a cohort of other samples"
@@ -194,10 +194,22 @@ def _normalized(
         raise ValueError(f"{name}: {error}{hint}") from None
 
 
-def _without_own(
+def without_own(
     other: ad.AnnData, X: NDArray[np.float32], own: OwnCohort, group: str | None
 ) -> tuple[NDArray[np.bool_], str]:
-    """Which rows are no sample of one's own, and what was found of those that are, in words."""
+    """Which rows are no sample of one's own, and what was found of those that are, in words.
+
+    Parameters
+    ----------
+    other
+        As `read_expression` gives it.
+    X
+        Its rows in one's own gene order, ``(n_samples, n_genes)``.
+    own
+        One's own cohort.
+    group
+        Column of `obs` with the groups, where `other` has it.
+    """
     same_name = pd.Index(other.obs_names.astype(str)).isin(_telling(own.samples))
     same_group = np.zeros(len(X), dtype=bool)
     if group is not None and own.groups is not None and group in other.obs:

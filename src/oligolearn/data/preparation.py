@@ -110,7 +110,7 @@ def class_labels(adata: ad.AnnData, label: str, *, min_class_size: int | None = 
     labels = number_classes(label_of(adata, label), label, min_class_size=min_class_size)
     n_unlabelled = int((labels.codes < 0).sum())
     if n_unlabelled:
-        labels.notes.append(f"{n_unlabelled:,} samples have no label; they serve pretraining only.")
+        labels.notes.append(f"{n_unlabelled:,} samples have no label; no class is learned from them.")
     return labels
 
 

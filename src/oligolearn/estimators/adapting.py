@@ -11,7 +11,6 @@ from sklearn.base import clone
 from oligolearn.data import (
     GeneMatch,
     Prepared,
-    Translation,
     class_labels,
     gather_genes,
     match_genes,
@@ -83,24 +82,21 @@ def adapt_classifier(
     ValueError
         If too few genes are shared, or the labels do not suit.
     """
-    prepared = [preparation.apply(one) for one in (*sources, target)]
-    named = [_file(one, f"source {place}") for place, one in enumerate(sources, start=1)] + [_file(target, "target")]
-    shared, notes = _shared_genes(prepared, named, preparation.translation, min_overlap)
-    X = shared.X
-    domains = np.repeat([*range(len(sources)), -1], [len(one.X) for one in prepared])
+    joined = join_cohorts(sources, target, preparation, min_overlap=min_overlap)
+    X, domains, prepared, notes = joined.X, joined.domains, joined.prepared, [*joined.notes]
     y, truth, told = _labels(sources, target, columns)
     notes += told
     genes = preparation.choose_genes(X[domains >= 0])
-    X, features = X[:, genes], [shared.genes[gene] for gene in genes]
+    X, features = X[:, genes], [joined.genes[gene] for gene in genes]
     shown = np.concatenate([y, truth if use_target_labels else np.full(len(truth), np.nan, dtype=object)])
     fitted = clone(model).fit(X, shown, domains)
     facts = {
         **training_facts(target, X[domains < 0], prepared[-1].units),
         "label": columns.label,
         "sources": [training_facts(one, p.X, p.units) for one, p in zip(sources, prepared, strict=False)],
-        "overlap": {"n_shared": len(shared.genes), "n_target": shared.n_target},
+        "overlap": {"n_shared": len(joined.genes), "n_target": joined.n_target},
     }
-    columns_of = {gene: shared.columns_of[gene] for gene in features if gene in shared.columns_of}
+    columns_of = {gene: joined.columns_of[gene] for gene in features if gene in joined.columns_of}
     if columns_of:
         facts[MEASURED_BY] = columns_of
     notes += [f"Target: {note}" for note in prepared[-1].notes] + conclude(fitted)
@@ -111,27 +107,59 @@ def adapt_classifier(
     return Adapted(fitted, features, facts, notes)
 
 
-class _Shared(NamedTuple):
-    X: NDArray[np.float32]  # rows of all sources, then of the target
+class Joined(NamedTuple):
+    """Source cohorts and a target with the genes that all have.
+
+    Attributes
+    ----------
+    X
+        ``(n_samples, n_genes)``, rows of the sources one after the other, then those of the target.
+    domains
+        Number of the source of each row, -1 for the target.
+    genes
+        Names of the columns.
+    prepared
+        Each cohort with all its genes, the target last.
+    notes
+        How genes were found, and how many are shared, in sentences.
+    n_target
+        Genes of the target, probes of one counted once.
+    columns_of
+        For genes that the target, or else the first source that does, calls otherwise: the names of its columns.
+    """
+
+    X: NDArray[np.float32]
+    domains: NDArray[np.int64]
     genes: list[str]
-    n_target: int  # genes of the target, probes of one counted once
-    columns_of: dict[str, list[str]]  # of the target, or else the first source, that has other names for genes
+    prepared: list[Prepared]
+    notes: list[str]
+    n_target: int
+    columns_of: dict[str, list[str]]
 
 
-def _shared_genes(
-    prepared: Sequence[Prepared], named: Sequence[str], translation: Translation, min_overlap: float
-) -> tuple[_Shared, list[str]]:
-    """Genes that all cohorts have, and what the overlap is."""
+def join_cohorts(
+    sources: Sequence[ad.AnnData], target: ad.AnnData, preparation: Preparation, *, min_overlap: float = 0.2
+) -> Joined:
+    """Prepare each cohort by itself and join them on the genes that all have; arguments as of `adapt_classifier`.
+
+    Raises
+    ------
+    ValueError
+        If too few genes are shared.
+    """
     if not 0 < min_overlap <= 1:
         raise ValueError(f"min_overlap must lie above 0 and up to 1, found {min_overlap}")
-    *sources, target = prepared
-    wanted = _reference(sources, target).genes
-    notes = [f"Genes of {named[-1]} are named by {naming_of(target.genes)}."]
+    prepared = [preparation.apply(one) for one in (*sources, target)]
+    named = [_file(one, f"source {place}") for place, one in enumerate(sources, start=1)] + [_file(target, "target")]
+    domains = np.repeat([*range(len(sources)), -1], [len(one.X) for one in prepared])
+    wanted = _reference(prepared[:-1], prepared[-1]).genes
+    notes = [f"Genes of {named[-1]} are named by {naming_of(prepared[-1].genes)}."]
     columns_of: dict[str, list[str]] = {}
     matches: list[GeneMatch] = []
     values: list[NDArray[np.float32]] = []
+    translation = preparation.translation
     # the target first: a column that stands for a gene there does so in a source of the same platform
-    for one, name in ((target, named[-1]), *zip(sources, named, strict=False)):
+    for one, name in zip((prepared[-1], *prepared[:-1]), (named[-1], *named[:-1]), strict=True):
         try:
             match = match_genes(one.genes, wanted, known=columns_of, gene_map=translation.gene_map)
         except ValueError as error:
@@ -141,6 +169,16 @@ def _shared_genes(
         notes += [f"{name}: {note}" for note in (*match.notes, *gathered.notes)]
         matches.append(match)
         values.append(gathered.X)
+    shared, said = _shared_genes(matches, prepared, min_overlap)
+    X = np.concatenate([part[:, shared] for part in (*values[1:], values[0])])
+    genes = [wanted[place] for place in shared]
+    return Joined(X, domains, genes, prepared, [*notes, said], matches[0].n_genes, columns_of)
+
+
+def _shared_genes(
+    matches: Sequence[GeneMatch], prepared: Sequence[Prepared], min_overlap: float
+) -> tuple[NDArray[np.intp], str]:
+    """Places of the wanted genes that all cohorts have, and how many they are; `matches` has the target first."""
     shared = np.flatnonzero(np.all([match.found for match in matches], axis=0))
     n_target = max(matches[0].n_genes, 1)
     share, sizes = len(shared) / n_target, " and ".join(f"{match.n_genes:,}" for match in matches[1:])
@@ -149,12 +187,10 @@ def _shared_genes(
         raise ValueError(
             f"{len(shared):,} of the target's {n_target:,} genes ({share:.0%}) are in every source (with {sizes} "
             f"genes): at least {min_overlap:.0%} are needed, and {FEWEST_SHARED} genes; such as "
-            f"{', '.join(target.genes[:3])} in the target and {', '.join(sources[0].genes[:3])} in the source; "
+            f"{', '.join(prepared[-1].genes[:3])} in the target and {', '.join(prepared[0].genes[:3])} in the source; "
             f"{worst.advice}, or lower --min-overlap"
         )
-    notes.append(f"{len(shared):,} of the target's {n_target:,} genes are in every source ({sizes} genes).")
-    X = np.concatenate([part[:, shared] for part in (*values[1:], values[0])])
-    return _Shared(X, [wanted[place] for place in shared], n_target, columns_of), notes
+    return shared, f"{len(shared):,} of the target's {n_target:,} genes are in every source ({sizes} genes)."
 
 
 def _reference(sources: Sequence[Prepared], target: Prepared) -> Prepared:

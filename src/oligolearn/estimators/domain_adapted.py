@@ -185,8 +185,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     def _chosen_method(self, *, has_target: bool) -> str | Callable[..., nn.Module]:
         method = "linear" if self.method == "auto" else self.method
         if isinstance(method, str) and method not in (*_LINEAR, *_METHODS):
-            known = ", ".join(("auto", *_LINEAR, *_METHODS))
-            raise ValueError(f"unknown method {method!r}; choose one of {known}, or pass a factory")
+            raise ValueError(f"unknown method {method!r}; choose one of {', '.join(method_names())}, or pass a factory")
         if self.method_options and method in ("source", *_LINEAR):
             raise ValueError(f"method {method!r} has no options, found {', '.join(self.method_options)}")
         if method in MAPS and self.standardize == "together":
@@ -442,3 +441,8 @@ def _checked_domains(sample_domain: ArrayLike | None, codes: NDArray[np.int64]) 
             f"for the target; found {domains.dtype} of shape {domains.shape}"
         )
     return domains.astype(np.int64)
+
+
+def method_names() -> tuple[str, ...]:
+    """Names of all methods of `DomainAdaptedClassifier`."""
+    return ("auto", *_LINEAR, *_METHODS)

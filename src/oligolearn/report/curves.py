@@ -60,7 +60,7 @@ def _draw_metric(axes: Axes, summary: Summary, metric: str) -> dict[str, Any]:
         columns = [[point.n_labels for point in points_]]
         columns += [[getattr(point, key) for point in points_] for key in ("mean", "low", "high")]
         spread = 1.07 ** (i - (len(names) - 1) / 2) if len(label_numbers(summary)) == 1 else 1.0
-        lines[names[name]] = _draw_line(axes, _numbers(columns), look, label=literal(names[name]), spread=spread)
+        lines[names[name]] = draw_line(axes, as_arrays(columns), look, label=literal(names[name]), spread=spread)
     axes.set_title(f"{measure.title} on held-out samples" if metric == "accuracy" else measure.title)
     if measure.write is percent:
         share_ticks(axes.yaxis)
@@ -70,18 +70,28 @@ def _draw_metric(axes: Axes, summary: Summary, metric: str) -> dict[str, Any]:
     return lines
 
 
-def _numbers(columns: list[list[Any]]) -> list[np.ndarray[Any, Any]]:
+def as_arrays(columns: list[list[Any]]) -> list[np.ndarray[Any, Any]]:
+    """Columns of numbers, NaN where one is not known."""
     return [
         np.array([np.nan if known(value) is None else value for value in column], dtype=float) for column in columns
     ]
 
 
-def _draw_line(axes: Axes, columns: list[np.ndarray[Any, Any]], look: Look, *, label: str, spread: float = 1.0) -> Any:
+def draw_line(
+    axes: Axes,
+    columns: list[np.ndarray[Any, Any]],
+    look: Look,
+    *,
+    label: str,
+    spread: float = 1.0,
+    with_band: bool = True,
+) -> Any:
     """Line with markers, its interval as a band and as bars; `spread` keeps lone points from hiding each other."""
     x, mean, low, high = columns
     x = x * spread
     if np.isfinite(low).any():
-        axes.fill_between(x, low, high, color=look.color, alpha=0.11, linewidth=0)
+        if with_band:
+            axes.fill_between(x, low, high, color=look.color, alpha=0.11, linewidth=0)
         axes.vlines(x, low, high, color=look.color, linewidth=0.9, alpha=0.75)
     (line,) = axes.plot(x, mean, color=look.color, linestyle=look.line, marker=look.marker, label=label)
     line.set(linewidth=1.7, markersize=5.4, markeredgecolor="white", markeredgewidth=0.7, zorder=3)
@@ -116,14 +126,14 @@ def _draw_differences(axes: Axes, summary: Summary, baseline: str, methods: list
     axes.axhline(0, color=INK, linewidth=0.9, zorder=1)
     for i, (name, look) in enumerate((key, value) for key, value in looks(list(names)).items() if key in methods):
         rows = comparisons(summary, name, baseline)
-        columns = _numbers(
+        columns = as_arrays(
             [
                 [row["n_labels"] for row in rows],
                 *([row.get(key) for row in rows] for key in ("difference", "low", "high")),
             ]
         )
         percentages = [columns[0], *(100 * column for column in columns[1:])]
-        lines[names.get(name, name)] = _draw_line(axes, percentages, look, label=literal(names.get(name, name)))
+        lines[names.get(name, name)] = draw_line(axes, percentages, look, label=literal(names.get(name, name)))
         for row in rows:
             axes.annotate(
                 marks(summary, row),
@@ -192,7 +202,7 @@ def calibration_curves(summary: Summary, width: float) -> Figure:
 
 
 def _draw_calibration(axes: Axes, bins: dict[str, Any], look: Look, label: str) -> Any:
-    confidence, accuracy, counts = _numbers([bins["confidence"], bins["accuracy"], bins["count"]])
+    confidence, accuracy, counts = as_arrays([bins["confidence"], bins["accuracy"], bins["count"]])
     axes.plot(confidence, accuracy, color=look.color, linestyle=look.line, linewidth=1.5, label=label, zorder=2)
     share = np.nan_to_num(counts) / max(np.nansum(counts), 1)
     filled = share > 0

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,21 +76,33 @@ def fragment(summary: Summary) -> str:
     studies can stand in one notebook.
     """
     summary = checked(summary)
-    digest = hashlib.sha256(json.dumps(summary, sort_keys=True, default=str).encode()).hexdigest()
-    return _render("fragment.html.j2", summary, prefix=f"oligo-{digest[:8]}-", names=("accuracy", "difference"))
+    return _render("fragment.html.j2", summary, prefix=fragment_prefix(summary), names=("accuracy", "difference"))
 
 
 def _render(template: str, summary: Summary, *, prefix: str, names: tuple[str, ...] | None = None) -> str:
+    chosen = [plate for plate in plates(summary) if names is None or plate.name in names]
+    drawn = drawn_by_section(chosen, SECTIONS, prefix)
+    return rendered(template, {**_words(summary), **_tables(summary)}, summary=summary, figures=drawn, prefix=prefix)
+
+
+def fragment_prefix(summary: Summary) -> str:
+    """What identifiers in a fragment begin with: a digest of its summary."""
+    digest = hashlib.sha256(json.dumps(summary, sort_keys=True, default=str).encode()).hexdigest()
+    return f"oligo-{digest[:8]}-"
+
+
+def drawn_by_section(plates: Sequence[Plate], sections: Sequence[str], prefix: str) -> dict[str, list[Shown]]:
+    """Draw figures for a page, in the sections where they stand."""
+    by_section: dict[str, list[Shown]] = {section: [] for section in sections}
     with styled():
-        shown = [shown_plate(plate, prefix) for plate in plates(summary) if names is None or plate.name in names]
-    by_section: dict[str, list[Shown]] = {section: [] for section in SECTIONS}
-    for item in shown:
-        by_section[item.plate.section].append(item)
-    return (
-        environment()
-        .get_template(template)
-        .render(**_words(summary), **_tables(summary), figures=by_section, prefix=prefix, summary=summary)
-    )
+        for plate in plates:
+            by_section[plate.section].append(shown_plate(plate, prefix))
+    return by_section
+
+
+def rendered(template: str, words: Mapping[str, Any], **more: Any) -> str:
+    """Fill in a template; everything but the figures is escaped."""
+    return environment().get_template(template).render(**words, **more)
 
 
 def shown_plate(plate: Plate, prefix: str) -> Shown:

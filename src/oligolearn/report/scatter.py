@@ -25,6 +25,7 @@ RASTER_DPI = 160
 _UNLABELLED = Look("#b4bac3", "x", "-")
 _PANELS = (("pca", "PCA"), ("tsne", "t-SNE"))
 _NAME = 24
+_FILE = 36
 _NO_LABEL, _HELD_OUT = "(unlabelled)", "(held out)"
 
 
@@ -33,15 +34,37 @@ def embedding_scatter(summary: Summary, index: int, width: float) -> Figure:
     embedding = summary["embeddings"][index]
     panels = [(key, name) for key, name in _PANELS if embedding.get(key)]
     shown = _looks(summary, embedding)
-    handles = _handles(shown, embedding)
+    handles = sample_handles(shown, embedding)
     rows, columns = (1, len(panels)) if side_by_side(width) else (len(panels), 1)
     legend_height = LEGEND_ROW * legend_shape(width, list(handles), _NAME)[1] + 0.1
     side = (width / max(columns, 2)) if side_by_side(width) else width
     figure = new_figure(width, 0.97 * side * rows + legend_height)
     for axes, (key, name) in zip(np.atleast_1d(figure.subplots(rows, columns)).ravel(), panels, strict=True):
-        _draw(axes, embedding, key, shown, rasterized=len(panels) * len(embedding["label"]) > RASTER_FROM)
+        draw_samples(axes, embedding, key, shown, rasterized=len(panels) * len(embedding["label"]) > RASTER_FROM)
         axes.set_title(name)
     legend(figure, handles, place="outside lower left", length=_NAME, has_room=True)
+    return figure
+
+
+def domain_scatter(summary: Summary, index: int, width: float) -> Figure:
+    """Samples by PCA, coloured by the cohort that they are from and again by class; held-out ones outlined."""
+    embedding, data = summary["embeddings"][index], summary["data"]
+    domains, classes = [*data["sources"], data["target"]], [str(one["name"]) for one in data["classes"]]
+    everyone = class_looks([f"{i}" for i in range(len(domains) + len(classes))]).values()
+    looks = dict(zip(domains, everyone, strict=False)), dict(zip(classes, list(everyone)[len(domains) :], strict=True))
+    by_domain = {**embedding, "label": embedding["domain"]}
+    panels = (("By cohort", by_domain, looks[0]), ("By class", embedding, looks[1]))
+    handles = {
+        f"{'target' if name == data['target'] else 'source'}: {name}": handle
+        for name, handle in sample_handles(looks[0], {"label": [], "held_out": []}).items()
+    } | sample_handles(looks[1], embedding)
+    rows, columns = (1, 2) if side_by_side(width) else (2, 1)
+    legend_height = LEGEND_ROW * legend_shape(width, list(handles), _FILE)[1] + 0.1
+    figure = new_figure(width, 0.97 * (width / columns) * rows + legend_height)
+    for axes, (title, shown, look) in zip(figure.subplots(rows, columns).ravel(), panels, strict=True):
+        draw_samples(axes, shown, "pca", look, rasterized=2 * len(embedding["label"]) > RASTER_FROM)
+        axes.set_title(title)
+    legend(figure, handles, place="outside lower left", length=_FILE, has_room=True)
     return figure
 
 
@@ -53,7 +76,9 @@ def _looks(summary: Summary, embedding: dict[str, Any]) -> dict[str, Look]:
     return {name: look for name, look in everyone.items() if name in present}
 
 
-def _handles(shown: dict[str, Look], embedding: dict[str, Any]) -> dict[str, Line2D]:
+def sample_handles(shown: dict[str, Look], embedding: dict[str, Any]) -> dict[str, Line2D]:
+    """What a legend shows of samples, by name."""
+
     def dot(look: Look, edge: str, face: str | None = None) -> Line2D:
         return Line2D(
             [],
@@ -74,7 +99,8 @@ def _handles(shown: dict[str, Look], embedding: dict[str, Any]) -> dict[str, Lin
     return handles
 
 
-def _draw(axes: Axes, embedding: dict[str, Any], key: str, shown: dict[str, Look], *, rasterized: bool) -> None:
+def draw_samples(axes: Axes, embedding: dict[str, Any], key: str, shown: dict[str, Look], *, rasterized: bool) -> None:
+    """Draw the samples of a map in the colours of their labels."""
     places = np.array(
         [[np.nan if value is None else value for value in place] for place in embedding[key]], dtype=float
     )

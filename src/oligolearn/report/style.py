@@ -99,6 +99,13 @@ def looks(methods: Sequence[str]) -> dict[str, Look]:
     return {name: _LOOKS[name] if name in _LOOKS else next(free) for name in methods}
 
 
+def distinct_looks(n: int) -> list[Look]:
+    """Looks of `n` series that have none of their own: ten, then their colours with other markers."""
+    every = (*_LOOKS.values(), *_MORE_LOOKS)
+    markers = [look.marker for look in every]
+    return [every[i % len(every)]._replace(marker=markers[(i + 3 * (i // len(every))) % len(every)]) for i in range(n)]
+
+
 def class_looks(classes: Sequence[str]) -> dict[str, Look]:
     """Colour and marker of each class; both change from one class to the next, 56 pairs before any returns."""
     colors, markers = len(_CLASS_COLORS), len(_CLASS_MARKERS)  # without common divisor

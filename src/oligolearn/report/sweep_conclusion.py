@@ -111,10 +111,10 @@ def _best(summary: Summary, fraction: float, n_labels: int) -> str:
     row = comparison(summary, choice, fraction)
     if row is None or known(row.get("difference")) is None:
         return text
-    return f"{text}, {size_in_points(row['difference'])} above {_default(summary)}{_judged(row)}"
+    return f"{text}, {size_in_points(row['difference'])} above {_default(summary)}{judged(row)}"
 
 
-def _judged(row: dict[str, Any]) -> str:
+def judged(row: dict[str, Any]) -> str:
     """What follows the size of a difference: whether it is one."""
     kind = verdict(row)
     if kind == "untested":

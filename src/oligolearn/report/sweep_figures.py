@@ -24,10 +24,10 @@ from oligolearn.report.style import (
     INK,
     WIDE,
     Look,
+    distinct_looks,
     legend,
     literal,
     literals,
-    looks,
     new_figure,
     share_ticks,
     side_by_side,
@@ -51,7 +51,6 @@ from oligolearn.report.sweep_reading import (
 from oligolearn.report.wording import percent, points
 
 SECTIONS = ("curves", "difference")
-_KNOWN = ("swav", "scratch", "logistic", "pca-logistic", "untrained")
 _TIED = "accuracy on validation samples"
 
 
@@ -208,10 +207,6 @@ def _lines(summary: Summary) -> Plate:
     )
 
 
-def _looks(n: int) -> list[Look]:
-    return list(looks([*_KNOWN, *map(str, range(max(0, n - len(_KNOWN))))]).values())[:n]
-
-
 def setting_curves(summary: Summary, width: float, metrics: tuple[str, ...] = ("accuracy",)) -> Figure:
     """Mean score over the values of one setting, a line for each fraction, one panel for each metric."""
     axis = axes_of(summary)[0]
@@ -219,7 +214,7 @@ def setting_curves(summary: Summary, width: float, metrics: tuple[str, ...] = ("
     handles: dict[str, Any] = {}
     for axes, metric in zip(panels, metrics, strict=True):
         tried = fractions(summary)
-        for i, ((fraction, n_labels), look) in enumerate(zip(tried, _looks(len(tried)), strict=True)):
+        for i, ((fraction, n_labels), look) in enumerate(zip(tried, distinct_looks(len(tried)), strict=True)):
             choices = [choice_of(summary, {axis.name: value}) for value in axis.values]
             scores = [point(summary, choice, fraction, metric) for choice in choices]
             columns = [[getattr(one, key, None) for one in scores] for key in ("mean", "low", "high")]
@@ -348,7 +343,7 @@ def setting_differences(summary: Summary, width: float) -> Figure:
     tried = fractions(summary)
     handles: dict[str, Any] = {}
     axes.axhline(0, color=INK, linewidth=0.9, zorder=1)
-    for i, ((fraction, n_labels), look) in enumerate(zip(tried, _looks(len(tried)), strict=True)):
+    for i, ((fraction, n_labels), look) in enumerate(zip(tried, distinct_looks(len(tried)), strict=True)):
         choices = [choice_of(summary, {axis.name: value}) for value in axis.values]
         rows = [comparison(summary, choice, fraction) for choice in choices]
         columns = [
@@ -462,7 +457,7 @@ def setting_lines(summary: Summary, width: float) -> Figure:
     panels, figure, inches = _panels(width, len(tried), height=3.3)
     handles: dict[str, Any] = {}
     for axes, (fraction, n_labels) in zip(panels, tried, strict=True):
-        for i, (value, look) in enumerate(zip(by.values, _looks(len(by.values)), strict=True)):
+        for i, (value, look) in enumerate(zip(by.values, distinct_looks(len(by.values)), strict=True)):
             choices = [choice_of(summary, {along.name: one, by.name: value}) for one in along.values]
             scores = [point(summary, choice, fraction) for choice in choices]
             columns = [[getattr(one, key, None) for one in scores] for key in ("mean", "low", "high")]

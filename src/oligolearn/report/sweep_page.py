@@ -1,7 +1,5 @@
 """The report of a sweep as one HTML file, and as a fragment for Jupyter."""
 
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,9 +7,8 @@ from typing import Any
 from oligolearn.report import tables
 from oligolearn.report.conclusion import verdict
 from oligolearn.report.measures import GLOSSARY, MEASURES
-from oligolearn.report.page import Shown, environment, shown_plate
+from oligolearn.report.page import drawn_by_section, fragment_prefix, rendered
 from oligolearn.report.reading import Summary, nothing_learned
-from oligolearn.report.style import styled
 from oligolearn.report.sweep_conclusion import sweep_cautions, sweep_findings
 from oligolearn.report.sweep_figures import SECTIONS, sweep_plates
 from oligolearn.report.sweep_reading import (
@@ -23,12 +20,11 @@ from oligolearn.report.sweep_reading import (
     point,
     ranked,
 )
-from oligolearn.report.tables import Cell, Table
+from oligolearn.report.tables import VERDICTS, Cell, Table
 from oligolearn.report.wording import MISSING, count, decimal, p_value, percent, points, span
 from oligolearn.writing import write_text
 
 _COLUMNS = ("accuracy", "balanced_accuracy", "auroc")
-_VERDICTS = {"raises": "better", "lowers": "worse", "none": "no detectable difference", "untested": "not tested"}
 _WORDS = ("Label", "Pretraining", "95% interval", "Point", "p", "Nadeau-Bengio corrected t")
 
 
@@ -65,21 +61,12 @@ def sweep_fragment(summary: Summary) -> str:
     Styles reach nothing outside the fragment, and identifiers begin with a digest of the summary.
     """
     summary = checked_sweep(summary)
-    digest = hashlib.sha256(json.dumps(summary, sort_keys=True, default=str).encode()).hexdigest()
-    return _render("sweep_fragment.html.j2", summary, prefix=f"oligo-{digest[:8]}-")
+    return _render("sweep_fragment.html.j2", summary, prefix=fragment_prefix(summary))
 
 
 def _render(template: str, summary: Summary, *, prefix: str) -> str:
-    with styled():
-        drawn = [shown_plate(plate, prefix) for plate in sweep_plates(summary)]
-    by_section: dict[str, list[Shown]] = {section: [] for section in SECTIONS}
-    for item in drawn:
-        by_section[item.plate.section].append(item)
-    return (
-        environment()
-        .get_template(template)
-        .render(**_words(summary), **_tables(summary), figures=by_section, prefix=prefix, summary=summary)
-    )
+    drawn = drawn_by_section(sweep_plates(summary), SECTIONS, prefix)
+    return rendered(template, {**_words(summary), **_tables(summary)}, summary=summary, figures=drawn, prefix=prefix)
 
 
 def _words(summary: Summary) -> dict[str, Any]:
@@ -192,7 +179,7 @@ def _difference(summary: Summary, choice: dict[str, Any], fraction: float) -> li
     row = comparison(summary, choice, fraction)
     if row is None:
         return [Cell(MISSING) for _ in range(3)]
-    said = "noise: nothing was learned" if nothing_learned(summary) else _VERDICTS[verdict(row)]
+    said = "noise: nothing was learned" if nothing_learned(summary) else VERDICTS[verdict(row)]
     return [
         Cell(points(row.get("difference")), span(row.get("low"), row.get("high"))),
         Cell(p_value(row.get("p_holm")), "" if row.get("p_holm") is None else f"{p_value(row['p_corrected'])} alone"),

@@ -19,7 +19,7 @@ from oligolearn.report.reading import (
 )
 from oligolearn.report.wording import MISSING, count, known, labels, p_value, percent, points, span
 
-_VERDICTS = {"raises": "better", "lowers": "worse", "none": "no detectable difference", "untested": "not tested"}
+VERDICTS = {"raises": "better", "lowers": "worse", "none": "no detectable difference", "untested": "not tested"}
 
 
 class Cell(NamedTuple):
@@ -99,7 +99,7 @@ def differences_at(summary: Summary, number: int) -> Table | None:
 
 
 def _difference(summary: Summary, row: dict[str, Any]) -> list[Cell]:
-    said = "noise: nothing was learned" if nothing_learned(summary) else _VERDICTS[verdict(row)]
+    said = "noise: nothing was learned" if nothing_learned(summary) else VERDICTS[verdict(row)]
     return [
         Cell(points(row.get("difference")), f"{count(row.get('n_pairs'))} pairs"),
         Cell(span(row.get("low"), row.get("high")) or MISSING),

@@ -6,6 +6,7 @@ from oligolearn.study.extrapolation import labels_needed
 from oligolearn.study.methods import METHODS
 from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves, paired_t_test
 from oligolearn.study.sweeping import Sweep, is_sweep, rebuild_sweep, sweep
+from oligolearn.study.transferring import Transfer, is_transfer, rebuild_transfer, transfer
 from oligolearn.study.tuning import Tuning, tune
 
 __all__ = [
@@ -13,10 +14,12 @@ __all__ = [
     "Design",
     "LabelEfficiency",
     "Sweep",
+    "Transfer",
     "Tuning",
     "compare",
     "holm",
     "is_sweep",
+    "is_transfer",
     "label_efficiency",
     "labels_needed",
     "labels_saved",
@@ -25,6 +28,8 @@ __all__ = [
     "paired_t_test",
     "rebuild",
     "rebuild_sweep",
+    "rebuild_transfer",
     "sweep",
+    "transfer",
     "tune",
 ]

@@ -72,12 +72,9 @@ class Design:
             )
         if list(self.fractions) != sorted(set(self.fractions)):
             raise ValueError(f"fractions must ascend, each once, found {list(self.fractions)}")
-        if self.repeats < 1:
-            raise ValueError(f"repeats must be at least 1, found {self.repeats}")
         if self.split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, found {self.split!r}")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, found {self.seed}")
+        check_draws(self.repeats, self.seed)
 
     @property
     def hardware(self) -> dict[str, str]:
@@ -87,6 +84,14 @@ class Design:
     def as_dict(self) -> dict[str, Any]:
         """JSON-able settings."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def check_draws(repeats: int, seed: int) -> None:
+    """Refuse a number of repeats or a seed that is none."""
+    if repeats < 1:
+        raise ValueError(f"repeats must be at least 1, found {repeats}")
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, found {seed}")
 
 
 class Run(NamedTuple):

@@ -20,7 +20,13 @@ def sample_rows(split: Split, y: NDArray[np.integer]) -> NDArray[np.intp]:
 
 
 def map_samples(
-    values: NDArray[np.floating], rows: NDArray[np.intp], held_out: NDArray[np.bool_], *, name: str, seed: int
+    values: NDArray[np.floating],
+    rows: NDArray[np.intp],
+    held_out: NDArray[np.bool_],
+    *,
+    name: str,
+    seed: int,
+    with_tsne: bool = True,
 ) -> dict[str, Any]:
     """Project samples by PCA and by t-SNE (of the first 50 principal components).
 
@@ -34,21 +40,24 @@ def map_samples(
         Kept with the result.
     seed
         Of the t-SNE.
+    with_tsne
+        False leaves it out.
 
     Returns
     -------
     dict
-        JSON-able: ``name, rows, held_out, pca, tsne``, the coordinates ``(n_samples, 2)``; ``tsne`` is None for fewer
-        than 10 samples.
+        JSON-able: ``name, rows, held_out, pca, tsne``, the coordinates ``(n_samples, 2)``; ``tsne`` is None where
+        it is left out, and for fewer than 10 samples.
     """
     from sklearn.decomposition import PCA  # the start of a study need not wait for these
-    from sklearn.manifold import TSNE
 
     n_components = min(50, *values.shape)
     components = PCA(n_components, svd_solver="full" if min(values.shape) < 500 else "randomized", random_state=seed)
     scores = components.fit_transform(values)
     tsne = None
-    if len(values) >= 10 and n_components >= 2:
+    if with_tsne and len(values) >= 10 and n_components >= 2:
+        from sklearn.manifold import TSNE
+
         perplexity = min(30.0, (len(values) - 1) / 3)
         tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(scores)
     pca = scores[:, :2] if n_components >= 2 else np.hstack([scores, np.zeros_like(scores)])

@@ -208,15 +208,15 @@ def _encoder_path(store: Store, repeat: int, objective: str) -> Path:
 def _drawn(design: Design, cohort: Cohort, repeat: int) -> tuple[Draw, NDArray[np.intp] | None]:
     """The rows of a repeat, and its genes where not all are used."""
     draw = draw_repeat(design, cohort.y, cohort.groups, repeat)
-    return draw, chosen_genes(design, cohort, draw.split.pretrain)
+    return draw, chosen_genes(cohort, draw.split.pretrain, design.top_genes)
 
 
-def chosen_genes(design: Design, cohort: Cohort, rows: NDArray[np.intp]) -> NDArray[np.intp] | None:
-    """Numbers of the genes that vary most in `rows`, as many as `design` says; None for all."""
+def chosen_genes(cohort: Cohort, rows: NDArray[np.intp], top_genes: int | None) -> NDArray[np.intp] | None:
+    """Numbers of the `top_genes` genes that vary most in `rows`; None for all."""
     X = cohort.expression()
-    if design.top_genes is None or design.top_genes >= X.shape[1]:
+    if top_genes is None or top_genes >= X.shape[1]:
         return None
-    return top_variance_genes(X[rows], design.top_genes)
+    return top_variance_genes(X[rows], top_genes)
 
 
 def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], objective: str) -> list[_Pretrained]:

@@ -60,8 +60,8 @@ _NETWORK_SETTINGS = (
 )
 
 
-class SharedSettings(TypedDict, total=False):
-    """Settings of a `Design` that a study and a tuning have in common, by name."""
+class EverySetting(TypedDict, total=False):
+    """Settings that studies of every kind have in common, by name."""
 
     repeats: int
     group: str | None
@@ -70,11 +70,16 @@ class SharedSettings(TypedDict, total=False):
     normalize: str
     max_missing: float
     top_genes: int | None
-    pretraining: dict[str, Any]
     training: dict[str, Any]
     threads: int
     device: str
     precision: str
+
+
+class SharedSettings(EverySetting, total=False):
+    """Settings of a `Design` that a study and a tuning have in common, by name."""
+
+    pretraining: dict[str, Any]
 
 
 class DesignSettings(SharedSettings, total=False):
@@ -172,7 +177,7 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
         notes.append(f"In each repeat, the {design.top_genes:,} genes that vary most in the training rows were kept.")
     notes += borrowed.notes if borrowed else []
     at_once = replicas_at_once(design, prepared.X.shape[1])
-    asked = {**design.as_dict(), "data": _fingerprint(prepared, labels, groups)}
+    asked = {**design.as_dict(), "data": fingerprint(prepared, labels, groups)}
     if borrowed is not None:
         asked |= {"pretrain_on": borrowed.facts, "standardize": borrowed.standardize}
     about = {
@@ -206,15 +211,19 @@ def _borrowed(adata: ad.AnnData, prepared: Prepared, design: Design, settings: D
     named = settings.get("gene_map")
     if named is not None and not sources:
         raise ValueError("a gene map (--gene-map) is for the names of other cohorts: it needs --pretrain-on")
-    gene_map = read_gene_map(named) if isinstance(named, str | os.PathLike) else named
     cohorts = [one if isinstance(one, ad.AnnData) else read_expression(os.fspath(one)) for one in sources]
     others = OtherCohorts(
         cohorts,
         settings.get("standardize", "each"),
         settings.get("min_overlap", FEWEST_SHARED),
-        Translation(gene_map, settings.get("probes", "auto")),
+        translation_of(named, settings.get("probes", "auto")),
     )
     return others.borrow(adata, prepared, design.group)
+
+
+def translation_of(gene_map: str | os.PathLike[str] | GeneMap | None, probes: str) -> Translation:
+    """How gene names are translated, from a map or its file."""
+    return Translation(read_gene_map(gene_map) if isinstance(gene_map, str | os.PathLike) else gene_map, probes)
 
 
 def _design(label: str, labels: Labels, settings: DesignSettings) -> Design:
@@ -224,10 +233,13 @@ def _design(label: str, labels: Labels, settings: DesignSettings) -> Design:
     if fractions is None:
         n_train = round(0.7 * int((labels.codes >= 0).sum()))
         fractions = spread_fractions(settings.get("points", DEFAULT_POINTS), n_train, len(labels.classes))
+    return Design(label=label, fractions=tuple(map(float, fractions)), **{**chosen, **hardware(settings)})
+
+
+def hardware(settings: EverySetting) -> dict[str, str]:
+    """What trainings compute on: ``device`` and ``precision``."""
     device = resolve_device(settings.get("device", "cpu"))
-    chosen["device"] = str(device)
-    chosen["precision"] = resolve_precision(settings.get("precision", "auto"), device)
-    return Design(label=label, fractions=tuple(map(float, fractions)), **chosen)
+    return {"device": str(device), "precision": resolve_precision(settings.get("precision", "auto"), device)}
 
 
 def replicas_at_once(design: Design, n_genes: int) -> int:
@@ -247,7 +259,7 @@ def replicas_at_once(design: Design, n_genes: int) -> int:
     return -(-design.repeats // -(-design.repeats // room))
 
 
-def _fingerprint(prepared: Prepared, labels: Labels, groups: NDArray[np.int64] | None) -> str:
+def fingerprint(prepared: Prepared, labels: Labels, groups: NDArray[np.int64] | None) -> str:
     """Digest of everything in the data that decides the results."""
     digest = hashlib.sha256(np.ascontiguousarray(prepared.X).tobytes())
     digest.update("\n".join([*labels.classes, "", *prepared.genes]).encode())

@@ -211,7 +211,13 @@ def compare(
 
 
 def labels_saved(
-    results: pd.DataFrame, method: str, baseline: str, *, seed: int, n_bootstrap: int = 2000
+    results: pd.DataFrame,
+    method: str,
+    baseline: str,
+    *,
+    seed: int,
+    n_bootstrap: int = 2000,
+    metric: str = "accuracy",
 ) -> list[dict[str, Any]]:
     """How many labels a method spares: what the baseline needs for the same accuracy, less what the method used.
 
@@ -229,6 +235,8 @@ def labels_saved(
         Of the bootstrap.
     n_bootstrap : int
         Number of resamples.
+    metric : str
+        What stands for accuracy: a column in which higher is better.
 
     Returns
     -------
@@ -238,12 +246,12 @@ def labels_saved(
         and `saved` are None and `note` names the bound. An end of the interval that lies beyond what was tried is None;
         a bound that even a censored resample proves, such as "at least the most that was tried", is kept.
     """
-    table = checked(results, "accuracy")
-    curve = pd.DataFrame(scores_by_repeat(table, baseline, "accuracy")).sort_index(axis=1).dropna()
+    table = checked(results, metric)
+    curve = pd.DataFrame(scores_by_repeat(table, baseline, metric)).sort_index(axis=1).dropna()
     n_tried = np.array([number_of_labels(table, baseline, float(f)) for f in curve.columns], dtype=np.float64)
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
-    for fraction, scores in scores_by_repeat(table, method, "accuracy").items():
+    for fraction, scores in scores_by_repeat(table, method, metric).items():
         repeats = curve.index.intersection(scores.dropna().index)
         n_labels = number_of_labels(table, method, fraction)
         row: dict[str, Any] = {

@@ -175,7 +175,7 @@ def _carry_out(design: Design, cohort: Cohort, number: int, job: Job) -> tuple[i
 
 def _repeat(design: Design, cohort: Cohort, repeat: int) -> _Repeat:
     draw = redraw_repeat(design, cohort.y, cohort.groups, repeat)
-    return _Repeat(draw, chosen_genes(design, cohort, draw.split.pretrain))
+    return _Repeat(draw, chosen_genes(cohort, draw.split.pretrain, design.top_genes))
 
 
 def _pretrain(

@@ -74,7 +74,7 @@ class Bench(NamedTuple):
 
     def genes(self) -> NDArray[np.intp] | None:
         """Genes of all repeats, which share their pretraining rows; None for all genes."""
-        return chosen_genes(self.design, self.cohort, self.rows("pretrain"))
+        return chosen_genes(self.cohort, self.rows("pretrain"), self.design.top_genes)
 
 
 def default_settings(design: Design, n_classes: int, n_pretrain: int) -> dict[str, dict[str, Any]]:
