@@ -234,9 +234,9 @@ def _sequence_column(names: list[str], column: str, path: Path) -> int:
         raise ValueError(f"{path.name}: column {some(repeated)} appears twice in the header; rename one")
     places = [number for number, name in enumerate(names) if name.lower() == column.lower()]
     if not places:
+        found = some([name[:40] for name in names])
         raise ValueError(
-            f"{path.name} has no column {column!r}; its columns are: {some([name[:40] for name in names])}; name the one "
-            "that holds the sequences so"
+            f"{path.name} has no column {column!r}; its columns are: {found}; name the one that holds the sequences so"
         )
     return places[0]
 
