@@ -79,3 +79,10 @@ def test_bring_your_own_encoder():
     said = run("bring_your_own_encoder.py")
     assert number(r"embedding: (\d+) numbers", said) == 64
     assert number(r"accuracy on new samples with 40 labels: ([\d.]+)", said) > 0.8
+
+
+@pytest.mark.slow
+def test_what_binds_here():
+    said = run("what_binds_here.py")
+    assert re.search(r"held-out sequences: positions [\d.]+, anywhere [\d.]+, both strands [\d.]+", said)
+    assert number(r"accuracy on 100 new sequences: ([\d.]+)", said) > 0.8

@@ -232,11 +232,15 @@ def test_records_that_are_there_twice_alike_are_numbered(tmp_path):
         ("a.tsv", "id\tseq\nx\tACG\n", "has no column 'sequence'; its columns are: 'id', 'seq'"),
         ("a.tsv", "id\tsequence\nx\tACG\t1\n", "line 2: 3 fields where the header has 2"),
         ("a.tsv", "id\tsequence\n", "a header but no rows"),
+        ("a.tsv", "x" * 200_000, "has no column 'sequence'"),
+        ("a.tsv", 'id\tsequence\nx\t"' + "A" * 200_000 + '"\n', "write long fields without quotes"),
         ("a.doc", "ACG", "files of sequences end in .fasta"),
     ],
 )
 def test_files_that_are_not_what_their_name_says_are_refused(tmp_path, name, text, expected):
-    assert expected in refusal(tmp_path, name, text)
+    said = refusal(tmp_path, name, text)
+    assert expected in said
+    assert len(said) < 500
 
 
 def test_a_truncated_gzip_is_refused(tmp_path):

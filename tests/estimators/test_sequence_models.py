@@ -148,6 +148,8 @@ def test_no_copy_and_no_group_is_on_both_sides_of_a_hold_out():
         assert not {X[i] for i in train} & {X[i] for i in held_out}
         if groups is not None:
             assert not set(patients[train]) & set(patients[held_out])
+    train, held_out = hold_out(np.arange(100) // 2, np.arange(100), 0.2, 0)
+    assert (len(train), len(held_out)) == (80, 20), "also where each class has two rows"
     with pytest.raises(ValueError, match="needs at least 10 different sequences, found 3"):
         hold_out(y[:6], np.arange(6) // 2, 0.2, 0)
 

@@ -1,6 +1,5 @@
 """Records of FASTA, FASTQ, Stockholm and tables: letters as they are written, and what headers and columns say."""
 
-import csv
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -235,9 +234,9 @@ def _sequence_column(names: list[str], column: str, path: Path) -> int:
         raise ValueError(f"{path.name}: column {some(repeated)} appears twice in the header; rename one")
     places = [number for number, name in enumerate(names) if name.lower() == column.lower()]
     if not places:
+        found = some([name[:40] for name in names])
         raise ValueError(
-            f"{path.name} has no column {column!r}; its columns are: {some(names)}; name the one that holds the "
-            "sequences so"
+            f"{path.name} has no column {column!r}; its columns are: {found}; name the one that holds the sequences so"
         )
     return places[0]
 
@@ -245,9 +244,9 @@ def _sequence_column(names: list[str], column: str, path: Path) -> int:
 def _fields(line: bytes, separator: bytes, n_fields: int, path: Path, number: int) -> list[str]:
     text = decode(line, path, number)
     try:
-        fields = split_line(text, separator) if '"' in text else text.split(separator.decode())
-    except csv.Error as error:  # a quoted field beyond what the parser takes
-        raise ValueError(f"{path.name}, line {number}: {error}; write long sequences without quotes") from error
+        fields = split_line(text, separator)
+    except ValueError as error:
+        raise ValueError(f"{path.name}, line {number}: {error}") from error
     if len(fields) != n_fields:
         raise ValueError(f"{path.name}, line {number}: {len(fields)} fields where the header has {n_fields}")
     return fields

@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from oligolearn.data.alphabets import GAPS, PADDING, PROTEIN, STOP, Alphabet, detect_alphabet, find_alphabet
+from oligolearn.data.alphabets import (
+    GAPS,
+    PADDING,
+    PROTEIN,
+    STOP,
+    Alphabet,
+    count_letters,
+    detect_alphabet,
+    find_alphabet,
+)
 from oligolearn.data.samples import as_text, join_sheet, read_sample_sheet
 from oligolearn.data.sequence_records import Records, read_records
 from oligolearn.data.table import some, text_column
@@ -238,7 +247,7 @@ def _encode(records: Records, name: str, alphabet: str, *, aligned: bool | None)
     records = _with_own_ids(records, name)
     ids = records.obs.index
     letters = np.frombuffer(records.letters, np.uint8)
-    counts = np.bincount(letters, minlength=256)
+    counts = count_letters(letters)
     n_gaps = int(counts[[ord(gap) for gap in GAPS]].sum())
     notes = list(records.notes)
     if alphabet == "auto":
@@ -333,7 +342,7 @@ def _unknown_letter(
     """Say which letter of which sequence is none, and what the whole looks like."""
     row = int(np.searchsorted(offsets, at, side="right")) - 1
     letter = chr(letters[at]) if 32 < letters[at] < 127 else f"byte 0x{letters[at]:02x}"
-    likely, why = detect_alphabet(np.bincount(letters, minlength=256))
+    likely, why = detect_alphabet(count_letters(letters))
     advice = "correct it, or write it as the letter for anything"
     if likely.name != chosen.name:
         advice = f"this looks like {_spoken(likely)} ({why}): give alphabet {likely.name!r}"

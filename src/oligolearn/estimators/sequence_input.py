@@ -75,6 +75,8 @@ def hold_out(
     strata = target
     if target.dtype.kind == "f":
         strata = np.searchsorted(np.quantile(target, [0.2, 0.4, 0.6, 0.8]), target)
+    if np.unique(strata, return_counts=True)[1].max() < n_parts:  # classes too small to be in every part
+        strata = np.zeros(len(target), dtype=int)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
