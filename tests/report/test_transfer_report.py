@@ -72,11 +72,11 @@ def test_more_labels_than_were_tried_are_no_number(build_transfer):
     summary = build_transfer()
     note = "the baseline would need more than 100 labels, the most that were tried"
     for row in summary["labels_replaced"]:
-        row.update(baseline_labels=None, saved=None, low=100.0, high=None, note=note)
-    assert "would need more than 100 labels, the most that were tried." in said(summary)
+        row.update(baseline_labels=None, saved=None, low=9.0, high=None, note=note)
+    assert "would need more than 100 labels, the most that were tried (95% CI 9 or more)." in said(summary)
     for row in summary["labels_replaced"]:
-        row.update(note="the baseline is better with its fewest labels: it needs less than 2")
-    assert "would need less than 2 of them, the fewest that were tried." in said(summary)
+        row.update(low=None, high=5.0, note="the baseline is better with its fewest labels: it needs less than 2")
+    assert "would need less than 2 of them, the fewest that were tried (95% CI 5 or fewer)." in said(summary)
 
 
 def test_nothing_is_claimed_at_chance_or_after_one_repeat(build_transfer):
@@ -91,6 +91,16 @@ def test_nothing_is_claimed_at_chance_or_after_one_repeat(build_transfer):
     assert "Whether adaptation helps here cannot be tested" in text
     assert "one repeat: no test" in text
     assert "detectably" not in text
+
+
+def test_a_study_that_always_shows_labels_begins_with_them(build_transfer):
+    summary = build_transfer(p_values={("dann", "target-only", 1): 0.01})
+    summary["curves"] = [row for row in summary["curves"] if row["method"] not in ("linear", "dann") or row["fraction"]]
+    summary["comparisons"] = [row for row in summary["comparisons"] if row["fraction"]]
+    first, *others = conclude_transfer(summary)
+    assert first.startswith("With 1 label of each class, DANN reaches 86.0%")
+    assert "without a label" not in " ".join(others)
+    assert next(iter(transfer_figures(summary))) == "balanced_accuracy"
 
 
 def test_what_limits_the_findings_is_said(build_transfer):
@@ -111,7 +121,8 @@ def test_the_page_has_its_parts_and_escapes_names(build_transfer, tmp_path):
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page)
     for part in ("each cohort by itself in 9 of 10 repeats and all together in 1", "Told apart.", "0.97",
                  "150 labelled samples of the target were split anew into 100", "oligolearn study --source ours.h5ad",
-                 "5 per class", "All 100", "Before: as measured", "After: DANN"):  # fmt: skip
+                 "5 per class", "All 100", "Labels of the target that do as much",
+                 "12 to 40", "Before: as measured", "After: DANN"):  # fmt: skip
         assert part in page, part
     assert "<script" not in transfer_fragment(summary)
 

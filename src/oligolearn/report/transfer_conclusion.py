@@ -64,15 +64,12 @@ def transfer_findings(summary: Summary) -> list[str]:
             "Differences between the methods are therefore noise, whatever their p values, and none is claimed",
         ]
         return [sentence(text) for text in found]
-    found = [
-        _does_it_help(summary),
-        *_others(summary),
-        _against_simplest(summary),
-        _labels_replaced(summary),
-        *_with_few_labels(summary),
-        _left_to_gain(summary),
-        *_how_tested(summary),
-    ]
+    without = [_does_it_help(summary), *_others(summary)]
+    with_some = [_labels_replaced(summary), *_with_few_labels(summary)]
+    simplest = _against_simplest(summary)
+    # the first sentence stands alone in large letters
+    found = [*without, simplest, *with_some] if without[0] else [*with_some, simplest]
+    found += [_left_to_gain(summary), *_how_tested(summary)]
     return [sentence(text) for text in found if text]
 
 
@@ -203,13 +200,25 @@ def _labels_replaced(summary: Summary) -> str:
         "target alone would need"
     )
     needed, low, high = (known(entry.get(key)) for key in ("baseline_labels", "low", "high"))
-    note = str(entry.get("note") or "").partition("the baseline would need ")[2].partition(";")[0]
+    interval = label_interval(low, high)
+    between = f" (95% CI {interval})" if interval else ""
     if needed is None:
-        fewest = f"less than {budgets(summary)[1].n_labels} of them, the fewest that were tried"
-        return f"{start} {note or fewest}"
+        more = str(entry.get("note") or "").partition("the baseline would need ")[2].partition(";")[0]
+        fewer = f"less than {budgets(summary)[1].n_labels} of them, the fewest that were tried"
+        return f"{start} {more or fewer}{between}"
     n_classes = max(1, len(summary["data"]["classes"]))
-    between = f" (95% CI {count(low)} to {count(high)})" if low is not None and high is not None else ""
     return f"{start} about {count(needed)} of them{between}, {count(max(1, round(needed / n_classes)))} of each class"
+
+
+def label_interval(low: float | None, high: float | None) -> str:
+    """Ends of an interval of labels, one of which may be open.
+
+    >>> label_interval(9.2, None), label_interval(3.0, 20.0)
+    ('9 or more', '3 to 20')
+    """
+    if low is None or high is None:
+        return f"{count(low)} or more" if low is not None else f"{count(high)} or fewer" if high is not None else ""
+    return f"{count(low)} to {count(high)}"
 
 
 def _with_few_labels(summary: Summary) -> list[str]:
@@ -267,7 +276,8 @@ def _left_to_gain(summary: Summary) -> str:
         return ""
     best, name = ranked(summary, shown.fraction)[0]
     gap = (oracle.mean or 0.0) - (best.mean or 0.0)
-    where = f"{size_in_points(gap)} {'above' if gap >= 0 else 'below'} {title(summary, name)} without any (not tested)"
+    other = f"{title(summary, name)} without any (not tested)"
+    where = f"{size_in_points(gap)} {'above' if gap > 0 else 'below'} {other}" if gap else f"level with {other}"
     bound = title(summary, summary["bounds"]["target"])
     reached = f"{percent(oracle.mean)}{_interval(oracle.low, oracle.high)}"
     return f"with all {count(last.n_labels)} labels that can be shown, {bound} reaches {reached}, {where}"

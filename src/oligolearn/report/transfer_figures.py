@@ -43,6 +43,7 @@ from oligolearn.report.transfer_reading import (
 from oligolearn.report.wording import count, percent
 
 SECTIONS = ("curves", "embedding")
+_GREYS = ("#6b7280", INK)  # of the bounds
 _SOURCE = Look(QUIET, "none", (0, (1.2, 1.6)))
 _TARGET = Look(INK, "v", (0, (4, 2)))
 _ORACLE = Look(INK, "none", (0, (7, 2, 1.2, 2)))
@@ -99,8 +100,9 @@ def transfer_plates(summary: Summary) -> list[Plate]:
 def method_looks(summary: Summary) -> dict[str, Look]:
     """Look of each method; the bounds are grey and black."""
     names = adapted(summary)
+    colored = [look for look in distinct_looks(2 * len(names) + 2) if look.color not in _GREYS][: len(names)]
     bounds = {summary["bounds"]["source"]: _SOURCE, summary["bounds"]["target"]: _TARGET}
-    return {**dict(zip(names, distinct_looks(len(names)), strict=True)), **bounds}
+    return {**dict(zip(names, colored, strict=True)), **bounds}
 
 
 def _curves(summary: Summary) -> Plate:

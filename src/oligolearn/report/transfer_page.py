@@ -10,7 +10,7 @@ from oligolearn.report.measures import GLOSSARY, MEASURES
 from oligolearn.report.page import drawn_by_section, fragment_prefix, rendered
 from oligolearn.report.reading import Summary, nothing_learned, title
 from oligolearn.report.tables import VERDICTS, Cell, Table
-from oligolearn.report.transfer_conclusion import transfer_cautions, transfer_findings
+from oligolearn.report.transfer_conclusion import label_interval, transfer_cautions, transfer_findings
 from oligolearn.report.transfer_figures import SECTIONS, method_looks, transfer_plates
 from oligolearn.report.transfer_reading import (
     METRIC,
@@ -151,6 +151,7 @@ def _tables(summary: Summary) -> dict[str, Any]:
             for shown in budgets(summary)
             if (table := _differences(summary, shown)) is not None
         ],
+        "replaced_table": _replaced(summary),
         "shift_table": _shift_table(summary),
         "samples": _samples(summary),
         "failures": _failures(summary),
@@ -216,6 +217,30 @@ def _cells(summary: Summary, row: Row) -> list[Cell]:
         Cell(p_value(row.get("p_holm")), alone),
         Cell(said, str(row.get("note") or "")),
     ]
+
+
+def _replaced(summary: Summary) -> Table | None:
+    """Labels of the target that alone give what each method reaches without any."""
+    rows = [
+        [
+            Cell(title(summary, row["method"])),
+            Cell(percent(row.get("accuracy"))),
+            Cell(count(row.get("baseline_labels"))),
+            Cell(label_interval(row.get("low"), row.get("high")) or MISSING),
+            Cell(str(row.get("note") or "")),
+        ]
+        for row in summary.get("labels_replaced") or []
+    ]
+    baseline = title(summary, summary["bounds"]["target"])
+    columns = ["Method", "Without a label", f"Labels of {baseline}", "95% interval", "Note"]
+    hints = [
+        "",
+        "Balanced accuracy without labels of the target.",
+        f"With how many labels {baseline} is as good, on its curve.",
+        "Bootstrap over repeats.",
+        "The baseline is what learns from labels of the target alone.",
+    ]
+    return Table("Labels of the target that do as much", columns, rows, hints) if rows else None
 
 
 def _shift_table(summary: Summary) -> Table | None:
