@@ -162,3 +162,79 @@ def test_options_of_networks_and_encoders_of_regressions_are_refused(
         assert done.exit_code == 2, done.output
         assert "logistic regression" in done.output
         assert "Traceback" not in done.output
+
+
+def test_methods_are_compared_and_one_is_chosen(
+    run: Callable[..., SimpleNamespace], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, truth = cohorts
+    model = tmp_path / "model"
+    common = ("adapt", source, target, "--label", "er", "--out", model, "--quiet", "--method")
+    done = run(*common, "linear, coral,dann", "--epochs", 2)
+    assert done.exit_code == 0, done.output
+    assert "method source back mix err entropy density DEV linear" in done.output
+    assert "Chosen, without labels of the target: " in done.output
+    told = load_model(model).description["adaptation"]
+    assert [row["method"] for row in told["selection"]] == ["linear", "coral", "dann"]
+    assert [row["method"] for row in told["selection"] if row["chosen"]] == [told["method"]]
+    assert run("predict", model, target, "--out", tmp_path / "found.csv").exit_code == 0
+    assert (pd.read_csv(tmp_path / "found.csv", index_col=0).prediction.to_numpy() == truth).mean() > 0.9
+    common = tuple(tmp_path / "other" if one == model else one for one in common)
+    assert "unknown method 'danm'" in run(*common, "linear,danm").output
+    assert "--epochs is for networks" in run(*common, "linear,coral", "--epochs", 2).output
+
+
+def test_genes_by_their_shift(
+    run: Callable[..., SimpleNamespace], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, _ = cohorts
+    common = ("adapt", source, target, "--label", "er", "--out", tmp_path / "model", "--quiet", "--shift-table")
+    done = run(*common, tmp_path / "nowhere" / "genes.csv")
+    assert done.exit_code == 2
+    assert "is not a folder" in done.output
+    assert not (tmp_path / "model").exists()
+    done = run(*common, tmp_path / "genes.csv")
+    assert done.exit_code == 0, done.output
+    assert "Genes by their shift: " in done.output
+    table = pd.read_csv(tmp_path / "genes.csv", index_col="gene")
+    here, there = (ad.read_h5ad(file).to_df() for file in (source, target))
+    assert set(table.index) == set(here.columns) & set(there.columns)
+    assert np.allclose(table.mean_source, here[table.index].mean())
+    assert np.allclose(table.sd_target, there[table.index].std(), rtol=1e-5)
+    assert table.ks.is_monotonic_decreasing
+
+
+def test_harm_and_the_mix_of_classes_are_said_in_numbers(run: Callable[..., SimpleNamespace], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = np.append(rng.random(120) < 0.5, rng.random(120) < 0.9)
+    X = rng.normal(size=(240, 30)) + 6
+    X[:, :10] += 1.2 * y[:, None]
+    genes, names = [f"G{i}" for i in range(30)], np.where(y, "pos", "neg")
+    source = write(tmp_path / "source.h5ad", X[:120], names[:120], genes)
+    target = write(tmp_path / "target.h5ad", X[120:], names[120:], genes)
+    common = ("adapt", source, target, "--label", "er", "--quiet", "--out")
+    done = run(*common, tmp_path / "auto")
+    assert done.exit_code == 0, done.output
+    mix = load_model(tmp_path / "auto").description["adaptation"]["class_mix"]
+    assert mix["target"]["pos"] == pytest.approx(0.9, abs=0.12)
+    sentences = [f"The target seems to have {share:.0%} of class {name}" for name, share in mix["target"].items()]
+    assert any(sentence in done.output for sentence in sentences)
+    assert "to standardise each domain by itself would take this difference away" in done.output
+    assert "Warning" not in done.output
+    done = run(*common, tmp_path / "each", "--standardize", "each")
+    assert done.exit_code == 0, done.output
+    assert "Warning: linear on genes standardised in each domain by itself may do harm: at least" in done.output
+    assert load_model(tmp_path / "each").description["adaptation"]["warnings"]
+
+
+def test_names_that_mean_other_genes_are_refused(run: Callable[..., SimpleNamespace], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    loadings = rng.normal(size=(4, 60))
+    X = rng.normal(size=(160, 4)) @ loadings + rng.normal(size=(160, 60)) + 10
+    y = np.where(X[:, 0] > 10, "pos", "neg")
+    source = write(tmp_path / "source.h5ad", X[:80], y[:80], [f"{i}_at" for i in range(60)])
+    target = write(tmp_path / "target.h5ad", X[80:, rng.permutation(60)], y[80:], [f"{i}_at" for i in range(60)])
+    done = run("adapt", source, target, "--label", "er", "--out", tmp_path / "model", "--quiet")
+    assert done.exit_code == 2
+    assert "genes vary together in the target in no way as in the sources" in done.output
+    assert not (tmp_path / "model").exists()

@@ -12,6 +12,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from oligolearn import DomainAdaptedClassifier, load_model, save_model
 
+# Networks that are hardly trained name rows at random, and are warned of; test_transfer_safety.py looks at warnings.
+pytestmark = pytest.mark.filterwarnings("ignore::oligolearn.estimators.NegativeTransferWarning")
+
 SMALL: dict[str, Any] = {"encoder_options": {"hidden": (32, 32)}, "device": "cpu", "precision": "32"}
 METHODS = (
     "auto",
@@ -176,7 +179,7 @@ def test_what_is_saved_predicts_the_target_as_before(tmp_path: Path, method: str
     [
         (
             {"method": "other"},
-            "unknown method 'other'; choose one of auto, linear, coral, optimal-transport, source, cada",
+            "unknown method 'other'; choose one of auto, select, linear, coral, optimal-transport, source, cada",
         ),
         ({"standardize": "none"}, "each, together or auto"),
         ({"domain": np.repeat(-1, 600)}, "no row of a source has a label"),

@@ -39,7 +39,8 @@ Method = Annotated[
     typer.Option(
         help="linear (logistic regression), coral or optimal-transport (linear, the source given the covariance of the "
         "target), dann, cdan, deep-coral, dan, wdgrl, cada, source (a network without adaptation), or auto: linear, "
-        "which no network beat where it was measured."
+        "which no network beat where it was measured. Several, comma-separated, or select for the usual ones: train "
+        "all, and choose without labels of the target."
     ),
 ]
 How = Annotated[
@@ -51,6 +52,9 @@ How = Annotated[
 ]
 UseTargetLabels = Annotated[
     bool, typer.Option("--target-labels", help="Learn from the labels of the target, where there are any, as well.")
+]
+ShiftTable = Annotated[
+    Path | None, typer.Option(help="CSV to write: by how much each gene differs between source and target.")
 ]
 Overlap = Annotated[
     float, typer.Option("--min-overlap", help="Smallest share of the target's genes that every source must have.")
@@ -76,6 +80,7 @@ def adapt(
     top_genes: TopGenes = None,
     min_class_size: MinClassSize = None,
     min_overlap: Overlap = 0.2,
+    shift_table: ShiftTable = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
@@ -85,12 +90,23 @@ def adapt(
     quiet: Quiet = False,
 ) -> None:
     """Learn from the labelled samples of SOURCE to predict those of TARGET, whose labels are not needed."""
-    from oligolearn.estimators import DomainAdaptedClassifier, LabelColumns, Preparation, adapt_classifier, save_model
+    from oligolearn.estimators import (
+        DomainAdaptedClassifier,
+        LabelColumns,
+        Preparation,
+        adapt_classifier,
+        save_model,
+        tabulate_shift,
+    )
     from oligolearn.saving import check_bundle_target
+    from oligolearn.writing import check_folder, whole_file
 
     check_bundle_target(out)
+    if shift_table is not None:
+        check_folder(shift_table)
+    candidates = [name.strip() for name in method.split(",")] if "," in method else None
     of_networks = chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    if of_networks and method in ("auto", "linear", "coral", "optimal-transport"):
+    if of_networks and {"auto", "linear", "coral", "optimal-transport"}.issuperset(candidates or [method]):
         named = ", ".join("--" + name.replace("_", "-") for name in of_networks)
         raise ValueError(f"{named} is for networks, and --method {method} trains none: choose one, such as dann")
     translation = read_translation(gene_map, probes)
@@ -105,8 +121,9 @@ def adapt(
             read[-1],
             LabelColumns(label, min_class_size=min_class_size),
             DomainAdaptedClassifier(
-                method,
+                "select" if candidates else method,
                 standardize=standardize,
+                candidates=candidates,
                 random_state=seed,
                 device=device,
                 precision=precision,
@@ -119,4 +136,8 @@ def adapt(
         )
     save_model(adapted.model, out, features=adapted.features, facts=adapted.facts)
     print_notes(adapted.notes)
+    if shift_table is not None:
+        with whole_file(shift_table) as temporary:
+            tabulate_shift(adapted.values, adapted.domains, adapted.features).to_csv(temporary)
+        print(f"Genes by their shift: {shift_table}")
     print(f"Model: {out}")

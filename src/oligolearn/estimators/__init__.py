@@ -1,8 +1,11 @@
 """scikit-learn faces: estimators that pretrain, fine-tune and serve as baselines."""
 
+from oligolearn.estimators.adaptation_selection import CANDIDATES, select_adaptation
 from oligolearn.estimators.adapting import Adapted, adapt_classifier
 from oligolearn.estimators.baselines import SubspaceLogisticRegression
 from oligolearn.estimators.bundles import SavedModel, load_model, save_model, versions
+from oligolearn.estimators.class_mix import ClassMix, estimate_class_mix
+from oligolearn.estimators.co_variation import Agreement, co_variation
 from oligolearn.estimators.cohorts import (
     LabelColumns,
     OtherCohorts,
@@ -22,14 +25,31 @@ from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.estimators.sequence_jobs import embed_new_sequences, predict_sequences, train_on_sequences
 from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
 from oligolearn.estimators.shift import domain_auroc, reverse_validation
+from oligolearn.estimators.shift_table import tabulate_shift
 from oligolearn.estimators.together import Share, Together, fit_together
+from oligolearn.estimators.transfer_safety import (
+    NegativeTransferWarning,
+    ShiftStudy,
+    find_negative_transfer,
+    study_shift,
+)
+from oligolearn.estimators.transfer_scores import (
+    density_ratio,
+    embedded_validation,
+    mean_entropy,
+    neighbourhood_density,
+)
 
 __all__ = [
+    "CANDIDATES",
     "Adapted",
+    "Agreement",
+    "ClassMix",
     "CollapseWarning",
     "DomainAdaptedClassifier",
     "FineTunedClassifier",
     "LabelColumns",
+    "NegativeTransferWarning",
     "OtherCohorts",
     "Pool",
     "Preparation",
@@ -40,17 +60,25 @@ __all__ = [
     "SequenceClassifier",
     "SequenceRegressor",
     "Share",
+    "ShiftStudy",
     "SubspaceLogisticRegression",
     "Together",
     "Trained",
     "adapt_classifier",
     "choose_samples",
+    "co_variation",
+    "density_ratio",
     "describe_probes",
     "domain_auroc",
     "embed_new_sequences",
     "embed_samples",
+    "embedded_validation",
+    "estimate_class_mix",
+    "find_negative_transfer",
     "fit_together",
     "load_model",
+    "mean_entropy",
+    "neighbourhood_density",
     "predict_samples",
     "predict_sequences",
     "pretrain_encoder",
@@ -59,6 +87,9 @@ __all__ = [
     "propose_labels",
     "reverse_validation",
     "save_model",
+    "select_adaptation",
+    "study_shift",
+    "tabulate_shift",
     "train_classifier",
     "train_on_sequences",
     "versions",

@@ -1,5 +1,6 @@
 """A whole job: learn from labelled cohorts for another one, whose genes, units and classes may differ."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,9 +18,12 @@ from oligolearn.data import (
     measured_by,
     naming_of,
 )
+from oligolearn.estimators.adaptation_selection import describe_selection
+from oligolearn.estimators.co_variation import co_variation
 from oligolearn.estimators.cohorts import MEASURED_BY, LabelColumns, Preparation, training_facts
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.mapping import MAPS
+from oligolearn.estimators.transfer_safety import NegativeTransferWarning, describe_safety
 
 FEWEST_SHARED = 20  # genes
 
@@ -39,12 +43,16 @@ class Adapted(NamedTuple):
         target, or else a source, calls otherwise.
     notes
         What was found and done, in sentences.
+    values, domains
+        What it was fitted to, ``(n_samples, n_features)`` and ``(n_samples,)``, the target's samples last.
     """
 
     model: DomainAdaptedClassifier
     features: list[str]
     facts: dict[str, Any]
     notes: list[str]
+    values: NDArray[np.float32]
+    domains: NDArray[np.int64]
 
 
 def adapt_classifier(
@@ -80,16 +88,20 @@ def adapt_classifier(
     Raises
     ------
     ValueError
-        If too few genes are shared, or the labels do not suit.
+        If too few genes are shared, genes vary together in the target in no way as in the sources, or the labels do not
+        suit.
     """
     joined = join_cohorts(sources, target, preparation, min_overlap=min_overlap)
     X, domains, prepared, notes = joined.X, joined.domains, joined.prepared, [*joined.notes]
+    _check_co_variation(X[domains >= 0], X[domains < 0])
     y, truth, told = _labels(sources, target, columns)
     notes += told
     genes = preparation.choose_genes(X[domains >= 0])
     X, features = X[:, genes], [joined.genes[gene] for gene in genes]
     shown = np.concatenate([y, truth if use_target_labels else np.full(len(truth), np.nan, dtype=object)])
-    fitted = clone(model).fit(X, shown, domains)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NegativeTransferWarning)  # said in the notes
+        fitted = clone(model).fit(X, shown, domains)
     facts = {
         **training_facts(target, X[domains < 0], prepared[-1].units),
         "label": columns.label,
@@ -104,7 +116,7 @@ def adapt_classifier(
     if known.any() and not use_target_labels:
         facts["metrics"], sentence = _score(fitted, X[domains < 0][known], truth[known])
         notes.append(sentence)
-    return Adapted(fitted, features, facts, notes)
+    return Adapted(fitted, features, facts, notes, X, domains)
 
 
 class Joined(NamedTuple):
@@ -204,6 +216,17 @@ def _file(adata: ad.AnnData, otherwise: str) -> str:
     return str(adata.uns.get("oligolearn", {}).get("file", otherwise))
 
 
+def _check_co_variation(source: NDArray[np.floating], target: NDArray[np.floating]) -> None:
+    found = co_variation(source, target)
+    if found is not None and found.hopeless:
+        raise ValueError(
+            "genes vary together in the target in no way as in the sources (their correlations agree by "
+            f"{found.between:.2f}, those of two halves of the sources by {found.source:.2f}, of the target by "
+            f"{found.target:.2f}, where 1 is the same), so that nothing can be transferred: check that a name means "
+            "the same gene in all files, since numbered genes or probes of different platforms do not"
+        )
+
+
 def _labels(
     sources: Sequence[ad.AnnData], target: ad.AnnData, columns: LabelColumns
 ) -> tuple[NDArray[np.object_], NDArray[np.object_], list[str]]:
@@ -246,11 +269,13 @@ def conclude(fitted: DomainAdaptedClassifier) -> list[str]:
             f"classes of {told['domain_auroc_within_classes']:.2f} (.5 is not at all, 1 always)."
         )
     back = told.get("reverse_validation")
+    if "selection" in told:
+        notes += describe_selection(told["selection"])
     if told["standardize"] == "together":
         why = (
             f"from the target back to the source {back['together']:.1%} are named right that way, {back['each']:.1%} "
             "with each domain by itself"
-            if back
+            if back and fitted.standardize == "auto"
             else "within classes the domains hardly differ"
             if fitted.standardize == "auto"
             else "as asked"
@@ -269,4 +294,4 @@ def conclude(fitted: DomainAdaptedClassifier) -> list[str]:
     mapped = "a logistic regression on source samples that were given the covariance of the target"
     said = {"linear": "a logistic regression", **dict.fromkeys(MAPS, mapped), "source": "a network without adaptation"}
     notes.append(f"Trained: {said.get(told['method'], 'a network by ' + told['method'])}.")
-    return notes
+    return notes + describe_safety(told)

@@ -106,6 +106,7 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=MANY_CLASSES)
             warnings.filterwarnings("ignore", message="The least populated class")
+            warnings.filterwarnings("ignore", message="Number of classes in training fold")  # it is in one fold only
             warnings.filterwarnings("ignore", category=ConvergenceWarning)  # at the weakest strengths, and harmless
             self.C_ = self._choose_strength(values, np.asarray(y), counts)
             best = LogisticRegression(

@@ -3,32 +3,38 @@
 import copy
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from oligolearn.adapt import ADAPTATIONS, Consensus, SourceOnly
 from oligolearn.data import ExpressionScaler
+from oligolearn.estimators.adaptation_selection import CANDIDATES, Attempt, select_adaptation
 from oligolearn.estimators.building import OnEpoch, describe_callable, resolve, resolve_device, seeded
+from oligolearn.estimators.class_mix import describe_mix
 from oligolearn.estimators.domain_training import DomainTraining, Sides
 from oligolearn.estimators.fine_tuned import FineTunedClassifier, Pretrained
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.mapping import MAPS
 from oligolearn.estimators.probes import principal_components
-from oligolearn.estimators.shift import (
-    SAME_PLATFORM,
-    domain_auroc,
-    is_ahead,
-    linear_classifier,
-    reverse_validation,
-    standardise_domains,
+from oligolearn.estimators.shift import domain_auroc, linear_classifier, row_coordinates, standardise_domains
+from oligolearn.estimators.transfer_safety import (
+    FEWEST_TARGET,
+    WAYS,
+    NegativeTransferWarning,
+    ShiftStudy,
+    check_target,
+    fewest_target,
+    find_negative_transfer,
+    study_shift,
 )
 from oligolearn.nn import Classifier, Encoder
 from oligolearn.saving import Bundle
@@ -51,7 +57,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         ``"deep-coral"``, ``"dan"``, ``"wdgrl"`` (see `oligolearn.adapt`), ``"cada"`` (see
         `oligolearn.adapt.Consensus`), ``"source"`` for a network without adaptation, or a factory
         ``(Classifier, **method_options) -> objective``; ``"auto"`` for ``"linear"``, which no network beat on average
-        where it was measured.
+        where it was measured; ``"select"`` trains all `candidates` and chooses without labels of the target
+        (see `oligolearn.estimators.select_adaptation`).
     pretrained
         As in `FineTunedClassifier`: an encoder that is not fitted is pretrained on the rows of all domains.
     encoder, encoder_options
@@ -63,10 +70,13 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         ``"each"`` standardises the genes of each domain by themselves, ``"together"`` all rows alike. The first takes
         away differences of platforms, and those of the mix of classes with them: where that differs between domains
         the second is better. ``"auto"`` takes the second where, within classes, the domains can hardly be told apart
-        (`domain_auroc` below .65), or where `reverse_validation` is better with it by more than one standard error.
+        (`domain_auroc` below .65), where `reverse_validation` is better with it by more than one standard error, or
+        where a target has fewer than five rows.
     consensus_rate
         Learning rate of CADA's second phase, as a share of `learning_rate`: encoders that run away from a
         discriminator lose their classes.
+    candidates
+        Methods for ``"select"``, the simplest first; None for `oligolearn.estimators.CANDIDATES`.
     epochs, batch_size, learning_rate, weight_decay, dropout, min_steps
         Of the training (of each phase, for ``"cada"``). A batch has as many rows of the target as of the sources.
     class_weight, unlabelled, random_state, device, precision, on_epoch
@@ -83,7 +93,15 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     scalers_ : dict
         `ExpressionScaler` of each domain.
     adaptation_ : dict
-        What was done and why, JSON-able.
+        What was done and why, JSON-able: sizes, ``method``, ``standardize``, ``domain_auroc`` before, within classes
+        and after, ``reverse_validation``, ``class_mix`` (see `oligolearn.estimators.estimate_class_mix`), ``named``
+        (share of each class in the target as predicted), ``warnings``, and ``selection``, the table of ``"select"``.
+
+    Warns
+    -----
+    NegativeTransferWarning
+        If the model is likely to be worse than logistic regression without more adaptation
+        (see `oligolearn.estimators.find_negative_transfer`).
 
     Examples
     --------
@@ -108,6 +126,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         method_options: Mapping[str, Any] | None = None,
         standardize: str = "auto",
         consensus_rate: float = 0.1,
+        candidates: Sequence[str] | None = None,
         epochs: int = 30,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
@@ -128,6 +147,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         self.method_options = method_options
         self.standardize = standardize
         self.consensus_rate = consensus_rate
+        self.candidates = candidates
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -174,51 +194,135 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             )
         rows = _Rows(values, codes, domains)
         self.adaptation_ = rows.describe()
-        method = self._chosen_method(has_target=bool((domains < 0).any()))
-        how = self._choose_standardisation(rows)
-        standardised, self.scalers_ = standardise_domains(values, domains, how)
+        check_target(values, domains)
+        study = study_shift(values, codes, domains)
+        self.adaptation_ |= {} if study is None else study.facts
+        method = self._chosen_method(rows, study)
+        how = self._choose_standardisation(method, study, fewest_target(domains))
         self.adaptation_["standardize"] = how
-        train = self._linear if method in _LINEAR else self._network
-        self.target_model_, self.source_model_ = train(method, rows, standardised)
+        standardised = self._train(method, how, rows)
+        if study is not None:
+            self._look_back(method, rows, study, standardised)
         return self
 
-    def _chosen_method(self, *, has_target: bool) -> str | Callable[..., nn.Module]:
+    def _chosen_method(self, rows: "_Rows", study: ShiftStudy | None) -> str | Callable[..., nn.Module]:
+        has_target = bool((rows.domains < 0).any())
         method = "linear" if self.method == "auto" else self.method
-        if isinstance(method, str) and method not in (*_LINEAR, *_METHODS):
-            raise ValueError(f"unknown method {method!r}; choose one of {', '.join(method_names())}, or pass a factory")
-        if self.method_options and method in ("source", *_LINEAR):
-            raise ValueError(f"method {method!r} has no options, found {', '.join(self.method_options)}")
-        if method in MAPS and self.standardize == "together":
-            raise ValueError(f"method {method!r} needs centred domains: pass standardize='each'")
+        for one in self._candidates if method == "select" else (method,):
+            self._check_method(one)
+        if method == "select":
+            method = "linear" if study is None else self._select(self._candidates, rows, study)
         if not has_target and method not in ("linear", "source"):
             warnings.warn("there are no rows of a target: trained on the source alone", UserWarning, stacklevel=3)
             method = "linear" if method in _LINEAR else "source"
         self.adaptation_["method"] = method if isinstance(method, str) else describe_callable(method)
         return method
 
-    def _choose_standardisation(self, rows: "_Rows") -> str:
-        """How to standardise: by whether there is a shift within classes, and by going to the target and back."""
-        is_target = rows.domains < 0
-        known = (rows.codes != UNLABELLED) & ~is_target
-        labels = rows.codes[known]
-        if not is_target.any() or len(np.unique(labels)) < 2:
-            return "each" if self.standardize == "auto" else self.standardize
-        alike, _ = standardise_domains(rows.values, rows.domains, "together")
-        classes = linear_classifier(alike[known], labels).predict(alike)
-        components = principal_components(alike)
-        within = domain_auroc(components, is_target, classes)
-        self.adaptation_["domain_auroc"] = domain_auroc(components, is_target)
-        self.adaptation_["domain_auroc_within_classes"] = within
-        if self.standardize != "auto" or self.adaptation_["method"] in MAPS:
-            return "each" if self.standardize == "auto" else self.standardize
-        if within is not None and within < SAME_PLATFORM:
+    @property
+    def _candidates(self) -> Sequence[str]:
+        if self.candidates is not None:
+            if len(self.candidates) == 0:
+                raise ValueError("candidates has no method to choose from; pass some, or None for the usual ones")
+            return self.candidates
+        return [name for name in CANDIDATES if self.standardize != "together" or name not in MAPS]
+
+    def _check_method(self, method: str | Callable[..., nn.Module]) -> None:
+        if isinstance(method, str) and method not in (*_LINEAR, *_METHODS):
+            known = ", ".join((*method_names(), "select"))
+            raise ValueError(f"unknown method {method!r}; choose one of {known}, or pass a factory")
+        if self.method_options and (method in ("source", *_LINEAR) or self.method == "select"):
+            name = method if self.method != "select" else "select"
+            raise ValueError(f"method {name!r} has no options, found {', '.join(self.method_options)}")
+        if method in MAPS and self.standardize == "together":
+            raise ValueError(f"method {method!r} needs centred domains: pass standardize='each'")
+
+    def _select(self, candidates: Sequence[str], rows: "_Rows", study: ShiftStudy) -> str:
+        """Train all candidates in the standardisation that suits, and choose."""
+
+        def attempt(method: str, codes: NDArray[np.int64], held: NDArray[np.intp]) -> Attempt:
+            model = clone(self).set_params(method=method)
+            model.classes_, model.domains_, model.n_features_in_ = self.classes_, self.domains_, self.n_features_in_
+            how = model._choose_standardisation(method, study, fewest_target(rows.domains))
+            standardised = model._train(method, how, rows._replace(codes=codes))
+            held_out, target = (
+                model.predict_proba(rows.values[chosen], rows.domains[chosen]) for chosen in (held, study.is_target)
+            )
+            return Attempt(held_out, target, model._seen(method, rows, standardised))
+
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        chosen, table = select_adaptation(candidates, _LINEAR, study, rows.codes, attempt, seed)
+        self.adaptation_["selection"] = table
+        return chosen
+
+    def _choose_standardisation(
+        self, method: str | Callable[..., nn.Module], study: ShiftStudy | None, n_target: int
+    ) -> str:
+        """How to standardise: as asked, else as the study of the shift says, where method and target allow it."""
+        if 0 < n_target < FEWEST_TARGET:
+            if self.standardize == "each" or method not in ("linear", "source"):
+                raise ValueError(
+                    f"a target has {n_target} rows, and at least {FEWEST_TARGET} are needed to standardise it by "
+                    "itself or to adapt to it; pass method='linear' and standardize='together', or add rows"
+                )
             return "together"
-        apart, _ = standardise_domains(rows.values, rows.domains, "each")
-        found = {
-            how: reverse_validation(x[known], labels, x[is_target]) for how, x in (("each", apart), ("together", alike))
-        }
-        self.adaptation_["reverse_validation"] = {how: one.balanced_accuracy for how, one in found.items()}
-        return "together" if is_ahead(found["together"], found["each"], labels) else "each"
+        if self.standardize != "auto":
+            return self.standardize
+        return "each" if study is None or method in MAPS else study.how
+
+    def _train(self, method: str | Callable[..., nn.Module], how: str, rows: "_Rows") -> NDArray[np.float32]:
+        """Standardise and train; gives the standardised rows."""
+        standardised, self.scalers_ = standardise_domains(rows.values, rows.domains, how)
+        train = self._linear if method in _LINEAR else self._network
+        self.target_model_, self.source_model_ = train(method, rows, standardised)
+        return standardised
+
+    def _look_back(
+        self,
+        method: str | Callable[..., nn.Module],
+        rows: "_Rows",
+        study: ShiftStudy,
+        standardised: NDArray[np.float32],
+    ) -> None:
+        """Measure the domains as the model sees them and the mix of classes, and warn if the model may do harm."""
+        told = self.adaptation_
+        how = told["standardize"]
+        seen = study.rows if method == "linear" and how == study.how else self._seen(method, rows, standardised)
+        told["domain_auroc_after"] = domain_auroc(principal_components(seen), study.is_target)
+        present = self.classes_[np.unique(study.labels)].tolist()
+        told["class_mix"] = {"standardize": study.how, **describe_mix(study.mix, present)}
+        named = self.predict_proba(rows.values[study.is_target], rows.domains[study.is_target]).argmax(axis=1)
+        shares = np.bincount(named, minlength=len(self.classes_)) / len(named)
+        told["named"] = dict(zip(map(str, self.classes_.tolist()), shares.round(4).tolist(), strict=True))
+        told["few_target_rows"] = len(named) if fewest_target(rows.domains) < FEWEST_TARGET else None
+        reasons = find_negative_transfer(study, named)
+        told["warnings"] = []
+        if reasons:
+            sentence = (
+                f"{told['method']} on genes standardised {WAYS[how]} may do harm: {'; '.join(reasons)}. Compare it "
+                f"with logistic regression on genes standardised {WAYS[study.how]}"
+            )
+            told["warnings"].append(sentence)
+            warnings.warn(sentence, NegativeTransferWarning, stacklevel=3)
+
+    def _seen(
+        self, method: str | Callable[..., nn.Module], rows: "_Rows", standardised: NDArray[np.float32]
+    ) -> NDArray[np.floating]:
+        """What the classifier sees of each row: standardised, mapped to the target, or embedded."""
+        is_source = rows.domains >= 0
+        if method in _LINEAR:
+            x = row_coordinates(standardised)
+            if method in MAPS:
+                x[is_source] = MAPS[str(method)](x[is_source], x[~is_source])(x[is_source])
+            return x
+        embedded: list[NDArray[np.floating]] = []
+        order = np.argsort(rows.domains, kind="stable")
+        for domain in np.unique(rows.domains).tolist():
+            model = copy.copy(self.source_model_ if domain >= 0 else self.target_model_)
+            model.scaler_ = self._scaler(domain)
+            embedded.append(model.embed(rows.values[rows.domains == domain]))
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return np.concatenate(embedded)[back]
 
     def _linear(
         self, method: str | Callable[..., nn.Module], rows: "_Rows", standardised: NDArray[np.float32]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
@@ -16,6 +17,7 @@ STANDARDIZE = ("each", "together")
 SAME_PLATFORM = 0.65  # area under the ROC curve of domains within classes, below which nothing has to be undone
 _FEWEST = 10  # rows of a side, below which no cross-validation can say whether they can be told apart
 _LARGEST_WEIGHT = 10.0
+_BLOCK = 4096  # genes whose products are added up at once
 
 
 def standardise_domains(
@@ -69,6 +71,31 @@ class There(NamedTuple):
     balanced_accuracy: float
 
 
+def row_coordinates(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Coordinates of rows in the space that they span, ``(n_samples, n_genes)`` -> ``(n_samples, rank)``.
+
+    Distances and products between rows stay as they are, and with them all that principal components, maps of
+    covariances and penalised regressions can say: at 20,000 genes it is said in as many columns as there are rows.
+    Rows with fewer genes than that are returned as they are.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(4, 100))
+    >>> y = row_coordinates(x)
+    >>> y.shape, bool(np.allclose(y @ y.T, x @ x.T))
+    ((4, 4), True)
+    """
+    if values.shape[1] <= len(values):
+        return values.astype(np.float64)
+    products = np.zeros((len(values), len(values)))
+    for start in range(0, values.shape[1], _BLOCK):
+        block = values[:, start : start + _BLOCK].astype(np.float64)
+        products += block @ block.T
+    size, vectors = eigh(products)
+    kept = size > 1e-12 * max(size[-1], 0.0)
+    return np.asarray(vectors[:, kept] * np.sqrt(size[kept]))
+
+
 def reverse_validation(
     source: NDArray[np.floating], labels: NDArray[np.integer], target: NDArray[np.floating]
 ) -> There:
@@ -85,7 +112,16 @@ def reverse_validation(
     labels
         Class numbers of the source rows, ``(n_source,)``.
     """
-    named = linear_classifier(source, labels).predict(target)
+    return go_back(source, labels, target, linear_classifier(source, labels).predict(target))
+
+
+def go_back(
+    source: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    target: NDArray[np.floating],
+    named: NDArray[np.integer],
+) -> There:
+    """The way back of `reverse_validation`, from classes that any model gave the target, ``named (n_target,)``."""
     if len(np.unique(named)) < 2:
         back = np.full(len(labels), named[0])
     else:
@@ -101,8 +137,10 @@ def linear_classifier(
     return SubspaceLogisticRegression(class_weight=class_weight, strongest=True).fit(X, y)
 
 
-def is_ahead(one: There, other: There, labels: NDArray[np.integer]) -> bool:
-    """Whether one way is better than another by more than one standard error, row by row, all classes counting alike.
+def is_ahead(one: There, other: There, labels: NDArray[np.integer], errors: float = 1.0) -> bool:
+    """Whether one way is better than another by more than `errors` standard errors, all classes counting alike.
+
+    Rows are compared one by one.
 
     Examples
     --------
@@ -114,7 +152,7 @@ def is_ahead(one: There, other: There, labels: NDArray[np.integer]) -> bool:
     counts = np.bincount(labels)
     weight = len(labels) / ((counts > 0).sum() * counts[labels])
     lead = weight * (one.right.astype(float) - other.right.astype(float))
-    return bool(lead.mean() > lead.std(ddof=1) / np.sqrt(len(lead)) + 1e-9)
+    return bool(lead.mean() > errors * lead.std(ddof=1) / np.sqrt(len(lead)) + 1e-9)
 
 
 def domain_auroc(
