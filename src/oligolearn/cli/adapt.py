@@ -35,15 +35,16 @@ Method = Annotated[
     str,
     typer.Option(
         help="linear (logistic regression), coral or optimal-transport (linear, the source given the covariance of the "
-        "target), dann, cdan, deep-coral, dan, wdgrl, cada, source (a network without adaptation), or auto: linear, "
-        "which no network beat where it was measured."
+        "target), combat or quantile (linear, the target given location and scale or quantiles of the source), dann, "
+        "cdan, deep-coral, dan, wdgrl, cada, f-cada (cada with a few labels of the target: needs --target-labels), "
+        "source (a network without adaptation), or auto: linear, which no network beat where it was measured."
     ),
 ]
 How = Annotated[
     str,
     typer.Option(
         help="Genes of each domain by itself (takes away differences of platforms), all together (where the mix of "
-        "classes differs), or what suits: each, together, auto."
+        "classes differs), on the scale of the sources, or what suits: each, together, combat, quantile, auto."
     ),
 ]
 UseTargetLabels = Annotated[
@@ -85,7 +86,7 @@ def adapt(
 
     check_bundle_target(out)
     of_networks = chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    if of_networks and method in ("auto", "linear", "coral", "optimal-transport"):
+    if of_networks and method in ("auto", "linear", "coral", "optimal-transport", "combat", "quantile"):
         named = ", ".join("--" + name.replace("_", "-") for name in of_networks)
         raise ValueError(f"{named} is for networks, and --method {method} trains none: choose one, such as dann")
     options = CohortOptions(samples=samples, genes_in=genes_in, duplicates=duplicates)

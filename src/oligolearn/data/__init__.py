@@ -15,6 +15,7 @@ from oligolearn.data.preparation import (
     group_numbers,
     prepare_expression,
 )
+from oligolearn.data.quantiles import QuantileScaler
 from oligolearn.data.samples import label_of
 from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
 from oligolearn.data.simulate import simulate_cohort
@@ -34,6 +35,7 @@ __all__ = [
     "Normalized",
     "OwnCohort",
     "Prepared",
+    "QuantileScaler",
     "Split",
     "StoredExpression",
     "Subjects",
