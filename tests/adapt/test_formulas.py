@@ -15,10 +15,12 @@ from oligolearn.adapt import (
     WDGRL,
     Consensus,
     DeepCORAL,
+    FewShot,
     certainty_weights,
     coral_distance,
     kernel_discrepancy,
     label_loss,
+    propagate_labels,
     reversal_strength,
 )
 from oligolearn.adapt.batches import Batch
@@ -208,6 +210,56 @@ def test_consensus_refuses_what_it_cannot_use() -> None:
         Consensus(MLP(6, (4,)), MLP(6, (4,)), convention="other")
     with pytest.raises(ValueError, match="same width"):
         Consensus(MLP(6, (4,)), MLP(6, (3,)))
+
+
+def test_labels_are_propagated_in_the_order_and_to_the_classes_worked_out_by_hand() -> None:
+    """Rows at 0, 1, 2 and 10, 11, 13; each is believed by itself and the nearest other row.
+
+    Known are 0 (class 0) and 13 (class 1). Beliefs in class 1: row at 1 beside 0, (.4 + 0) / 2 = .2; at 2 beside 1,
+    (.7 + .4) / 2 = .55; at 10 beside 11, (.3 + .6) / 2 = .45; at 11 beside 10, .45. Least in doubt is the row at 1,
+    which becomes class 0; the row at 2 is then at (.7 + 0) / 2 = .35 and the least in doubt; then those at 10 and 11.
+    """
+    rows = torch.tensor([[0.0], [1.0], [2.0], [10.0], [11.0], [13.0]])
+    second = torch.tensor([0.5, 0.4, 0.7, 0.3, 0.6, 0.5])
+    probabilities = torch.stack([1 - second, second], dim=1)
+    known = torch.tensor([0, -1, -1, -1, -1, 1])
+    steps = [
+        propagate_labels(rows, probabilities, known, share=share / 4, n_neighbours=2).tolist() for share in range(5)
+    ]
+    assert steps[0] == known.tolist()
+    assert steps[1] == [0, 0, -1, -1, -1, 1]
+    assert steps[2] == [0, 0, 0, -1, -1, 1], "against its own probability, by the row beside it"
+    assert steps[4] == [0, 0, 0, 0, 0, 1]
+    wide = propagate_labels(rows, probabilities, known, n_neighbours=3)
+    assert wide.tolist() == [0, 0, 0, 1, 1, 1], "with two rows beside each, the known label at 13 reaches 11 and 10"
+
+
+def test_propagation_keeps_known_labels_and_follows_rows_wherever_they_stand() -> None:
+    x, y = torch.randn(60, 3), torch.randint(3, (60,))
+    x += 6 * torch.eye(3)[y]
+    known = torch.where(torch.arange(60) < 9, (y + 1) % 3, -1)  # of wrong names, which are not for it to judge
+    unsure = torch.full((60, 3), 1 / 3)
+    found = propagate_labels(x, unsure, known)
+    assert torch.equal(found[:9], known[:9])
+    assert torch.equal(found, (y + 1) % 3)
+    order = torch.randperm(60)
+    assert torch.equal(propagate_labels(x[order], unsure, known[order]), found[order])
+    assert (propagate_labels(x, unsure, known, share=1 / 3) == -1).sum() == 34  # of 51
+
+
+def test_few_labels_teach_the_target_encoder_and_the_shared_classifier() -> None:
+    one, other, head = MLP(6, (5, 4)), MLP(6, (5, 4)), nn.Linear(4, 3)
+    weight = torch.tensor([1.0, 2.0, 3.0])
+    objective, rows = FewShot(one, other, head, class_weight=weight).double(), batch(target_labels=True)
+    rows[4][:3] = -1
+    loss = objective(rows)
+    loss.backward()
+    by_source = F.cross_entropy(head(one(rows[0])), rows[1], weight.double())
+    by_target = F.cross_entropy(head(other(rows[3])[3:]), rows[4][3:], weight.double())
+    assert loss.item() == pytest.approx((by_source + by_target).item())
+    assert all(parameter.grad is None for parameter in one.parameters()), "the source encoder stays as it is"
+    assert all(parameter.grad is not None for parameter in (*other.parameters(), *head.parameters()))
+    assert not objective.train().source_encoder.training
 
 
 def test_nothing_is_learned_from_hidden_labels_of_the_target() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from oligolearn.adapt import ADAPTATIONS, Batch, Consensus, SourceOnly
+from oligolearn.adapt import ADAPTATIONS, Batch, Consensus, FewShot, SourceOnly
 from oligolearn.nn import MLP, Classifier
 from oligolearn.training import History, Schedule, fit, fit_replicas
 
@@ -22,6 +22,7 @@ MAKE: dict[str, Callable[[], nn.Module]] = {
     "source": lambda: SourceOnly(classifier()),
     "cdan with random products": lambda: ADAPTATIONS["cdan"](classifier(), largest_product=8),
     "consensus": lambda: Consensus(MLP(6, (8, 5)), MLP(6, (8, 5))),
+    "few labels": lambda: FewShot(MLP(6, (8, 5)), MLP(6, (8, 5)), nn.Linear(5, 3), dropout=0.2),
 }
 
 
@@ -44,7 +45,7 @@ def test_replicas_equal_trainings_one_at_a_time(name: str) -> None:
             y[replica, numbers],
             torch.zeros_like(numbers),
             x[replica, others] + 1,
-            torch.full_like(numbers, -1),
+            torch.where(numbers % 3 == 0, numbers % 2, -1),
         )
 
     def together(numbers: Tensor, replicas: range) -> tuple[Tensor, ...]:

@@ -90,6 +90,34 @@ def test_labels_of_the_target_are_used_only_when_asked_for(
     assert (found["wrong-used"].prediction.to_numpy() == truth).mean() < 0.9
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("combat", "Location and scale of each gene were brought to those of the sources"),
+        ("quantile", "Each gene was given the quantiles that it has in the sources"),
+        ("f-cada", "Trained: a network by f-cada"),
+    ],
+)
+def test_a_method_says_what_it_did_and_its_model_predicts(
+    run: Callable[..., SimpleNamespace], cohorts: tuple[Path, Path, Any], tmp_path: Path, method: str, said: str
+) -> None:
+    source, target, truth = cohorts
+    half = ad.read_h5ad(target)
+    half.obs["er"] = [*truth[:10], *[None] * 70]
+    half.write_h5ad(tmp_path / "half.h5ad")
+    options = ["--label", "er", "--method", method, "--out", tmp_path / "model", "--quiet"]
+    done = run("adapt", source, tmp_path / "half.h5ad", "--target-labels", *options)
+    assert done.exit_code == 0, done.output
+    assert said in done.output
+    assert run("predict", tmp_path / "model", target, "--out", tmp_path / "found.csv").exit_code == 0
+    found = pd.read_csv(tmp_path / "found.csv", index_col=0)
+    assert (found.prediction.to_numpy() == truth)[10:].mean() > 0.85
+    if method == "f-cada":
+        done = run("adapt", source, target, *options)
+        assert done.exit_code == 2
+        assert "a few labels of the target, found none: show some (on the command line, --target-labels)" in done.output
+
+
 def test_several_sources(run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path) -> None:
     source, target, _ = cohorts
     done = run("adapt", source, target, "--source", source, "--label", "er", "--out", tmp_path / "model", "--quiet")

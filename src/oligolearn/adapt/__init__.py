@@ -10,6 +10,7 @@ from oligolearn.adapt.cdan import CDAN, certainty_weights
 from oligolearn.adapt.dan import DAN, kernel_discrepancy
 from oligolearn.adapt.dann import DANN, reversal_strength
 from oligolearn.adapt.deep_coral import DeepCORAL, coral_distance, covariance
+from oligolearn.adapt.f_cada import FewShot, propagate_labels
 from oligolearn.adapt.source_only import SourceOnly
 from oligolearn.adapt.wdgrl import WDGRL
 
@@ -31,11 +32,13 @@ __all__ = [
     "Batch",
     "Consensus",
     "DeepCORAL",
+    "FewShot",
     "SourceOnly",
     "certainty_weights",
     "coral_distance",
     "covariance",
     "kernel_discrepancy",
     "label_loss",
+    "propagate_labels",
     "reversal_strength",
 ]

@@ -38,16 +38,17 @@ Method = Annotated[
     str,
     typer.Option(
         help="linear (logistic regression), coral or optimal-transport (linear, the source given the covariance of the "
-        "target), dann, cdan, deep-coral, dan, wdgrl, cada, source (a network without adaptation), or auto: linear, "
-        "which no network beat where it was measured. Several, comma-separated, or select for the usual ones: train "
-        "all, and choose without labels of the target."
+        "target), combat or quantile (linear, the target given location and scale or quantiles of the source), dann, "
+        "cdan, deep-coral, dan, wdgrl, cada, f-cada (cada with a few labels of the target: needs --target-labels), "
+        "source (a network without adaptation), or auto: linear, which no network beat where it was measured. Several, "
+        "comma-separated, or select for the usual ones: train all, and choose without labels of the target."
     ),
 ]
 How = Annotated[
     str,
     typer.Option(
         help="Genes of each domain by itself (takes away differences of platforms), all together (where the mix of "
-        "classes differs), or what suits: each, together, auto."
+        "classes differs), on the scale of the sources, or what suits: each, together, combat, quantile, auto."
     ),
 ]
 UseTargetLabels = Annotated[
@@ -106,7 +107,8 @@ def adapt(
         check_folder(shift_table)
     candidates = [name.strip() for name in method.split(",")] if "," in method else None
     of_networks = chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    if of_networks and {"auto", "linear", "coral", "optimal-transport"}.issuperset(candidates or [method]):
+    linear = {"auto", "linear", "coral", "optimal-transport", "combat", "quantile"}
+    if of_networks and linear.issuperset(candidates or [method]):
         named = ", ".join("--" + name.replace("_", "-") for name in of_networks)
         raise ValueError(f"{named} is for networks, and --method {method} trains none: choose one, such as dann")
     translation = read_translation(gene_map, probes)

@@ -20,6 +20,7 @@ from oligolearn.data.preparation import (
     number_classes,
     prepare_expression,
 )
+from oligolearn.data.quantiles import QuantileScaler
 from oligolearn.data.samples import label_of
 from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
 from oligolearn.data.sequence_groups import cluster_sequences, leak_free_groups
@@ -53,6 +54,7 @@ __all__ = [
     "OwnCohort",
     "PaddingRule",
     "Prepared",
+    "QuantileScaler",
     "Sequences",
     "Split",
     "StoredExpression",

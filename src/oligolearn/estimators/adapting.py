@@ -22,10 +22,15 @@ from oligolearn.estimators.adaptation_selection import describe_selection
 from oligolearn.estimators.co_variation import co_variation
 from oligolearn.estimators.cohorts import MEASURED_BY, LabelColumns, Preparation, training_facts
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
+from oligolearn.estimators.harmonising import HARMONISERS
 from oligolearn.estimators.mapping import MAPS
 from oligolearn.estimators.transfer_safety import NegativeTransferWarning, describe_safety
 
 FEWEST_SHARED = 20  # genes
+_HARMONISED = {
+    "combat": "Location and scale of each gene were brought to those of the sources (ComBat, without labels).",
+    "quantile": "Each gene was given the quantiles that it has in the sources (quantile normalisation, gene by gene).",
+}
 
 
 class Adapted(NamedTuple):
@@ -284,6 +289,8 @@ def conclude(fitted: DomainAdaptedClassifier) -> list[str]:
             f"All samples were standardised together: {why}. To standardise each domain by itself would take away "
             "what the mix of classes makes of it."
         )
+    elif told["standardize"] in _HARMONISED:
+        notes.append(_HARMONISED[told["standardize"]])
     else:
         notes.append("The genes of each domain were standardised by themselves.")
         if back:
@@ -292,6 +299,10 @@ def conclude(fitted: DomainAdaptedClassifier) -> list[str]:
                 f"{back['together']:.1%} if all are standardised together."
             )
     mapped = "a logistic regression on source samples that were given the covariance of the target"
-    said = {"linear": "a logistic regression", **dict.fromkeys(MAPS, mapped), "source": "a network without adaptation"}
+    said = {
+        **dict.fromkeys(("linear", *HARMONISERS), "a logistic regression"),
+        **dict.fromkeys(MAPS, mapped),
+        "source": "a network without adaptation",
+    }
     notes.append(f"Trained: {said.get(told['method'], 'a network by ' + told['method'])}.")
     return notes + describe_safety(told)

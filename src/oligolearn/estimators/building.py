@@ -7,9 +7,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from oligolearn.data import ExpressionScaler, QuantileScaler
+from oligolearn.estimators.harmonising import Scaler
+from oligolearn.saving import Bundle
 from oligolearn.training import Team
 
 Made = TypeVar("Made")
+SCALER = "scaler."  # how the names of a scaler's tables begin in a bundle
 OnEpoch = Callable[[int, int, float], None]
 
 
@@ -88,3 +92,20 @@ def describe_callable(factory: Callable[..., Any]) -> str:
 def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Tensors whose name starts with `prefix`, which is taken off."""
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+
+
+def describe_scaler(scaler: Scaler) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """JSON-able recipe of a scaler, and the tables that lie beside the weights of its model."""
+    if isinstance(scaler, ExpressionScaler):
+        return scaler.to_dict(), {}
+    tables = {"quantiles": scaler.quantiles_, "reference": scaler.reference_}
+    return {"kind": "quantile"}, {SCALER + name: torch.from_numpy(table.copy()) for name, table in tables.items()}
+
+
+def rebuild_scaler(bundle: Bundle) -> Scaler:
+    """Make a scaler anew from what `describe_scaler` said."""
+    scaling = bundle.description["scaling"]
+    if scaling.get("kind") != "quantile":
+        return ExpressionScaler.from_dict(scaling)
+    tables = part_of(bundle.weights, SCALER)
+    return QuantileScaler(tables["quantiles"].numpy(), tables["reference"].numpy())

@@ -15,12 +15,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from oligolearn.adapt import ADAPTATIONS, Consensus, SourceOnly
-from oligolearn.data import ExpressionScaler
 from oligolearn.estimators.adaptation_selection import CANDIDATES, Attempt, select_adaptation
 from oligolearn.estimators.building import OnEpoch, describe_callable, resolve, resolve_device, seeded
 from oligolearn.estimators.class_mix import describe_mix
+from oligolearn.estimators.consensus import learn_few_labels, train_consensus
 from oligolearn.estimators.domain_training import DomainTraining, Sides
 from oligolearn.estimators.fine_tuned import FineTunedClassifier, Pretrained
+from oligolearn.estimators.harmonising import HARMONISERS, Scaler
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.mapping import MAPS
@@ -40,8 +41,13 @@ from oligolearn.nn import Classifier, Encoder
 from oligolearn.saving import Bundle
 from oligolearn.training import History, Runtime, Schedule, n_batches
 
-_METHODS: dict[str, Callable[..., nn.Module]] = {"source": SourceOnly, "cada": Consensus, **ADAPTATIONS}
-_LINEAR = ("linear", *MAPS)
+_BY_CONSENSUS = ("cada", "f-cada")
+_METHODS: dict[str, Callable[..., nn.Module]] = {
+    "source": SourceOnly,
+    **dict.fromkeys(_BY_CONSENSUS, Consensus),
+    **ADAPTATIONS,
+}
+_LINEAR = ("linear", *MAPS, *HARMONISERS)
 _SOURCE, _TARGET = 0, -1
 _SMALL = {"hidden": (128, 64), "dropout": 0.5}
 
@@ -53,11 +59,13 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     ----------
     method
         ``"linear"`` for logistic regression, ``"coral"`` and ``"optimal-transport"`` for one on source rows that were
-        given the covariance of the target (see `oligolearn.estimators.mapping`); ``"dann"``, ``"cdan"``,
-        ``"deep-coral"``, ``"dan"``, ``"wdgrl"`` (see `oligolearn.adapt`), ``"cada"`` (see
-        `oligolearn.adapt.Consensus`), ``"source"`` for a network without adaptation, or a factory
-        ``(Classifier, **method_options) -> objective``; ``"auto"`` for ``"linear"``, which no network beat on average
-        where it was measured; ``"select"`` trains all `candidates` and chooses without labels of the target
+        given the covariance of the target (see `oligolearn.estimators.mapping`), ``"combat"`` and ``"quantile"`` for
+        one on target rows that were given location and scale, or the quantiles, of the source (see
+        `oligolearn.estimators.harmonising`); ``"dann"``, ``"cdan"``, ``"deep-coral"``, ``"dan"``, ``"wdgrl"`` (see
+        `oligolearn.adapt`), ``"cada"`` (see `oligolearn.adapt.Consensus`), ``"f-cada"`` for one that also learns and
+        propagates a few labels of the target, which it needs, ``"source"`` for a network without adaptation, or a
+        factory ``(Classifier, **method_options) -> objective``; ``"auto"`` for ``"linear"``, which no network beat on
+        average where it was measured; ``"select"`` trains all `candidates` and chooses without labels of the target
         (see `oligolearn.estimators.select_adaptation`).
     pretrained
         As in `FineTunedClassifier`: an encoder that is not fitted is pretrained on the rows of all domains.
@@ -65,20 +73,22 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         As in `FineTunedClassifier`; the default is a smaller network with dropout, since what a large one learns by
         heart in the source does not travel.
     method_options
-        Settings of the method, by name; of ``"cada"`` those of `oligolearn.adapt.Consensus`.
+        Settings of the method, by name; of ``"cada"`` and ``"f-cada"`` those of `oligolearn.adapt.Consensus`.
     standardize
         ``"each"`` standardises the genes of each domain by themselves, ``"together"`` all rows alike. The first takes
         away differences of platforms, and those of the mix of classes with them: where that differs between domains
         the second is better. ``"auto"`` takes the second where, within classes, the domains can hardly be told apart
         (`domain_auroc` below .65), where `reverse_validation` is better with it by more than one standard error, or
-        where a target has fewer than five rows.
+        where a target has fewer than five rows. ``"combat"`` and ``"quantile"`` bring all domains to the scale of the
+        sources, for networks too.
     consensus_rate
-        Learning rate of CADA's second phase, as a share of `learning_rate`: encoders that run away from a
-        discriminator lose their classes.
+        Learning rate of the second phase of CADA and of the fourth of F-CADA, as a share of `learning_rate`: encoders
+        that run away from a discriminator, or after a few labels, lose their classes.
     candidates
         Methods for ``"select"``, the simplest first; None for `oligolearn.estimators.CANDIDATES`.
     epochs, batch_size, learning_rate, weight_decay, dropout, min_steps
-        Of the training (of each phase, for ``"cada"``). A batch has as many rows of the target as of the sources.
+        Of the training (of each phase, for ``"cada"`` and ``"f-cada"``). A batch has as many rows of the target as of
+        the sources.
     class_weight, unlabelled, random_state, device, precision, on_epoch
         As in `FineTunedClassifier`.
 
@@ -91,7 +101,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     target_model_, source_model_ : FineTunedClassifier or StandardisedLogistic
         What predicts rows of the target and of the sources, classes by number.
     scalers_ : dict
-        `ExpressionScaler` of each domain.
+        `ExpressionScaler` of each domain, or `QuantileScaler`.
     adaptation_ : dict
         What was done and why, JSON-able: sizes, ``method``, ``standardize``, ``domain_auroc`` before, within classes
         and after, ``reverse_validation``, ``class_mix`` (see `oligolearn.estimators.estimate_class_mix`), ``named``
@@ -215,6 +225,11 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         if not has_target and method not in ("linear", "source"):
             warnings.warn("there are no rows of a target: trained on the source alone", UserWarning, stacklevel=3)
             method = "linear" if method in _LINEAR else "source"
+        if method == "f-cada" and not self.adaptation_["n_target_labelled"]:
+            raise ValueError(
+                "method 'f-cada' learns from a few labels of the target, found none: show some (on the command line, "
+                "--target-labels), or choose 'cada', which needs none"
+            )
         self.adaptation_["method"] = method if isinstance(method, str) else describe_callable(method)
         return method
 
@@ -224,7 +239,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             if len(self.candidates) == 0:
                 raise ValueError("candidates has no method to choose from; pass some, or None for the usual ones")
             return self.candidates
-        return [name for name in CANDIDATES if self.standardize != "together" or name not in MAPS]
+        return [name for name in CANDIDATES if self.standardize in ("each", "auto") or name not in MAPS]
 
     def _check_method(self, method: str | Callable[..., nn.Module]) -> None:
         if isinstance(method, str) and method not in (*_LINEAR, *_METHODS):
@@ -233,8 +248,13 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         if self.method_options and (method in ("source", *_LINEAR) or self.method == "select"):
             name = method if self.method != "select" else "select"
             raise ValueError(f"method {name!r} has no options, found {', '.join(self.method_options)}")
-        if method in MAPS and self.standardize == "together":
+        if method in MAPS and self.standardize not in ("each", "auto"):
             raise ValueError(f"method {method!r} needs centred domains: pass standardize='each'")
+        if method in HARMONISERS and self.standardize not in (method, "auto"):
+            raise ValueError(
+                f"method {method!r} is a standardisation of its own, found standardize={self.standardize!r}: leave it "
+                "at 'auto'"
+            )
 
     def _select(self, candidates: Sequence[str], rows: "_Rows", study: ShiftStudy) -> str:
         """Train all candidates in the standardisation that suits, and choose."""
@@ -265,6 +285,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
                     "itself or to adapt to it; pass method='linear' and standardize='together', or add rows"
                 )
             return "together"
+        if method in HARMONISERS:
+            return str(method)
         if self.standardize != "auto":
             return self.standardize
         return "each" if study is None or method in MAPS else study.how
@@ -367,8 +389,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             Runtime(self.precision),
             self.on_epoch,
         )
-        if method == "cada":
-            modules, losses = self._by_consensus(train, network, loss.class_weight)
+        if method in _BY_CONSENSUS:
+            modules, losses = self._by_consensus(str(method), train, network.module_, loss.class_weight)
         else:
             losses = train.fit(self._objective(method, train, network, loss.class_weight))
             modules = network.module_, network.module_
@@ -403,23 +425,14 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             return made.to(train.device)
 
     def _by_consensus(
-        self, train: DomainTraining, network: FineTunedClassifier, class_weight: Tensor | None
+        self, method: str, train: DomainTraining, network: Classifier, class_weight: Tensor | None
     ) -> tuple[tuple[Classifier, Classifier], list[float]]:
-        """Give the networks of target and source that the three phases of CADA make, and the loss of each epoch."""
-        of_source, n_classes = network.module_.encoder, len(network.classes_)
-        with seeded(train.seed + 1, train.device):
-            consensus = Consensus(of_source, copy.deepcopy(of_source), **(self.method_options or {})).to(train.device)
-            shared = nn.Linear(of_source.out_dim, n_classes).to(train.device)
-        first = train.fit(SourceOnly(network.module_, class_weight))
-        consensus.target_encoder.load_state_dict(of_source.state_dict())
-        second = train.fit(consensus, rate=self.consensus_rate)
-        modules = []
-        for encoder in (consensus.target_encoder, of_source):
-            module = Classifier(encoder, n_classes, dropout=self.dropout, frozen_blocks=len(encoder.blocks))
-            module.head = shared
-            modules.append(module.to(train.device))
-        third = train.fit(SourceOnly(modules[1], class_weight))
-        return (modules[0], modules[1]), [*first, *second, *third]
+        """Give the networks of target and source, and the loss of each epoch."""
+        rate = self.consensus_rate
+        agreed = train_consensus(train, network, class_weight, rate=rate, options=self.method_options)
+        if method == "f-cada":
+            agreed = learn_few_labels(train, agreed, class_weight, rate=rate)
+        return (agreed.of_target, agreed.of_source), agreed.losses
 
     @property
     def _weights(self) -> str | dict[int, float] | None:
@@ -439,7 +452,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     def _first(self) -> int:
         return int(self.domains_[self.domains_ >= 0][0])
 
-    def _scaler(self, domain: int) -> ExpressionScaler:
+    def _scaler(self, domain: int) -> Scaler:
         if domain not in self.scalers_:
             raise ValueError(
                 f"sample_domain has {domain}, of which no row was seen in training; known are "

@@ -19,7 +19,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.data.scaling import ExpressionScaler
-from oligolearn.estimators.building import OnEpoch, describe_encoder, resolve, resolve_device, seeded
+from oligolearn.estimators.building import (
+    SCALER,
+    OnEpoch,
+    describe_encoder,
+    describe_scaler,
+    resolve,
+    resolve_device,
+    seeded,
+)
+from oligolearn.estimators.harmonising import Scaler
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
 from oligolearn.nn import ENCODERS, ClassificationLoss, Classifier, Encoder, transfer
@@ -100,6 +109,8 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
     >>> bool(FineTunedClassifier(random_state=0, device="cpu").fit(X, y).predict(X[:3]).tolist() == [0, 0, 0])
     True
     """
+
+    scaler_: Scaler
 
     def __init__(
         self,
@@ -224,14 +235,15 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
     def to_bundle(self) -> Bundle:
         """Describe the fitted classifier for saving."""
         check_is_fitted(self)
+        scaling, tables = describe_scaler(self.scaler_)
         description = {
             "kind": "classifier",
             "classes": self.classes_.tolist(),
             "architecture": describe_encoder(*self._recipe),
-            "scaling": self.scaler_.to_dict(),
+            "scaling": scaling,
             "training": self.training_,
         }
-        return Bundle(description, dict(self.module_.state_dict()))
+        return Bundle(description, {**self.module_.state_dict(), **tables})
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Self:
@@ -244,7 +256,9 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         model._recipe = (source.encoder, source.encoder_options)
         model.training_ = bundle.description["training"]
         model.module_ = Classifier(source.encoder_, len(model.classes_))
-        model.module_.load_state_dict(bundle.weights)
+        model.module_.load_state_dict(
+            {name: value for name, value in bundle.weights.items() if not name.startswith(SCALER)}
+        )
         model.module_.eval()
         return model
 

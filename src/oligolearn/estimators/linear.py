@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import from_numpy
 
-from oligolearn.data import ExpressionScaler
 from oligolearn.estimators.baselines import SubspaceLogisticRegression
+from oligolearn.estimators.building import describe_scaler, rebuild_scaler
+from oligolearn.estimators.harmonising import Scaler
 from oligolearn.saving import Bundle
 
 
@@ -22,7 +23,7 @@ class StandardisedLogistic:
         Fitted to standardised rows.
     """
 
-    def __init__(self, scaler: ExpressionScaler, classifier: SubspaceLogisticRegression) -> None:
+    def __init__(self, scaler: Scaler, classifier: SubspaceLogisticRegression) -> None:
         self.scaler_ = scaler
         self.classifier_ = classifier
 
@@ -52,15 +53,15 @@ class StandardisedLogistic:
     def to_bundle(self) -> Bundle:
         """Describe it for saving."""
         model = self.classifier_
-        description = {"kind": "linear", "classes": self.classes_.tolist(), "scaling": self.scaler_.to_dict()}
-        return Bundle(
-            description, {"weight": from_numpy(model.coef_.copy()), "bias": from_numpy(model.intercept_.copy())}
-        )
+        scaling, tables = describe_scaler(self.scaler_)
+        description = {"kind": "linear", "classes": self.classes_.tolist(), "scaling": scaling}
+        weights = {"weight": from_numpy(model.coef_.copy()), "bias": from_numpy(model.intercept_.copy())}
+        return Bundle(description, {**weights, **tables})
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Self:
         """Rebuild what `to_bundle` described."""
-        scaler = ExpressionScaler.from_dict(bundle.description["scaling"])
+        scaler = rebuild_scaler(bundle)
         model = SubspaceLogisticRegression()
         model.classes_ = np.array(bundle.description["classes"])
         model.coef_, model.intercept_ = bundle.weights["weight"].numpy(), bundle.weights["bias"].numpy()

@@ -20,12 +20,15 @@ from oligolearn.estimators.building import (
     OnEpoch,
     describe_callable,
     describe_encoder,
+    describe_scaler,
     launch_team,
     part_of,
+    rebuild_scaler,
     resolve,
     resolve_device,
     seeded,
 )
+from oligolearn.estimators.harmonising import Scaler
 from oligolearn.estimators.rows import (
     Rows,
     Views,
@@ -140,6 +143,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     >>> encoder.fit_transform(X).shape
     (60, 8)
     """
+
+    scaler_: Scaler
 
     def __init__(
         self,
@@ -425,13 +430,15 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def to_bundle(self) -> Bundle:
         """Describe the fitted encoder for saving."""
         check_is_fitted(self)
+        scaling, tables = describe_scaler(self.scaler_)
         description = {
             "kind": "encoder",
             "architecture": describe_encoder(self.encoder, self.encoder_options),
-            "scaling": self.scaler_.to_dict(),
+            "scaling": scaling,
             "pretraining": self.pretraining_,
         }
-        return Bundle(description, {f"encoder.{name}": value for name, value in self.encoder_.state_dict().items()})
+        weights = {f"encoder.{name}": value for name, value in self.encoder_.state_dict().items()}
+        return Bundle(description, {**weights, **tables})
 
     def _describe_pretraining(self) -> dict[str, Any]:
         view, view_options = self._named_view()
@@ -455,7 +462,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         architecture = bundle.description["architecture"]
         options = architecture["options"]
         model = cls(encoder=architecture["name"], encoder_options=options)
-        model.scaler_ = ExpressionScaler.from_dict(bundle.description["scaling"])
+        model.scaler_ = rebuild_scaler(bundle)
         model.n_features_in_ = model.scaler_.n_features_in_
         model.encoder_ = resolve("encoder", model.encoder, ENCODERS)(model.n_features_in_, **options)
         model.encoder_.load_state_dict(part_of(bundle.weights, "encoder."))

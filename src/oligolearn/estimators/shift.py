@@ -12,8 +12,9 @@ from sklearn.model_selection import StratifiedKFold
 
 from oligolearn.data import ExpressionScaler
 from oligolearn.estimators.baselines import SubspaceLogisticRegression
+from oligolearn.estimators.harmonising import HARMONISERS, Scaler
 
-STANDARDIZE = ("each", "together")
+STANDARDIZE = (*HARMONISERS, "each", "together")
 SAME_PLATFORM = 0.65  # area under the ROC curve of domains within classes, below which nothing has to be undone
 _FEWEST = 10  # rows of a side, below which no cross-validation can say whether they can be told apart
 _LARGEST_WEIGHT = 10.0
@@ -22,8 +23,8 @@ _BLOCK = 4096  # genes whose products are added up at once
 
 def standardise_domains(
     values: NDArray[np.floating], domains: NDArray[np.integer], how: str
-) -> tuple[NDArray[np.float32], dict[int, ExpressionScaler]]:
-    """Standardise the genes of each domain by themselves (``"each"``) or of all rows alike (``"together"``).
+) -> tuple[NDArray[np.float32], dict[int, Scaler]]:
+    """Standardise the genes of each domain by themselves (``"each"``), of all rows alike (``"together"``), or others.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def standardise_domains(
     domains
         Domain of each row, ``(n_samples,)``.
     how
-        Which of the two.
+        Which of the two, or how to bring all to the scale of the sources: one of `HARMONISERS`.
 
     Returns
     -------
@@ -42,14 +43,17 @@ def standardise_domains(
     Raises
     ------
     ValueError
-        If `how` is neither.
+        If `how` is none of them.
     """
     if how not in STANDARDIZE:
         raise ValueError(f"standardize must be {', '.join(STANDARDIZE)} or auto, found {how!r}")
-    alike = ExpressionScaler().fit(values) if how == "together" else None
-    scalers = {
-        domain: alike or ExpressionScaler().fit(values[domains == domain]) for domain in np.unique(domains).tolist()
-    }
+    if how in HARMONISERS:
+        scalers = HARMONISERS[how](values, domains)
+    else:
+        alike = ExpressionScaler().fit(values) if how == "together" else None
+        scalers = {
+            domain: alike or ExpressionScaler().fit(values[domains == domain]) for domain in np.unique(domains).tolist()
+        }
     standardised = np.empty(values.shape, dtype=np.float32)
     for domain, scaler in scalers.items():
         standardised[domains == domain] = scaler.transform(values[domains == domain])

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from oligolearn.data import ExpressionScaler
 from oligolearn.estimators.building import resolve_device
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.labels import UNLABELLED
@@ -243,12 +244,20 @@ def _no_view(some_rows: Callable[[], Tensor]) -> Callable[..., Tensor]:
     return lambda x, generator: x
 
 
+def _scaler_of(model: FineTunedClassifier | SelfSupervisedEncoder) -> ExpressionScaler:
+    if not isinstance(model.scaler_, ExpressionScaler):
+        raise ValueError(
+            "an encoder whose genes are mapped by quantiles cannot be trained together with others: use fit"
+        )
+    return model.scaler_
+
+
 def _alike(jobs: Mapping[int, _Job]) -> list[list[int]]:
     """Numbers of the jobs that may be replicas of each other."""
     groups: dict[object, list[int]] = {}
     for number, job in jobs.items():
         model = job.model
-        kind = (type(model), type(job.module), job.views, model.scaler_.clip, model.precision, model.device)
+        kind = (type(model), type(job.module), job.views, _scaler_of(model).clip, model.precision, model.device)
         length = (job.schedule.steps, job.schedule.batch_size, job.schedule.clip_norm, len(job.rows))
         shapes = tuple((name, p.shape, p.requires_grad) for name, p in job.module.named_parameters())
         key = (*kind, *length, shapes, model.n_features_in_, job.share.borrowed_from)
@@ -291,7 +300,7 @@ class _Batches:
         self.borrowed_from = jobs[0].share.borrowed_from
         self.genes = None if jobs[0].share.genes is None else _stacked([job.share.genes for job in jobs], device)
         self.targets = [torch.stack(parts) for parts in zip(*(job.targets for job in jobs), strict=True)]
-        self.scalers = [job.model.scaler_ for job in jobs]
+        self.scalers = [_scaler_of(job.model) for job in jobs]
         self.mean = _stacked([scaler.mean_ for scaler in self.scalers], device).float()
         self.inverse = _stacked([scaler.inverse_scale_ for scaler in self.scalers], device).float()
         self.modules: list[Any] = [job.module for job in jobs]

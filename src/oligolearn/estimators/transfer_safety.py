@@ -21,7 +21,12 @@ from oligolearn.estimators.shift import (
 )
 
 FEWEST_TARGET = 5  # rows of a target from which means and deviations may be taken
-WAYS = {"each": "in each domain by itself", "together": "together"}
+WAYS = {
+    "each": "in each domain by itself",
+    "together": "together",
+    "combat": "by ComBat",
+    "quantile": "to the quantiles of the sources",
+}
 MARGIN = 0.1  # share of the target that has to be wrong by the mix of classes before there is a warning
 EQUAL_MIX = ("dann", "cdan", "deep-coral", "dan", "wdgrl", "cada", "coral", "optimal-transport")  # assume one mix
 _MOST_NAMED = 3  # classes that a sentence names
