@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oligolearn.data import split_rows
 from oligolearn.study.design import Run, check_draws, training_seed
-from oligolearn.study.transfer_methods import BOUNDS, SOURCE_ONLY, TARGET_ONLY, TRANSFER_METHODS
+from oligolearn.study.transfer_methods import BOUNDS, NEED_LABELS, SOURCE_ONLY, TARGET_ONLY, TRANSFER_METHODS
 
 DEFAULT_METHODS = ("linear", "coral", "source", "dann", "cada")
 DEFAULT_BUDGETS = (0, 1, 2, 5, 10)
@@ -73,6 +73,9 @@ class TransferDesign:
                 "budgets must be whole numbers from 0 on, ascending, each once (labels of the target for each class); "
                 f"found {list(self.budgets)}"
             )
+        without = [name for name in self.methods if name in NEED_LABELS]
+        if without and self.budgets == (0,):
+            raise ValueError(f"{', '.join(without)} needs labels of the target: show some, such as --budgets 0,1,5")
         check_draws(self.repeats, self.seed)
 
     @property
@@ -202,7 +205,8 @@ def plan_transfer_runs(
         for n_per_class, fraction in budgets:
             n_labels = len(draw.train) if n_per_class is None else n_per_class * n_classes
             methods = [SOURCE_ONLY] if n_per_class == 0 else []
-            methods += design.methods if n_per_class in design.budgets else []
+            able = [name for name in design.methods if n_per_class != 0 or name not in NEED_LABELS]
+            methods += able if n_per_class in design.budgets else []
             methods += [TARGET_ONLY] if n_per_class != 0 else []
             runs += [Run(repeat, fraction, n_labels, method) for method in methods]
     return runs

@@ -88,6 +88,8 @@ _WORDS = {
         "optimal transport",
         "logistic regression on source samples, moved as little as gives them the covariance of the target",
     ),
+    "combat": ("ComBat", "logistic regression on target samples, given location and scale of the sources, gene by gene"),
+    "quantile": ("quantiles", "logistic regression on target samples, given the quantiles of the sources, gene by gene"),
     "source": (
         "network without adaptation",
         "a network on genes that are standardised in the same way; what the adapted networks must beat",
@@ -98,7 +100,9 @@ _WORDS = {
     "dan": ("DAN", f"{_NETWORK}, and features of the same distribution by a kernel's measure"),
     "wdgrl": ("WDGRL", f"{_NETWORK}, and features a small Wasserstein distance apart"),
     "cada": ("CADA", "two networks, one for each domain, whose features no discriminator can tell apart"),
+    "f-cada": ("F-CADA", "CADA that learns the labels of the target that are shown, and gives them to samples near by"),
 }
+NEED_LABELS = ("f-cada",)  # of the target: without any there is no such method
 
 TRANSFER_METHODS: dict[str, TransferMethod] = {
     SOURCE_ONLY: TransferMethod(
