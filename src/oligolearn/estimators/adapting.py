@@ -1,5 +1,6 @@
 """A whole job: learn from labelled cohorts for another one, whose genes, units and classes may differ."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from oligolearn.estimators.cohorts import LabelColumns, Preparation, training_fa
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.harmonising import HARMONISERS
 from oligolearn.estimators.mapping import MAPS
+from oligolearn.estimators.self_supervised import CollapseWarning
 
 FEWEST_SHARED = 20  # genes
 _HARMONISED = {
@@ -84,7 +86,10 @@ def adapt_classifier(
     genes = preparation.choose_genes(X[domains >= 0])
     X, features = X[:, genes], [shared[gene] for gene in genes]
     shown = np.concatenate([y, truth if use_target_labels else np.full(len(truth), np.nan, dtype=object)])
-    fitted = clone(model).fit(X, shown, domains)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CollapseWarning)
+        fitted = clone(model).fit(X, shown, domains)
+    notes += [f"Warning: {one.message}." for one in caught]
     facts = {
         **training_facts(target, X[domains < 0], prepared[-1].units),
         "label": columns.label,
@@ -194,4 +199,6 @@ def conclude(fitted: DomainAdaptedClassifier) -> list[str]:
         "source": "a network without adaptation",
     }
     notes.append(f"Trained: {said.get(told['method'], 'a network by ' + told['method'])}.")
+    if told.get("pretrained"):
+        notes.append(f"Its encoder was pretrained without labels ({told['pretrained']}).")
     return notes

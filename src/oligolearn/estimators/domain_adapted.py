@@ -61,7 +61,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         factory ``(Classifier, **method_options) -> objective``; ``"auto"`` for ``"linear"``, which no network beat on
         average where it was measured.
     pretrained
-        As in `FineTunedClassifier`: an encoder that is not fitted is pretrained on the rows of all domains.
+        As in `FineTunedClassifier`: an encoder that is not fitted is pretrained on the rows of all domains, as they are
+        standardised here. For networks only.
     encoder, encoder_options
         As in `FineTunedClassifier`; the default is a smaller network with dropout, since what a large one learns by
         heart in the source does not travel.
@@ -199,6 +200,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"unknown method {method!r}; choose one of {known}, or pass a factory")
         if self.method_options and method in ("source", *_LINEAR):
             raise ValueError(f"method {method!r} has no options, found {', '.join(self.method_options)}")
+        if self.pretrained is not None and method in _LINEAR:
+            raise ValueError(f"pretrained is for networks, and method {method!r} trains none: choose one, such as dann")
         if method in MAPS and self.standardize not in ("each", "auto"):
             raise ValueError(f"method {method!r} needs centred domains: pass standardize='each'")
         if method in HARMONISERS and self.standardize not in (method, "auto"):
@@ -273,7 +276,10 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             precision=self.precision,
         )
         known = rows.codes != UNLABELLED
-        _, codes, seed = network._prepare(rows.values, np.where(known, rows.codes, np.nan))
+        # rows as the network will see them: on raw ones an encoder would be pretrained on what tells platforms apart
+        _, codes, seed = network._prepare(standardised, np.where(known, rows.codes, np.nan))
+        if network._source is not None:
+            self.adaptation_["pretrained"] = (network._source.pretraining_ or {}).get("objective")
         device = resolve_device(self.device)
         x, y = torch.from_numpy(standardised).to(device), torch.from_numpy(codes).to(device)
         loss = network._build(x[torch.from_numpy(known).to(device)], codes[known], seed)
