@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from oligolearn.data import read_expression, simulate_cohort
     from oligolearn.estimators import (
         DomainAdaptedClassifier,
+        DomainAdaptedRegressor,
         FineTunedClassifier,
         SelfSupervisedEncoder,
         SelfTrainedClassifier,
@@ -21,6 +22,7 @@ __version__ = version("oligolearn")
 
 __all__ = [
     "DomainAdaptedClassifier",
+    "DomainAdaptedRegressor",
     "FineTunedClassifier",
     "SelfSupervisedEncoder",
     "SelfTrainedClassifier",
@@ -45,6 +47,7 @@ __all__ = [
 
 _HOMES = {
     "DomainAdaptedClassifier": "estimators",
+    "DomainAdaptedRegressor": "estimators",
     "FineTunedClassifier": "estimators",
     "SelfSupervisedEncoder": "estimators",
     "SelfTrainedClassifier": "estimators",

@@ -14,6 +14,7 @@ from oligolearn.estimators.cohorts import (
     train_classifier,
 )
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
+from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.probes import describe_probes, principal_components, probe_embeddings
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
@@ -26,6 +27,7 @@ __all__ = [
     "Adapted",
     "CollapseWarning",
     "DomainAdaptedClassifier",
+    "DomainAdaptedRegressor",
     "FineTunedClassifier",
     "LabelColumns",
     "OtherCohorts",
