@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from oligolearn.data import read_expression, read_sequences, simulate_cohort
     from oligolearn.estimators import (
         DomainAdaptedClassifier,
+        DomainAdaptedRegressor,
         FineTunedClassifier,
         SelfSupervisedEncoder,
         SelfTrainedClassifier,
@@ -23,6 +24,7 @@ __version__ = version("oligolearn")
 
 __all__ = [
     "DomainAdaptedClassifier",
+    "DomainAdaptedRegressor",
     "FineTunedClassifier",
     "SelfSupervisedEncoder",
     "SelfTrainedClassifier",
@@ -50,6 +52,7 @@ __all__ = [
 
 _HOMES = {
     "DomainAdaptedClassifier": "estimators",
+    "DomainAdaptedRegressor": "estimators",
     "FineTunedClassifier": "estimators",
     "SelfSupervisedEncoder": "estimators",
     "SelfTrainedClassifier": "estimators",

@@ -1,6 +1,7 @@
 """Each adaptation objective against an independent formula or numbers computed by hand."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from oligolearn.adapt import (
     Consensus,
     DeepCORAL,
     FewShot,
+    SourceOnly,
     certainty_weights,
     coral_distance,
     kernel_discrepancy,
@@ -260,6 +262,22 @@ def test_few_labels_teach_the_target_encoder_and_the_shared_classifier() -> None
     assert all(parameter.grad is None for parameter in one.parameters()), "the source encoder stays as it is"
     assert all(parameter.grad is not None for parameter in (*other.parameters(), *head.parameters()))
     assert not objective.train().source_encoder.training
+
+
+@pytest.mark.parametrize("make", [DANN, DeepCORAL, DAN, WDGRL, SourceOnly])
+def test_values_in_place_of_classes_are_learned_by_their_squared_error(make: Callable[..., nn.Module]) -> None:
+    """The rest of each loss does not look at labels: between two sets of values only the squared errors differ."""
+    model, rows = network(1), batch()
+    objective = make(model).double()
+    values = torch.randn(N + M).double()
+    values[[2, N + 1]] = torch.nan
+    outputs = model(rows[0] if make is SourceOnly else torch.cat([rows[0], rows[3]]))[:, 0]
+    seen = torch.nonzero(~values[: len(outputs)].isnan())[:, 0]
+    wanted = F.mse_loss(outputs[seen], values[seen]) - F.mse_loss(outputs[:1], values[:1])
+    one = torch.full((N + M,), torch.nan).double()
+    one[0] = values[0]
+    found = [objective((rows[0], y[:N], rows[2], rows[3], y[N:])) for y in (values, one)]
+    assert (found[0] - found[1]).item() == pytest.approx(wanted.item())
 
 
 def test_nothing_is_learned_from_hidden_labels_of_the_target() -> None:

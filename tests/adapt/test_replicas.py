@@ -22,6 +22,7 @@ MAKE: dict[str, Callable[[], nn.Module]] = {
     "source": lambda: SourceOnly(classifier()),
     "cdan with random products": lambda: ADAPTATIONS["cdan"](classifier(), largest_product=8),
     "consensus": lambda: Consensus(MLP(6, (8, 5)), MLP(6, (8, 5))),
+    "values in place of classes": lambda: ADAPTATIONS["dann"](Classifier(MLP(6, (8, 5)), 1)),
     "few labels": lambda: FewShot(MLP(6, (8, 5)), MLP(6, (8, 5)), nn.Linear(5, 3), dropout=0.2),
 }
 
@@ -38,6 +39,9 @@ def test_replicas_equal_trainings_one_at_a_time(name: str) -> None:
     x, y = torch.randn(R, N_ROWS + N_TARGET, 6, generator=draw).double(), torch.randint(3, (R, N_ROWS), generator=draw)
     schedule = Schedule(12, 16, 1e-2)
 
+    if name == "values in place of classes":
+        y = torch.where(y == 2, torch.nan, y.double() - 0.5)
+
     def rows_of(replica: int, numbers: Tensor) -> Batch:
         others = N_ROWS + (numbers * 7) % N_TARGET
         return (
@@ -45,7 +49,7 @@ def test_replicas_equal_trainings_one_at_a_time(name: str) -> None:
             y[replica, numbers],
             torch.zeros_like(numbers),
             x[replica, others] + 1,
-            torch.where(numbers % 3 == 0, numbers % 2, -1),
+            torch.where(numbers % 3 == 0, numbers % 2, torch.nan if y.is_floating_point() else -1),
         )
 
     def together(numbers: Tensor, replicas: range) -> tuple[Tensor, ...]:

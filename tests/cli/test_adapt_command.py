@@ -118,6 +118,24 @@ def test_a_method_says_what_it_did_and_its_model_predicts(
         assert "a few labels of the target, found none: show some (on the command line, --target-labels)" in done.output
 
 
+def test_a_network_pretrained_on_both_cohorts(
+    run: Callable[..., SimpleNamespace], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, _ = cohorts
+    options = ["--label", "er", "--epochs", 1, "--out", tmp_path / "model", "--quiet"]
+    done = run("adapt", source, target, "--method", "dann", "--pretrained", "autoencoder", *options)
+    assert done.exit_code == 0, done.output
+    assert "Its encoder was pretrained without labels (autoencoder)." in done.output
+    assert load_model(tmp_path / "model").description["adaptation"]["pretrained"] == "autoencoder"
+    for method, pretrained, message in (
+        ("dann", "other", "unknown objective 'other'"),
+        ("auto", "swav", "--pretrained, --epochs is for networks, and --method auto trains none"),
+    ):
+        done = run("adapt", source, target, "--method", method, "--pretrained", pretrained, *options)
+        assert done.exit_code == 2
+        assert message in done.output
+
+
 def test_several_sources(run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path) -> None:
     source, target, _ = cohorts
     done = run("adapt", source, target, "--source", source, "--label", "er", "--out", tmp_path / "model", "--quiet")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.datasets import make_moons
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from oligolearn import DomainAdaptedClassifier, load_model, save_model
+from oligolearn import DomainAdaptedClassifier, SelfSupervisedEncoder, load_model, save_model
+from oligolearn.estimators import CollapseWarning
 
 # Networks that are hardly trained name rows at random, and are warned of; test_transfer_safety.py looks at warnings.
 pytestmark = pytest.mark.filterwarnings("ignore::oligolearn.estimators.NegativeTransferWarning")
@@ -221,6 +222,7 @@ def test_what_is_saved_predicts_the_target_as_before(tmp_path: Path, method: str
         ({"method": "f-cada"}, "learns from a few labels of the target, found none.*or choose 'cada'"),
         ({"method": "combat", "standardize": "each"}, "'combat' is a standardisation of its own"),
         ({"method": "coral", "standardize": "quantile"}, "needs centred domains"),
+        ({"pretrained": "a-folder"}, "method 'linear' trains none: choose one, such as dann"),
         ({"domain": np.repeat(-1, 600)}, "no row of a source has a label"),
         ({"domain": np.repeat(0.5, 600)}, "whole numbers"),
         ({"domain": np.repeat(0, 5)}, "whole numbers"),
@@ -279,6 +281,24 @@ def test_maps_need_centred_domains_and_map_rows_of_sources_back() -> None:
         model = DomainAdaptedClassifier(method).fit(X, y, domain)
         assert model.adaptation_["standardize"] == "each"
         assert np.mean(model.predict(X[:300], domain[:300]) == y[:300]) > 0.88
+
+
+@pytest.mark.parametrize("method", ["dann", "f-cada"])
+def test_an_encoder_is_pretrained_on_both_domains_as_they_are_standardised(method: str) -> None:
+    X, y, domain, _ = with_few_labels(correlated(2), 0)
+    scaled = X.copy()
+    scaled[domain < 0] = 100 * scaled[domain < 0] - 7
+    pretrained = SelfSupervisedEncoder(encoder_options={"hidden": (8, 4)}, epochs=1, min_steps=4, device="cpu")
+    options = {"standardize": "each", "random_state": 0, "min_steps": 3, "epochs": 1, **SMALL}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapseWarning)
+        one, other = (
+            DomainAdaptedClassifier(method, pretrained, **options).fit(rows, y, domain) for rows in (X, scaled)
+        )
+    assert one.adaptation_["pretrained"] == "swav"
+    assert one.embed(X[300:]).shape == (300, 4), "the network is the pretrained one's"
+    assert not hasattr(pretrained, "encoder_"), "and what was passed is left as it is"
+    assert np.allclose(one.predict_proba(X[300:]), other.predict_proba(scaled[300:]), atol=1e-3)
 
 
 def skewed(seed: int, n_genes: int = 12) -> Shift:

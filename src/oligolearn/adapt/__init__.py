@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from oligolearn.adapt.batches import Batch, label_loss
+from oligolearn.adapt.batches import Batch, label_loss, value_loss
 from oligolearn.adapt.cada import Consensus
 from oligolearn.adapt.cdan import CDAN, certainty_weights
 from oligolearn.adapt.dan import DAN, kernel_discrepancy
@@ -41,4 +41,5 @@ __all__ = [
     "label_loss",
     "propagate_labels",
     "reversal_strength",
+    "value_loss",
 ]

@@ -11,7 +11,8 @@ from oligolearn.nn.precision import at_least_float32
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Source rows ``(n, n_features)``, their class numbers ``(n,)`` and domains ``(n,)``, target rows ``(m, n_features)``
-and their class numbers ``(m,)``; -1 where a class is not known."""
+and their class numbers ``(m,)``; -1 where a class is not known. For regression values instead of class numbers, in
+floating point, NaN where not known."""
 
 HIDDEN = -1
 
@@ -43,6 +44,26 @@ def label_loss(logits: Tensor, labels: Tensor, class_weight: Tensor | None = Non
     return (weight * losses).sum() / weight.sum().clamp(min=torch.finfo(logits.dtype).tiny)
 
 
+def value_loss(outputs: Tensor, values: Tensor) -> Tensor:
+    """Mean squared error of the rows whose value is known; 0 where none is.
+
+    Parameters
+    ----------
+    outputs
+        ``(n, 1)``.
+    values
+        ``(n,)``; NaN where not known.
+
+    Examples
+    --------
+    >>> value_loss(torch.tensor([[1.0], [5.0], [9.0]]), torch.tensor([1.0, 2.0, torch.nan])).item()
+    4.5
+    """
+    known = ~values.isnan()
+    errors = torch.where(known, at_least_float32(outputs)[:, 0] - values.nan_to_num(), 0)
+    return errors.square().sum() / known.sum().clamp(min=1)
+
+
 class Seen(NamedTuple):
     """What a network makes of a batch: source rows first, then those of the target.
 
@@ -51,7 +72,7 @@ class Seen(NamedTuple):
     embedding, logits
         ``(n + m, out_dim)`` and ``(n + m, n_classes)``.
     loss
-        `label_loss` of the rows whose class is known.
+        `label_loss` of the rows whose class is known, or `value_loss` of those whose value is.
     """
 
     embedding: Tensor
@@ -64,7 +85,12 @@ def see(model: Classifier, batch: Batch, class_weight: Tensor | None) -> Seen:
     source, labels, _, target, target_labels = batch
     embedding = model.encoder(torch.cat([source, target]))
     logits = model.classify(embedding)
-    return Seen(embedding, logits, label_loss(logits, torch.cat([labels, target_labels]), class_weight))
+    return Seen(embedding, logits, known_loss(logits, torch.cat([labels, target_labels]), class_weight))
+
+
+def known_loss(outputs: Tensor, labels: Tensor, class_weight: Tensor | None) -> Tensor:
+    """Loss of the rows of which a class, or in floating point a value, is known."""
+    return value_loss(outputs, labels) if labels.is_floating_point() else label_loss(outputs, labels, class_weight)
 
 
 def with_target(domains: Tensor, target: Tensor, n_sources: int) -> Tensor:

@@ -2,12 +2,12 @@
 
 from torch import Tensor, nn
 
-from oligolearn.adapt.batches import Batch, label_loss
+from oligolearn.adapt.batches import Batch, known_loss
 from oligolearn.nn import Classifier
 
 
 class SourceOnly(nn.Module):
-    """Cross-entropy of the labels of the sources; rows of the target do not enter, whether labelled or not.
+    """Loss of the labels of the sources; rows of the target do not enter, whether labelled or not.
 
     Parameters
     ----------
@@ -25,4 +25,4 @@ class SourceOnly(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Loss of the labels."""
         source, labels, *_ = batch
-        return label_loss(self.model(source), labels, self.class_weight)
+        return known_loss(self.model(source), labels, self.class_weight)

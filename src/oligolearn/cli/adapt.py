@@ -1,7 +1,7 @@
 """`oligolearn adapt`: a classifier for samples of another platform, hospital or kind, from labelled ones."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,6 +51,13 @@ How = Annotated[
         "classes differs), on the scale of the sources, or what suits: each, together, combat, quantile, auto."
     ),
 ]
+Pretrained = Annotated[
+    str | None,
+    typer.Option(
+        help="Pretrain the network's encoder on the samples of all files, without labels, by this self-supervised "
+        "method: swav, simclr or another one of `oligolearn pretrain`."
+    ),
+]
 UseTargetLabels = Annotated[
     bool, typer.Option("--target-labels", help="Learn from the labels of the target, where there are any, as well.")
 ]
@@ -70,6 +77,7 @@ def adapt(
     sources: MoreSources = None,
     method: Method = "auto",
     standardize: How = "auto",
+    pretrained: Pretrained = None,
     target_labels: UseTargetLabels = False,
     gene_map: GeneMapFile = None,
     probes: Probes = "auto",
@@ -95,6 +103,7 @@ def adapt(
         DomainAdaptedClassifier,
         LabelColumns,
         Preparation,
+        SelfSupervisedEncoder,
         adapt_classifier,
         save_model,
         tabulate_shift,
@@ -108,8 +117,9 @@ def adapt(
     candidates = [name.strip() for name in method.split(",")] if "," in method else None
     of_networks = chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     linear = {"auto", "linear", "coral", "optimal-transport", "combat", "quantile"}
-    if of_networks and linear.issuperset(candidates or [method]):
-        named = ", ".join("--" + name.replace("_", "-") for name in of_networks)
+    if (of_networks or pretrained) and linear.issuperset(candidates or [method]):
+        given = (*chosen(pretrained=pretrained), *of_networks)
+        named = ", ".join("--" + name.replace("_", "-") for name in given)
         raise ValueError(f"{named} is for networks, and --method {method} trains none: choose one, such as dann")
     translation = read_translation(gene_map, probes)
     options = CohortOptions(samples=samples, genes_in=genes_in, duplicates=duplicates)
@@ -118,18 +128,18 @@ def adapt(
         read.append(options.read(path, label))
         print_notes([f"{path.name}: {note}" for note in read[-1].uns["oligolearn"]["notes"]])
     with epoch_bar("training", shown=not quiet) as on_epoch:
+        machine: dict[str, Any] = {"device": device, "precision": precision, "on_epoch": on_epoch}
         adapted = adapt_classifier(
             read[:-1],
             read[-1],
             LabelColumns(label, min_class_size=min_class_size),
             DomainAdaptedClassifier(
                 "select" if candidates else method,
+                None if pretrained is None else SelfSupervisedEncoder(pretrained, **machine),
                 standardize=standardize,
                 candidates=candidates,
                 random_state=seed,
-                device=device,
-                precision=precision,
-                on_epoch=on_epoch,
+                **machine,
                 **of_networks,
             ),
             Preparation(normalize, max_missing, top_genes, translation),

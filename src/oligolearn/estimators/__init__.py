@@ -17,6 +17,7 @@ from oligolearn.estimators.cohorts import (
     train_classifier,
 )
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
+from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.probes import describe_probes, principal_components, probe_embeddings
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
@@ -47,6 +48,7 @@ __all__ = [
     "ClassMix",
     "CollapseWarning",
     "DomainAdaptedClassifier",
+    "DomainAdaptedRegressor",
     "FineTunedClassifier",
     "LabelColumns",
     "NegativeTransferWarning",

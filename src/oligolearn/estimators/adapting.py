@@ -24,6 +24,7 @@ from oligolearn.estimators.cohorts import MEASURED_BY, LabelColumns, Preparation
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.harmonising import HARMONISERS
 from oligolearn.estimators.mapping import MAPS
+from oligolearn.estimators.self_supervised import CollapseWarning
 from oligolearn.estimators.transfer_safety import NegativeTransferWarning, describe_safety
 
 FEWEST_SHARED = 20  # genes
@@ -104,9 +105,11 @@ def adapt_classifier(
     genes = preparation.choose_genes(X[domains >= 0])
     X, features = X[:, genes], [joined.genes[gene] for gene in genes]
     shown = np.concatenate([y, truth if use_target_labels else np.full(len(truth), np.nan, dtype=object)])
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore", NegativeTransferWarning)  # said in the notes
+        warnings.simplefilter("always", CollapseWarning)
         fitted = clone(model).fit(X, shown, domains)
+    notes += [f"Warning: {one.message}." for one in caught]
     facts = {
         **training_facts(target, X[domains < 0], prepared[-1].units),
         "label": columns.label,
@@ -305,4 +308,6 @@ def conclude(fitted: DomainAdaptedClassifier) -> list[str]:
         "source": "a network without adaptation",
     }
     notes.append(f"Trained: {said.get(told['method'], 'a network by ' + told['method'])}.")
+    if told.get("pretrained"):
+        notes.append(f"Its encoder was pretrained without labels ({told['pretrained']}).")
     return notes + describe_safety(told)

@@ -19,14 +19,21 @@ from oligolearn.estimators.adaptation_selection import CANDIDATES, Attempt, sele
 from oligolearn.estimators.building import OnEpoch, describe_callable, resolve, resolve_device, seeded
 from oligolearn.estimators.class_mix import describe_mix
 from oligolearn.estimators.consensus import learn_few_labels, train_consensus
-from oligolearn.estimators.domain_training import DomainTraining, Sides
-from oligolearn.estimators.fine_tuned import FineTunedClassifier, Pretrained
-from oligolearn.estimators.harmonising import HARMONISERS, Scaler
+from oligolearn.estimators.domain_training import (
+    DomainTraining,
+    checked_domains,
+    domains_to_predict,
+    main_domain,
+    split_sides,
+)
+from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.harmonising import HARMONISERS
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.mapping import MAPS
 from oligolearn.estimators.probes import principal_components
 from oligolearn.estimators.shift import domain_auroc, linear_classifier, row_coordinates, standardise_domains
+from oligolearn.estimators.starting import Pretrained
 from oligolearn.estimators.transfer_safety import (
     FEWEST_TARGET,
     WAYS,
@@ -48,7 +55,6 @@ _METHODS: dict[str, Callable[..., nn.Module]] = {
     **ADAPTATIONS,
 }
 _LINEAR = ("linear", *MAPS, *HARMONISERS)
-_SOURCE, _TARGET = 0, -1
 _SMALL = {"hidden": (128, 64), "dropout": 0.5}
 
 
@@ -68,7 +74,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         average where it was measured; ``"select"`` trains all `candidates` and chooses without labels of the target
         (see `oligolearn.estimators.select_adaptation`).
     pretrained
-        As in `FineTunedClassifier`: an encoder that is not fitted is pretrained on the rows of all domains.
+        As in `FineTunedClassifier`: an encoder that is not fitted is pretrained on the rows of all domains, as they are
+        standardised here. For networks only.
     encoder, encoder_options
         As in `FineTunedClassifier`; the default is a smaller network with dropout, since what a large one learns by
         heart in the source does not travel.
@@ -195,13 +202,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, codes = encode_labels(y, self.unlabelled)
         if len(codes) != len(values):
             raise ValueError(f"X and y must have as many rows, found {len(values)} and {len(codes)}")
-        domains = _checked_domains(sample_domain, codes)
+        domains = checked_domains(sample_domain, codes == UNLABELLED)
         self.domains_ = np.unique(domains)
-        if not (codes[domains >= 0] != UNLABELLED).any():
-            raise ValueError(
-                f"no row of a source has a label: of {len(codes)} rows, {(domains >= 0).sum()} are of a source "
-                "(sample_domain of 0 or more)"
-            )
         rows = _Rows(values, codes, domains)
         self.adaptation_ = rows.describe()
         check_target(values, domains)
@@ -248,6 +250,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         if self.method_options and (method in ("source", *_LINEAR) or self.method == "select"):
             name = method if self.method != "select" else "select"
             raise ValueError(f"method {name!r} has no options, found {', '.join(self.method_options)}")
+        if self.pretrained is not None and method in _LINEAR and self.method != "select":
+            raise ValueError(f"pretrained is for networks, and method {method!r} trains none: choose one, such as dann")
         if method in MAPS and self.standardize not in ("each", "auto"):
             raise ValueError(f"method {method!r} needs centred domains: pass standardize='each'")
         if method in HARMONISERS and self.standardize not in (method, "auto"):
@@ -358,9 +362,9 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             of_source = copy.copy(of_target)
             of_source.coef_ = to_target.before(of_target.coef_)
             pairs = ((of_target, self._main), (of_source, self._first))
-            return tuple(StandardisedLogistic(self._scaler(domain), one) for one, domain in pairs)
+            return tuple(StandardisedLogistic(self.scalers_[domain], one) for one, domain in pairs)
         classifier = linear_classifier(standardised[known], rows.codes[known], self._weights)
-        return tuple(StandardisedLogistic(self._scaler(domain), classifier) for domain in (self._main, self._first))
+        return tuple(StandardisedLogistic(self.scalers_[domain], classifier) for domain in (self._main, self._first))
 
     def _network(
         self, method: str | Callable[..., nn.Module], rows: "_Rows", standardised: NDArray[np.float32]
@@ -378,12 +382,15 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             precision=self.precision,
         )
         known = rows.codes != UNLABELLED
-        _, codes, seed = network._prepare(rows.values, np.where(known, rows.codes, np.nan))
+        # rows as the network will see them: on raw ones an encoder would be pretrained on what tells platforms apart
+        _, codes, seed = network._prepare(standardised, np.where(known, rows.codes, np.nan))
+        if network._source is not None:
+            self.adaptation_["pretrained"] = (network._source.pretraining_ or {}).get("objective")
         device = resolve_device(self.device)
         x, y = torch.from_numpy(standardised).to(device), torch.from_numpy(codes).to(device)
         loss = network._build(x[torch.from_numpy(known).to(device)], codes[known], seed)
         train = DomainTraining(
-            _sides(x, y, rows.domains),
+            split_sides(x, y, rows.domains),
             self._schedule(rows),
             seed,
             Runtime(self.precision),
@@ -397,7 +404,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         models = []
         for module, domain in zip(modules, (self._main, self._first), strict=True):
             model = copy.copy(network)
-            model.module_, model.scaler_ = module.eval(), self._scaler(domain)
+            model.module_, model.scaler_ = module.eval(), self.scalers_[domain]
             models.append(model._finish(History(losses, [], len(losses) - 1), train.schedule))
         return tuple(models)
 
@@ -444,21 +451,11 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def _main(self) -> int:
-        """The domain that rows are from where nothing else is said: the target, or without one the first source."""
-        targets = self.domains_[self.domains_ < 0]
-        return int(targets[-1]) if len(targets) else self._first
+        return main_domain(self.domains_)
 
     @property
     def _first(self) -> int:
         return int(self.domains_[self.domains_ >= 0][0])
-
-    def _scaler(self, domain: int) -> Scaler:
-        if domain not in self.scalers_:
-            raise ValueError(
-                f"sample_domain has {domain}, of which no row was seen in training; known are "
-                f"{', '.join(map(str, self.scalers_))}"
-            )
-        return self.scalers_[domain]
 
     def predict_proba(self, X: ArrayLike, sample_domain: ArrayLike | None = None) -> NDArray[np.float64]:
         """Probability of each class, ``(n_samples, n_classes)``, in the order of `classes_`.
@@ -471,16 +468,11 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             Domain of each row, as in `fit`; None: all are of the target.
         """
         values = self._checked(X)
-        targets = self.domains_[self.domains_ < 0]
-        if sample_domain is None and len(targets) > 1:
-            raise ValueError(
-                f"there are several targets, {', '.join(map(str, targets))}: pass sample_domain, the one of each row"
-            )
-        domains = np.full(len(values), self._main) if sample_domain is None else np.asarray(sample_domain)
+        domains = domains_to_predict(sample_domain, self.domains_, len(values))
         found = np.empty((len(values), len(self.classes_)))
         for domain in np.unique(domains).tolist():
             model = copy.copy(self.source_model_ if domain >= 0 else self.target_model_)
-            model.scaler_ = self._scaler(domain)
+            model.scaler_ = self.scalers_[domain]
             found[domains == domain] = model.predict_proba(values[domains == domain])
         return found
 
@@ -539,25 +531,6 @@ class _Rows(NamedTuple):
             "n_target_labelled": int((self.codes[is_target] != UNLABELLED).sum()),
             "source_domains": np.unique(self.domains[~is_target]).tolist(),
         }
-
-
-def _sides(x: Tensor, y: Tensor, domains: NDArray[np.int64]) -> Sides:
-    is_source = torch.from_numpy(domains >= 0).to(x.device)
-    sources = np.unique(domains[domains >= 0])
-    numbers = torch.from_numpy(np.searchsorted(sources, domains[domains >= 0])).to(x.device)
-    return Sides(x[is_source], y[is_source], numbers, x[~is_source], y[~is_source])
-
-
-def _checked_domains(sample_domain: ArrayLike | None, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    if sample_domain is None:
-        return np.where(codes == UNLABELLED, _TARGET, _SOURCE)
-    domains = np.asarray(sample_domain)
-    if domains.shape != codes.shape or not np.issubdtype(domains.dtype, np.integer):
-        raise ValueError(
-            f"sample_domain must be {len(codes)} whole numbers, one for each row, 0 or more for sources and negative "
-            f"for the target; found {domains.dtype} of shape {domains.shape}"
-        )
-    return domains.astype(np.int64)
 
 
 def method_names() -> tuple[str, ...]:

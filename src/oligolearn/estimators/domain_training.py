@@ -3,12 +3,16 @@
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from oligolearn.adapt import Batch
 from oligolearn.estimators.building import OnEpoch
 from oligolearn.training import Runtime, Schedule, fit
+
+_SOURCE, _TARGET = 0, -1
 
 
 class Sides(NamedTuple):
@@ -77,3 +81,62 @@ class DomainTraining(NamedTuple):
             on_epoch=self.on_epoch,
             runtime=self.runtime,
         ).losses
+
+
+def split_sides(x: Tensor, y: Tensor, domains: NDArray[np.integer]) -> Sides:
+    """Standardised rows, what is known of them, and their domains, 0 or more for sources, as `Sides`."""
+    is_source = torch.from_numpy(domains >= 0).to(x.device)
+    sources = np.unique(domains[domains >= 0])
+    numbers = torch.from_numpy(np.searchsorted(sources, domains[domains >= 0])).to(x.device)
+    return Sides(x[is_source], y[is_source], numbers, x[~is_source], y[~is_source])
+
+
+def checked_domains(sample_domain: ArrayLike | None, is_unlabelled: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Domain of each row, ``(n_samples,)``; without one, unlabelled rows are the target.
+
+    Raises
+    ------
+    ValueError
+        If there is not a whole number for each row, or no row of a source has a label.
+    """
+    domains = np.where(is_unlabelled, _TARGET, _SOURCE) if sample_domain is None else np.asarray(sample_domain)
+    if domains.shape != is_unlabelled.shape or not np.issubdtype(domains.dtype, np.integer):
+        raise ValueError(
+            f"sample_domain must be {len(is_unlabelled)} whole numbers, one for each row, 0 or more for sources and "
+            f"negative for the target; found {domains.dtype} of shape {domains.shape}"
+        )
+    if is_unlabelled[domains >= 0].all():
+        raise ValueError(
+            f"no row of a source has a label: of {len(domains)} rows, {(domains >= 0).sum()} are of a source "
+            "(sample_domain of 0 or more)"
+        )
+    return domains.astype(np.int64)
+
+
+def main_domain(domains: NDArray[np.int64]) -> int:
+    """The one of sorted `domains` that rows are from where nothing else is said: the target, else the first source."""
+    targets = domains[domains < 0]
+    return int(targets[-1]) if len(targets) else int(domains[0])
+
+
+def domains_to_predict(sample_domain: ArrayLike | None, domains: NDArray[np.int64], n_rows: int) -> NDArray[np.int64]:
+    """Domain of each row to predict, ``(n_rows,)``; without one all are of the target.
+
+    Raises
+    ------
+    ValueError
+        If there are several targets and nothing says which one it is, or a domain was not seen in training.
+    """
+    targets = domains[domains < 0]
+    if sample_domain is None and len(targets) > 1:
+        raise ValueError(
+            f"there are several targets, {', '.join(map(str, targets))}: pass sample_domain, the one of each row"
+        )
+    found = np.full(n_rows, main_domain(domains)) if sample_domain is None else np.asarray(sample_domain)
+    unseen = np.setdiff1d(found, domains)
+    if len(unseen):
+        raise ValueError(
+            f"sample_domain has {unseen[0]}, of which no row was seen in training; known are "
+            f"{', '.join(map(str, domains))}"
+        )
+    return found

@@ -1,15 +1,13 @@
 """Training a classifier from few labels, from scratch or on top of a pretrained encoder."""
 
-import os
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import check_random_state
@@ -24,20 +22,19 @@ from oligolearn.estimators.building import (
     OnEpoch,
     describe_encoder,
     describe_scaler,
-    resolve,
     resolve_device,
     seeded,
 )
 from oligolearn.estimators.harmonising import Scaler
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
-from oligolearn.nn import ENCODERS, ClassificationLoss, Classifier, Encoder, transfer
-from oligolearn.saving import Bundle, load_bundle
+from oligolearn.estimators.starting import Pretrained, Start, find_pretrained
+from oligolearn.nn import ClassificationLoss, Classifier, Encoder
+from oligolearn.saving import Bundle
 from oligolearn.training import History, Runtime, Schedule, apply_in_batches, fit, n_batches
 
 FROM_SCRATCH_RATE = 3e-3
 GENTLEST_RATE = 3e-4
-Pretrained: TypeAlias = SelfSupervisedEncoder | FrozenEstimator | str | os.PathLike[str] | None
 
 
 def fine_tuning_rate(n_labelled: int) -> float:
@@ -214,14 +211,18 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         if len(codes) != len(values):
             raise ValueError(f"X and y must have as many rows, found {len(values)} and {len(codes)}")
         seed = int(check_random_state(self.random_state).randint(2**31))
-        self._source = self._pretrained_on(values, seed)
+        self._source = find_pretrained(self.pretrained, values, seed)
         self.scaler_ = ExpressionScaler().fit(values) if self._source is None else self._source.scaler_
         return values, codes, seed
 
     def _build(self, x: Tensor, codes: NDArray[np.int64], seed: int) -> ClassificationLoss:
         """Loss of a new network for rows `x` and their class numbers; sets `module_`."""
+        start = Start(
+            self.encoder, self.encoder_options, self._source, self.transfer_layers, self.frozen_layers, self.dropout
+        )
         with seeded(seed, x.device):
-            self.module_ = self._classifier(x.shape[1], self._source).to(x.device)
+            self.module_ = start.build(x.shape[1], len(self.classes_)).to(x.device)
+        self._recipe = start.recipe
         del self._source
         if self.probe_first and self._embeds_already():
             self._probe(x, codes)
@@ -273,41 +274,6 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
             "dropout": self.dropout,
             "losses": self.history_.losses,
         }
-
-    def _pretrained_on(self, values: NDArray[np.floating], seed: int) -> SelfSupervisedEncoder | None:
-        """Fitted encoder that this classifier starts from."""
-        source = self.pretrained
-        if source is None:
-            return None
-        if isinstance(source, FrozenEstimator):
-            source = source.estimator
-        if isinstance(source, str | os.PathLike):
-            source = SelfSupervisedEncoder.from_bundle(load_bundle(source))
-        if not hasattr(source, "encoder_"):
-            source = clone(source).set_params(random_state=seed).fit(values)
-        if source.n_features_in_ != values.shape[1]:
-            raise ValueError(
-                f"the pretrained encoder expects {source.n_features_in_} genes, X has {values.shape[1]}; align the "
-                "genes by name first"
-            )
-        return source
-
-    def _classifier(self, n_features: int, source: SelfSupervisedEncoder | None) -> Classifier:
-        origin = self if source is None else source
-        encoder = resolve("encoder", origin.encoder, ENCODERS)(n_features, **(origin.encoder_options or {}))
-        self._recipe = (origin.encoder, origin.encoder_options)
-        n_blocks = len(encoder.blocks)
-        transferred = 0
-        if source is not None:
-            transferred = n_blocks if self.transfer_layers is None else self.transfer_layers
-            transfer(source.encoder_, encoder, transferred)
-        return Classifier(
-            encoder,
-            len(self.classes_),
-            dropout=self.dropout,
-            frozen_blocks=n_blocks if self.frozen_layers is None else self.frozen_layers,
-            pretrained_blocks=transferred,
-        )
 
     def _embeds_already(self) -> bool:
         """Whether the encoder is worth reading before it is trained: all of it is pretrained, or none of it learns."""

@@ -15,6 +15,7 @@ from oligolearn.estimators.building import resolve_device
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.labels import UNLABELLED
 from oligolearn.estimators.rows import spread_rows
+from oligolearn.estimators.starting import find_pretrained
 from oligolearn.nn import DistillationLoss
 from oligolearn.saving import Bundle
 from oligolearn.training import History, Runtime, Schedule, apply_in_batches, fit
@@ -163,7 +164,7 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
         settings = {**model.get_params(deep=False), "random_state": state}
         teacher = FineTunedClassifier(**settings)
         # The student needs it too, and a teacher that is fitted has forgotten it.
-        teacher.pretrained = teacher._pretrained_on(values, int(check_random_state(state).randint(2**31)))
+        teacher.pretrained = find_pretrained(teacher.pretrained, values, int(check_random_state(state).randint(2**31)))
         return values, teacher
 
     def _teach(self, teacher: FineTunedClassifier, values: NDArray[np.floating], y: ArrayLike | None) -> "_Lesson":

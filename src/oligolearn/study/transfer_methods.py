@@ -88,8 +88,14 @@ _WORDS = {
         "optimal transport",
         "logistic regression on source samples, moved as little as gives them the covariance of the target",
     ),
-    "combat": ("ComBat", "logistic regression on target samples, given location and scale of the sources, gene by gene"),
-    "quantile": ("quantiles", "logistic regression on target samples, given the quantiles of the sources, gene by gene"),
+    "combat": (
+        "ComBat",
+        "logistic regression on target samples, given location and scale of the sources, gene by gene",
+    ),
+    "quantile": (
+        "quantiles",
+        "logistic regression on target samples, given the quantiles of the sources, gene by gene",
+    ),
     "source": (
         "network without adaptation",
         "a network on genes that are standardised in the same way; what the adapted networks must beat",
