@@ -335,7 +335,7 @@ def test_networks_learn_on_quantiles_too_and_are_saved_with_their_tables(tmp_pat
     save_model(model, tmp_path / "model", features=[f"G{i}" for i in range(12)])
     loaded = load_model(tmp_path / "model").model
     assert np.array_equal(loaded.predict_proba(X[200:]), model.predict_proba(X[200:]))
-    assert "quantiles" not in (tmp_path / "model" / "model.json").read_text(), "tables lie beside the weights"
+    assert '"quantiles"' not in (tmp_path / "model" / "model.json").read_text(), "tables lie beside the weights"
 
 
 @pytest.mark.parametrize("method", ["combat", "quantile"])

@@ -344,7 +344,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         order = np.argsort(rows.domains, kind="stable")
         for domain in np.unique(rows.domains).tolist():
             model = copy.copy(self.source_model_ if domain >= 0 else self.target_model_)
-            model.scaler_ = self._scaler(domain)
+            model.scaler_ = self.scalers_[domain]
             embedded.append(model.embed(rows.values[rows.domains == domain]))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))

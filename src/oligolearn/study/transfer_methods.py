@@ -1,5 +1,6 @@
 """What a transfer study can compare: adaptations, and the bounds between which they should lie."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.data import ExpressionScaler
-from oligolearn.estimators import DomainAdaptedClassifier, SubspaceLogisticRegression
+from oligolearn.estimators import DomainAdaptedClassifier, NegativeTransferWarning, SubspaceLogisticRegression
 from oligolearn.estimators.domain_adapted import method_names
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.shift import linear_classifier
@@ -70,7 +71,9 @@ def _fit_target_only(task: TransferTask) -> StandardisedLogistic:
 def _adapted(name: str) -> Callable[[TransferTask], DomainAdaptedClassifier]:
     def fit(task: TransferTask) -> DomainAdaptedClassifier:
         model = DomainAdaptedClassifier(name, random_state=task.seed, **task.settings)
-        return model.fit(task.X, task.y, task.domains)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NegativeTransferWarning)  # a study measures what it guesses
+            return model.fit(task.X, task.y, task.domains)
 
     return fit
 
