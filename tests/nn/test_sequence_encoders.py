@@ -15,6 +15,7 @@ from oligolearn.nn import (
     KmerRecurrentCNN,
     Letters,
     MotifCNN,
+    MultiScaleCNN,
     Recurrent,
     ResidualCNN,
     SequencePool,
@@ -32,6 +33,8 @@ SMALL = [
     ("motif-cnn", {"n_filters": 6, "width": 7, "hidden": 5}),
     *[("motif-cnn", {"n_filters": 6, "width": 8, "pooling": pooling, "length": 30}) for pooling in POOLINGS],
     ("motif-cnn", {"n_filters": 6, "pooling": "positions", "length": 30, "window": 4}),
+    ("multi-scale-cnn", {"n_filters": 5, "widths": (4, 7), "hidden": 6}),
+    ("multi-scale-cnn", {"n_filters": 5, "widths": (3, 9), "windows": (1, 4), "pooling": "positions", "length": 30}),
     ("residual-cnn", {"n_filters": 6, "bottleneck": 4, "width": 5}),
     ("recurrent", {"cell": "rnn", "n_units": 5, "pooling": "mean"}),
     ("recurrent", {"cell": "gru", "n_units": 5, "n_layers": 2, "pooling": "attention"}),
@@ -120,7 +123,8 @@ def test_transferring_all_blocks_copies_the_encoder_and_fewer_do_not(name):
     source, target = build(name, {"hidden": 8}), build(name, {"hidden": 8}, seed=1)
     x = codes(4, 30)
     transfer(source, target, 1)
-    assert torch.equal(source.blocks[0](x).values, target.blocks[0](x).values)
+    theirs, mine = source.blocks[0](x), target.blocks[0](x)
+    assert all(torch.equal(a, b) for a, b in zip(theirs, mine, strict=True) if a is not None)
     assert not torch.equal(source(x), target(x))
     transfer(source, target, len(source.blocks))
     assert torch.equal(source(x), target(x))
@@ -164,6 +168,23 @@ def test_the_motif_cnn_is_deepbinds_convolution_with_a_quarter_beyond_the_ends()
         products = torch.einsum("bcw,fcw->bf", plain[:, :, place : place + 6], detectors.weight) + bias
         expected[:, :, place] = ((products - norm.running_mean) * scale + norm.bias).clamp(min=0)
     torch.testing.assert_close(encoder(x), torch.cat([expected.amax(2), expected.mean(2)], dim=1), atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_the_multi_scale_cnn_joins_motif_cnns_of_each_width():
+    joined = build(
+        "multi-scale-cnn", {"n_filters": 5, "widths": (4, 9), "windows": (1, 3), "pooling": "positions", "length": 20}
+    )
+    x = codes(3, 20)
+    parts = []
+    for scale, width, window in zip(joined.blocks[0][1].each, (4, 9), (1, 3), strict=True):
+        alone = build(
+            "motif-cnn", {"n_filters": 5, "width": width, "window": window, "pooling": "positions", "length": 20}
+        )
+        alone.blocks[0][1].load_state_dict(scale[0].state_dict())
+        alone.blocks[0][2].load_state_dict(scale[1].state_dict())
+        parts.append(alone(x))
+    torch.testing.assert_close(joined(x), joined.blocks[1](torch.cat(parts, dim=1)))
 
 
 @torch.no_grad()
@@ -257,6 +278,8 @@ def test_settings_that_make_no_network_are_refused():
         MotifCNN(SHARES, pooling="median")
     with pytest.raises(ValueError, match="pooling 'positions' needs the length"):
         ResidualCNN(SHARES, pooling="positions")
+    with pytest.raises(ValueError, match="each width needs a window"):
+        MultiScaleCNN(SHARES, widths=(4, 8, 16))
     with pytest.raises(ValueError, match="unknown cell 'elman'; choose one of rnn, gru, lstm"):
         Recurrent(SHARES, "elman")
     with pytest.raises(ValueError, match="n_layers must be at least 1"):

@@ -140,8 +140,8 @@ SequenceEncoder = Annotated[
     str,
     typer.Option(
         "--encoder",
-        help="Of sequences: auto (the one that held-out sequences prefer), motif-cnn, residual-cnn, recurrent, "
-        "kmer-recurrent or transformer.",
+        help="Of sequences: auto (the one that held-out sequences prefer), motif-cnn, multi-scale-cnn, residual-cnn, "
+        "recurrent, kmer-recurrent or transformer.",
     ),
 ]
 BothStrands = Annotated[

@@ -52,7 +52,7 @@ def candidates(sequences: Sequences, rule: PaddingRule, both_strands: bool | str
     like_lengths = lengths.min() == lengths.max() <= _LONGEST_ALIGNED
     found: dict[str, Recipe] = {}
     if like_lengths and both_strands in (False, "auto"):
-        found["positions"] = Recipe("motif-cnn", _positions(int(lengths[0])), alphabet, rule)
+        found["positions"] = Recipe("multi-scale-cnn", _positions(int(lengths[0])), alphabet, rule)
     anywhere = dict(_ANYWHERE)
     if both_strands in (False, "auto"):
         found["anywhere"] = Recipe("motif-cnn", anywhere, alphabet, rule)
@@ -65,8 +65,16 @@ _ANYWHERE: dict[str, Any] = {"n_filters": 96, "width": 15, "pooling": "max+mean"
 
 
 def _positions(length: int) -> dict[str, Any]:
+    """Short detectors at every place, long ones at about every fourth; of long sequences, fewer places."""
     window = max(1, round(length / 80))
-    return {"n_filters": 64, "width": 6, "pooling": "positions", "window": window, "hidden": 256, "dropout": 0.2}
+    return {
+        "n_filters": 64,
+        "widths": [6, 15],
+        "windows": [window, 4 * window],
+        "pooling": "positions",
+        "hidden": 256,
+        "dropout": 0.2,
+    }
 
 
 def choose(

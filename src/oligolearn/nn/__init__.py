@@ -16,6 +16,7 @@ from oligolearn.nn.heads import ProjectionHead
 from oligolearn.nn.kmer_recurrent import KmerRecurrentCNN
 from oligolearn.nn.mlp import MLP
 from oligolearn.nn.motif_cnn import MotifCNN
+from oligolearn.nn.multi_scale_cnn import MultiScaleCNN
 from oligolearn.nn.recurrent import Recurrent
 from oligolearn.nn.regression import RegressionLoss
 from oligolearn.nn.residual_cnn import ResidualCNN
@@ -27,6 +28,7 @@ from oligolearn.nn.track import Letters, Track
 ENCODERS: dict[str, Callable[..., Encoder]] = {"mlp": MLP}
 SEQUENCE_ENCODERS: dict[str, Callable[..., Encoder]] = {
     "motif-cnn": MotifCNN,
+    "multi-scale-cnn": MultiScaleCNN,
     "residual-cnn": ResidualCNN,
     "recurrent": Recurrent,
     "kmer-recurrent": KmerRecurrentCNN,
@@ -48,6 +50,7 @@ __all__ = [
     "KmerRecurrentCNN",
     "Letters",
     "MotifCNN",
+    "MultiScaleCNN",
     "ProjectionHead",
     "Recurrent",
     "RegressionLoss",
