@@ -55,7 +55,8 @@ $(CORE): pyproject.toml constraints.txt
 
 $(DEV): pyproject.toml constraints.txt
 	$(create_venv)
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,docs,notebook,distributed,search,postgres]'
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,docs,notebook,distributed,search,postgres,sequences]'
+	$(PY) -m oligolearn.kmers
 	@touch $(CORE) $@
 
 # A .venv that works is kept; one without pip (left by an attempt without the venv module) is made anew.

@@ -18,7 +18,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "oligolearn"
 GROUPS = (
     ("writing", "workers"),
     ("data", "views", "nn"),
-    ("pretext", "adapt"),
+    ("pretext", "adapt", "kmers"),
     ("training", "saving"),
     ("estimators",),
     ("explain",),

@@ -5,12 +5,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oligolearn import adapt, data, estimators, nn, pretext, report, saving, study, training, views
+    from oligolearn import adapt, data, estimators, kmers, nn, pretext, report, saving, study, training, views
     from oligolearn.data import read_expression, read_sequences, simulate_cohort
     from oligolearn.estimators import (
         DomainAdaptedClassifier,
         DomainAdaptedRegressor,
         FineTunedClassifier,
+        KmerProfile,
         SelfSupervisedEncoder,
         SelfTrainedClassifier,
         SequenceClassifier,
@@ -26,6 +27,7 @@ __all__ = [
     "DomainAdaptedClassifier",
     "DomainAdaptedRegressor",
     "FineTunedClassifier",
+    "KmerProfile",
     "SelfSupervisedEncoder",
     "SelfTrainedClassifier",
     "SequenceClassifier",
@@ -34,6 +36,7 @@ __all__ = [
     "adapt",
     "data",
     "estimators",
+    "kmers",
     "label_efficiency",
     "load_model",
     "nn",
@@ -54,6 +57,7 @@ _HOMES = {
     "DomainAdaptedClassifier": "estimators",
     "DomainAdaptedRegressor": "estimators",
     "FineTunedClassifier": "estimators",
+    "KmerProfile": "estimators",
     "SelfSupervisedEncoder": "estimators",
     "SelfTrainedClassifier": "estimators",
     "SequenceClassifier": "estimators",

@@ -1,5 +1,6 @@
 """Without an extra, a command that needs it says in one line which to install."""
 
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_one_line_names_the_extra(
     assert said.count("\n") == 1, said
     assert said.endswith(f"pip install 'oligolearn[{extra}]'\n")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "use"),
+    [
+        (2, "from oligolearn.cli import main; main(['kmers', 'a.fa', '--k', '2', '--out', 'o.tsv'])"),
+        (1, "from oligolearn.kmers import Words, count_strings; count_strings(['ACGT'], 2)"),
+    ],
+)
+def test_without_numba_only_what_counts_kmers_stops(tmp_path: Path, code: int, use: str) -> None:
+    (tmp_path / "a.fa").write_text(">a\nACGT\n")
+    program = f"import sys; sys.modules['numba'] = None; {use}"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert ended.returncode == code
+    assert ended.stderr.endswith("numba, which is not installed: pip install 'oligolearn[sequences]'\n")
+    assert not (tmp_path / "o.tsv").exists()
 
 
 def test_a_bar_that_moved_stays_beside_the_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from oligolearn.cli.adapt import adapt
 from oligolearn.cli.convert import convert
 from oligolearn.cli.inspect import inspect
+from oligolearn.cli.kmers import kmers
 from oligolearn.cli.next_labels import next_labels
 from oligolearn.cli.predict import embed, predict
 from oligolearn.cli.pretrain import pretrain
@@ -60,6 +61,7 @@ for verb in (
     tune,
     sweep,
     report,
+    kmers,
     convert,
     simulate,
 ):

@@ -19,6 +19,7 @@ from oligolearn.estimators.cohorts import (
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.kmer_profile import KmerProfile
 from oligolearn.estimators.probes import describe_probes, principal_components, probe_embeddings
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
@@ -50,6 +51,7 @@ __all__ = [
     "DomainAdaptedClassifier",
     "DomainAdaptedRegressor",
     "FineTunedClassifier",
+    "KmerProfile",
     "LabelColumns",
     "NegativeTransferWarning",
     "OtherCohorts",
