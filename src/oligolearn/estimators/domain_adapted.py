@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from oligolearn.adapt import ADAPTATIONS, Consensus, SourceOnly
 from oligolearn.estimators.adaptation_selection import CANDIDATES, Attempt, select_adaptation
 from oligolearn.estimators.building import OnEpoch, describe_callable, resolve, resolve_device, seeded
-from oligolearn.estimators.class_mix import describe_mix
 from oligolearn.estimators.consensus import learn_few_labels, train_consensus
 from oligolearn.estimators.domain_training import (
     DomainTraining,
@@ -31,17 +30,17 @@ from oligolearn.estimators.harmonising import HARMONISERS
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.mapping import MAPS
-from oligolearn.estimators.probes import principal_components
-from oligolearn.estimators.shift import domain_auroc, linear_classifier, row_coordinates, standardise_domains
+from oligolearn.estimators.shift import linear_classifier, row_coordinates, standardise_domains
 from oligolearn.estimators.starting import Pretrained
 from oligolearn.estimators.transfer_safety import (
     FEWEST_TARGET,
-    WAYS,
     NegativeTransferWarning,
     ShiftStudy,
     check_target,
+    describe_harm,
     fewest_target,
     find_negative_transfer,
+    look_back,
     study_shift,
 )
 from oligolearn.nn import Classifier, Encoder
@@ -206,9 +205,14 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         self.domains_ = np.unique(domains)
         rows = _Rows(values, codes, domains)
         self.adaptation_ = rows.describe()
+        named = "linear" if self.method == "auto" else self.method
+        for one in self._candidates if named == "select" else (named,):
+            self._check_method(one)
         check_target(values, domains)
         study = study_shift(values, codes, domains)
         self.adaptation_ |= {} if study is None else study.facts
+        if 0 < fewest_target(domains) < FEWEST_TARGET:
+            self.adaptation_["few_target_rows"] = fewest_target(domains)
         method = self._chosen_method(rows, study)
         how = self._choose_standardisation(method, study, fewest_target(domains))
         self.adaptation_["standardize"] = how
@@ -220,8 +224,6 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     def _chosen_method(self, rows: "_Rows", study: ShiftStudy | None) -> str | Callable[..., nn.Module]:
         has_target = bool((rows.domains < 0).any())
         method = "linear" if self.method == "auto" else self.method
-        for one in self._candidates if method == "select" else (method,):
-            self._check_method(one)
         if method == "select":
             method = "linear" if study is None else self._select(self._candidates, rows, study)
         if not has_target and method not in ("linear", "source"):
@@ -309,25 +311,14 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         study: ShiftStudy,
         standardised: NDArray[np.float32],
     ) -> None:
-        """Measure the domains as the model sees them and the mix of classes, and warn if the model may do harm."""
-        told = self.adaptation_
-        how = told["standardize"]
+        """Measure what came of it, and warn if the model may do harm."""
+        how = self.adaptation_["standardize"]
         seen = study.rows if method == "linear" and how == study.how else self._seen(method, rows, standardised)
-        told["domain_auroc_after"] = domain_auroc(principal_components(seen), study.is_target)
-        present = self.classes_[np.unique(study.labels)].tolist()
-        told["class_mix"] = {"standardize": study.how, **describe_mix(study.mix, present)}
         named = self.predict_proba(rows.values[study.is_target], rows.domains[study.is_target]).argmax(axis=1)
-        shares = np.bincount(named, minlength=len(self.classes_)) / len(named)
-        told["named"] = dict(zip(map(str, self.classes_.tolist()), shares.round(4).tolist(), strict=True))
-        told["few_target_rows"] = len(named) if fewest_target(rows.domains) < FEWEST_TARGET else None
+        self.adaptation_ |= look_back(study, named, seen, self.classes_.tolist())
         reasons = find_negative_transfer(study, named)
-        told["warnings"] = []
-        if reasons:
-            sentence = (
-                f"{told['method']} on genes standardised {WAYS[how]} may do harm: {'; '.join(reasons)}. Compare it "
-                f"with logistic regression on genes standardised {WAYS[study.how]}"
-            )
-            told["warnings"].append(sentence)
+        self.adaptation_["warnings"] = [describe_harm(self.adaptation_, study.how, reasons)] if reasons else []
+        for sentence in self.adaptation_["warnings"]:
             warnings.warn(sentence, NegativeTransferWarning, stacklevel=3)
 
     def _seen(
@@ -340,15 +331,15 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
             if method in MAPS:
                 x[is_source] = MAPS[str(method)](x[is_source], x[~is_source])(x[is_source])
             return x
-        embedded: list[NDArray[np.floating]] = []
-        order = np.argsort(rows.domains, kind="stable")
+        parts = {}
         for domain in np.unique(rows.domains).tolist():
             model = copy.copy(self.source_model_ if domain >= 0 else self.target_model_)
             model.scaler_ = self.scalers_[domain]
-            embedded.append(model.embed(rows.values[rows.domains == domain]))
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return np.concatenate(embedded)[back]
+            parts[domain] = model.embed(rows.values[rows.domains == domain])
+        embedded = np.empty((len(rows.values), parts[domain].shape[1]), dtype=np.float32)
+        for domain, part in parts.items():
+            embedded[rows.domains == domain] = part
+        return embedded
 
     def _linear(
         self, method: str | Callable[..., nn.Module], rows: "_Rows", standardised: NDArray[np.float32]

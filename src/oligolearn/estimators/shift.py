@@ -18,6 +18,7 @@ STANDARDIZE = (*HARMONISERS, "each", "together")
 SAME_PLATFORM = 0.65  # area under the ROC curve of domains within classes, below which nothing has to be undone
 _FEWEST = 10  # rows of a side, below which no cross-validation can say whether they can be told apart
 _LARGEST_WEIGHT = 10.0
+_MOST_ROWS = 4000
 _BLOCK = 4096  # genes whose products are added up at once
 
 
@@ -80,7 +81,7 @@ def row_coordinates(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
     Distances and products between rows stay as they are, and with them all that principal components, maps of
     covariances and penalised regressions can say: at 20,000 genes it is said in as many columns as there are rows.
-    Rows with fewer genes than that are returned as they are.
+    Rows with fewer genes than that, and more rows than eigenvectors are worth their time, are returned as they are.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def row_coordinates(values: NDArray[np.floating]) -> NDArray[np.float64]:
     >>> y.shape, bool(np.allclose(y @ y.T, x @ x.T))
     ((4, 4), True)
     """
-    if values.shape[1] <= len(values):
+    if values.shape[1] <= len(values) or len(values) > _MOST_ROWS:
         return values.astype(np.float64)
     products = np.zeros((len(values), len(values)))
     for start in range(0, values.shape[1], _BLOCK):

@@ -1,12 +1,12 @@
 """Whether it is safe to take a classifier to another domain: what to measure first, and what to check afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oligolearn.estimators.class_mix import ClassMix, estimate_class_mix, total_variation
+from oligolearn.estimators.class_mix import ClassMix, describe_mix, estimate_class_mix, total_variation
 from oligolearn.estimators.labels import UNLABELLED
 from oligolearn.estimators.probes import principal_components
 from oligolearn.estimators.shift import (
@@ -199,6 +199,45 @@ def find_negative_transfer(study: ShiftStudy, named: NDArray[np.int64]) -> list[
             f"logistic regression on genes standardised {WAYS[study.how]} names it {study.back.balanced_accuracy:.1%}"
         )
     return reasons
+
+
+def look_back(
+    study: ShiftStudy, named: NDArray[np.int64], seen: NDArray[np.floating], classes: Sequence[Any]
+) -> dict[str, Any]:
+    """What came of an adaptation, JSON-able.
+
+    Parameters
+    ----------
+    study
+        Of the rows before.
+    named
+        Class numbers that the adapted model gives the target's rows, ``(n_target,)``.
+    seen
+        What its classifier sees of all rows: standardised, mapped or embedded, ``(n_samples, n_dimensions)``.
+    classes
+        Names of the classes.
+
+    Returns
+    -------
+    dict
+        ``domain_auroc_after`` of `seen`, ``class_mix`` (with the standardisation in which it was estimated), and
+        ``named``, the share of each class among the names.
+    """
+    present = [classes[number] for number in np.unique(study.labels)]
+    shares = np.bincount(named, minlength=len(classes)) / len(named)
+    return {
+        "domain_auroc_after": domain_auroc(principal_components(seen), study.is_target),
+        "class_mix": {"standardize": study.how, **describe_mix(study.mix, present)},
+        "named": dict(zip(map(str, classes), shares.round(4).tolist(), strict=True)),
+    }
+
+
+def describe_harm(told: Mapping[str, Any], suits: str, reasons: Sequence[str]) -> str:
+    """A sentence of `find_negative_transfer`'s reasons, and what to compare with."""
+    return (
+        f"{told['method']} on genes standardised {WAYS[told['standardize']]} may do harm: {'; '.join(reasons)}. "
+        f"Compare it with logistic regression on genes standardised {WAYS[suits]}"
+    )
 
 
 def describe_safety(told: Mapping[str, Any]) -> list[str]:
