@@ -29,6 +29,7 @@ def shapes(sequences: list[str]) -> dict[str, str]:
         "folded.fna": "".join(folded),
         "windows.fa": "".join(folded).replace("\n", "\r\n"),
         "spaced.fa": "\n\n".join(["", *folded, ""]),
+        "blanks.fa": "".join(folded).replace("\n", " \t\n"),
         "unended.fa": "".join([*folded, ">last\nGATTACA"]).removesuffix(">last\nGATTACA").rstrip("\n"),
         "reads.fq": "".join(fastq),
         "windows.fastq": "".join(fastq).replace("\n", "\r\n"),

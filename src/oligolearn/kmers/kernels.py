@@ -4,7 +4,8 @@ All of them stand in this one file because numba's cache on disk is made anew wh
 does not look at what that function calls in other files.
 
 *Packed* bases are bytes, the first base in the highest bits of the first byte, A = 0, C = 1, G = 2, T = 3, so that the
-codes of k-mers sort as their letters do. A *run* is a stretch of A, C, G and T with nothing between them but line ends.
+codes of k-mers sort as their letters do. A *run* is a stretch of A, C, G and T with nothing between them but line ends
+and blanks.
 Runs lie one after the other; `starts` holds where each begins and, at its end, where the last one ends. Arrays of text
 and of packed bases are longer than what they hold by `SLACK` bytes, since they are read and written 8 bytes at a time.
 
@@ -45,7 +46,8 @@ _DIBITS = np.uint64(0x3333333333333333)
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _LINE_ENDS = np.uint64(0x0A0A0A0A0A0A0A0A)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_NEWLINE, _RETURN, _GREATER, _AT, _PLUS_SIGN, _TAB, _ZERO = (np.uint8(ord(x)) for x in "\n\r>@+\t0")
+_NEWLINE, _RETURN, _SPACE, _TAB = (np.uint8(ord(x)) for x in "\n\r \t")
+_GREATER, _AT, _PLUS_SIGN, _ZERO = (np.uint8(ord(x)) for x in ">@+0")
 
 
 @intrinsic
@@ -222,7 +224,7 @@ def pack(
                 state[LINE] += 1
                 phase = LINE_START
                 continue
-            if letter == _RETURN:
+            if letter in (_RETURN, _SPACE, _TAB):
                 continue
             others[letter] += 1
             letters += 1
