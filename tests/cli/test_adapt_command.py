@@ -95,7 +95,7 @@ def test_labels_of_the_target_are_used_only_when_asked_for(
     [
         ("combat", "Location and scale of each gene were brought to those of the sources"),
         ("quantile", "Each gene was given the quantiles that it has in the sources"),
-        ("f-cada", "Trained: a network by f-cada"),
+        pytest.param("f-cada", "Trained: a network by f-cada", marks=pytest.mark.slow),
     ],
 )
 def test_a_method_says_what_it_did_and_its_model_predicts(
