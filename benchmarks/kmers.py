@@ -46,9 +46,8 @@ def main() -> None:
     arguments = parser.parse_args()
     absent = [program for program in ("kmc", "kmc_tools", "jellyfish") if shutil.which(program) is None]
     if absent or not DATA.is_dir():
-        sys.exit(
-            f"needs the programs kmc and jellyfish and the folder {DATA}; missing: {', '.join(absent) or 'folder'}"
-        )
+        print(f"needs the programs kmc and jellyfish and the folder {DATA}; missing: {', '.join(absent) or 'folder'}")
+        sys.exit(1 if arguments.check else 0)
     print(describe_machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
