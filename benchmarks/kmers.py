@@ -96,12 +96,16 @@ def timed(run: Callable[[], object]) -> tuple[float, float]:
 
 
 def median_times(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, tuple[float, float]]:
-    """Medians over runs of each in turn."""
+    """Medians over runs of each in turn, printed."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for _ in range(repeats):
+    medians = {}
+    for number in range(repeats):
         for name, run in runs.items():
             found[name].append(timed(run))
-    return {name: tuple(map(statistics.median, zip(*times, strict=True))) for name, times in found.items()}
+            if number == repeats - 1:
+                medians[name] = tuple(map(statistics.median, zip(*found[name], strict=True)))
+                print(f"{name:>10} {medians[name][0]:8.2f} {medians[name][1]:8.2f}", flush=True)
+    return medians
 
 
 def program(*words: object) -> None:
@@ -195,10 +199,8 @@ def against_programs(path: Path, k: int, folder: Path, repeats: int, goal: float
     }
     if repeats > 1:
         count_through(path, k)
+    print(f"\n{path.name}, {path.stat().st_size / 1e6:.0f} MB, k={k}: counting, wall and processor seconds", flush=True)
     times = median_times(runs, repeats)
-    print(f"\n{path.name}, {path.stat().st_size / 1e6:.0f} MB, k={k}: counting, wall and processor seconds")
-    for name, (wall, processor) in times.items():
-        print(f"{name:>10} {wall:8.2f} {processor:8.2f}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
     print(f"peak memory of this process so far {peak:.2f} GiB", flush=True)
     for place, what in ((0, "wall"), (1, "processor")):
@@ -225,10 +227,8 @@ def whole_commands(path: Path, folder: Path, repeats: int) -> None:
             "KMC": with_kmc,
             "Jellyfish": with_jellyfish,
         }
-        times = median_times(runs, repeats)
-        print(f"\n{path.name}, k={k}: whole commands, genome to text, wall and processor seconds")
-        for name, (wall, processor) in times.items():
-            print(f"{name:>10} {wall:8.2f} {processor:8.2f}", flush=True)
+        print(f"\n{path.name}, k={k}: whole commands, genome to text, wall and processor seconds", flush=True)
+        median_times(runs, repeats)
 
 
 if __name__ == "__main__":

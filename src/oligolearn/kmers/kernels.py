@@ -5,9 +5,9 @@ does not look at what that function calls in other files.
 
 *Packed* bases are bytes, the first base in the highest bits of the first byte, A = 0, C = 1, G = 2, T = 3, so that the
 codes of k-mers sort as their letters do. A *run* is a stretch of A, C, G and T with nothing between them but line ends
-and blanks.
-Runs lie one after the other; `starts` holds where each begins and, at its end, where the last one ends. Arrays of text
-and of packed bases are longer than what they hold by `SLACK` bytes, since they are read and written 8 bytes at a time.
+and blanks. Runs lie one after the other; `starts` holds where each begins and, at its end, where the last one ends.
+Arrays of text and of packed bases are longer than what they hold by `SLACK` bytes, since they are read and written 8
+bytes at a time.
 
 Loops stand where a slice could be assigned: numba takes two seconds to compile such an assignment.
 """
