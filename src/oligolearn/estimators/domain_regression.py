@@ -246,7 +246,7 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
             found[domains == domain] = (
                 apply_in_batches(model, torch.from_numpy(x))[:, 0].numpy()
                 if isinstance(model, nn.Module)
-                else model.predict(x)
+                else model.predict(x.astype(np.float64))  # the same digits whatever other rows there are
             )
         return self.center_ + self.spread_ * found
 
