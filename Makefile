@@ -12,8 +12,9 @@ DEMO_SIMULATE ?= --n-samples 500 --n-genes 1000 --n-modules 10 --share-modules 0
 DEMO_STUDY ?= --label label --group patient --points 4 --repeats 5 --seed 1
 
 PYTEST_ARGS ?=
-# pretext.py trains for a day: it makes the table of docs/methods/pretext.md, and is run by hand.
-BENCHMARKS := $(filter-out benchmarks/machine.py benchmarks/pretext.py,$(sort $(wildcard benchmarks/*.py)))
+# Run by hand: those that make tables of docs/methods, since they train for hours (pretext.py for a day).
+BY_HAND := $(addprefix benchmarks/,pretext.py adaptation.py adaptation_choice.py sequences.py)
+BENCHMARKS := $(filter-out benchmarks/machine.py $(BY_HAND),$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -96,7 +96,7 @@ def main() -> int:
 def measure(tasks: Iterator[Task], n_seeds: int) -> pd.DataFrame:
     """Balanced accuracy by way (rows) and task (columns), and their mean; of networks the mean over seeds."""
     found: dict[str, dict[str, float]] = {}
-    ranks = []
+    ranks, picks, risks = [], [], []
     for task in tasks:
         describe_genes(task)
         column: dict[str, float] = {}
@@ -112,10 +112,15 @@ def measure(tasks: Iterator[Task], n_seeds: int) -> pd.DataFrame:
         model = task.fit("select", "auto", 0)
         column["select"] = task.score(model.predict(task.X[task.domain < 0]))
         rows = model.adaptation_["selection"]
-        ranks.append(
-            rank_correlations(rows, [column["auto" if r["method"] == "linear" else r["method"]] for r in rows])
-        )
+        truth = [column["auto" if row["method"] == "linear" else row["method"]] for row in rows]
+        scores = {score: [sign * (row[score] or 0.0) for row in rows] for score, sign in SCORES.items()}
+        ranks.append({score: spearmanr(one, truth)[0] if np.ptp(one) > 0 else 0.0 for score, one in scores.items()})
+        picks.append({score: truth[int(np.argmax(one))] for score, one in scores.items()})
+        risks += [row["embedded_validation"] for row in rows]
         found[task.name] = column
+    print("\nbalanced accuracy of what each score would choose by itself, mean over tasks:")
+    print(pd.DataFrame(picks).mean().round(3).to_string())
+    print(f"deep embedded validation: from {min(risks):.2f} to {max(risks):.2f}")
     print("\nrank correlation with the truth over candidates, mean over tasks:")
     print(pd.DataFrame(ranks).mean().round(2).to_string())
     table = pd.DataFrame(found)
@@ -149,14 +154,6 @@ def describe_intervals(n_repeats: int = 60) -> None:
 def draw_classes(rng: np.random.Generator, n: int, mix: NDArray[np.floating]) -> tuple[NDArray, NDArray]:
     y = rng.choice(3, size=n, p=mix)
     return rng.normal(size=(n, 15)) + 0.9 * np.eye(3)[y] @ np.kron(np.eye(3), np.ones(5)), y
-
-
-def rank_correlations(rows: list[dict[str, Any]], truth: list[float]) -> dict[str, float]:
-    values = {
-        score: [sign * row[score] if row[score] is not None else np.nan for row in rows]
-        for score, sign in SCORES.items()
-    }
-    return {score: spearmanr(one, truth)[0] if np.ptp(one) > 0 else 0.0 for score, one in values.items()}
 
 
 def missed_goals(group: str, table: pd.DataFrame) -> list[str]:
