@@ -121,6 +121,7 @@ def ours(method: str, domains: Domains, seed: int) -> Callable[[NDArray], NDArra
         encoder_options={"hidden": HIDDEN, "dropout": DROPOUT},
         method_options={"weight": CORAL_WEIGHT} if method == "deep-coral" else None,
         standardize="each",
+        measure_shift=False,
         class_weight=None,
         epochs=EPOCHS,
         min_steps=1,

@@ -347,3 +347,15 @@ def test_several_sources_on_scales_of_their_own(method: str) -> None:
     for one in (0, 3):
         assert np.mean(model.predict(X[domain == one], domain[domain == one]) == y[domain == one]) > 0.88
     assert np.mean(model.predict(X[domain < 0]) == truth) > 0.75
+
+
+def test_what_measures_the_shift_can_be_left_out_and_changes_no_model() -> None:
+    X, y, domain, _ = moons(0)
+    settings = {"standardize": "together", "min_steps": 50, "epochs": 1, "random_state": 0, **SMALL}
+    measured = DomainAdaptedClassifier("dann", **settings).fit(X, y, domain)
+    plain = DomainAdaptedClassifier("dann", measure_shift=False, **settings).fit(X, y, domain)
+    np.testing.assert_array_equal(measured.predict_proba(X[domain < 0]), plain.predict_proba(X[domain < 0]))
+    assert "domain_auroc" in measured.adaptation_
+    assert "domain_auroc" not in plain.adaptation_
+    with pytest.raises(ValueError, match="name method and standardize"):
+        DomainAdaptedClassifier("dann", measure_shift=False).fit(X, y, domain)

@@ -92,6 +92,9 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         that run away from a discriminator, or after a few labels, lose their classes.
     candidates
         Methods for ``"select"``, the simplest first; None for `oligolearn.estimators.CANDIDATES`.
+    measure_shift
+        Measure how the domains differ before and after, and warn of negative transfer. Without it, training is faster,
+        and `method` and `standardize` must be named.
     epochs, batch_size, learning_rate, weight_decay, dropout, min_steps
         Of the training (of each phase, for ``"cada"`` and ``"f-cada"``). A batch has as many rows of the target as of
         the sources.
@@ -143,6 +146,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         standardize: str = "auto",
         consensus_rate: float = 0.1,
         candidates: Sequence[str] | None = None,
+        measure_shift: bool = True,
         epochs: int = 30,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
@@ -164,6 +168,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         self.standardize = standardize
         self.consensus_rate = consensus_rate
         self.candidates = candidates
+        self.measure_shift = measure_shift
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -209,7 +214,9 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         for one in self._candidates if named == "select" else (named,):
             self._check_method(one)
         check_target(values, domains)
-        study = study_shift(values, codes, domains)
+        if not self.measure_shift and (self.method == "select" or self.standardize == "auto"):
+            raise ValueError("measure_shift=False leaves nothing to choose by: name method and standardize")
+        study = study_shift(values, codes, domains) if self.measure_shift else None
         self.adaptation_ |= {} if study is None else study.facts
         if 0 < fewest_target(domains) < FEWEST_TARGET:
             self.adaptation_["few_target_rows"] = fewest_target(domains)
