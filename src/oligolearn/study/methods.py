@@ -90,7 +90,15 @@ def _fit_boosting(task: Task) -> Predictor:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     values = task.values()[task.shown]
-    classifier: Predictor = HistGradientBoostingClassifier(random_state=task.seed).fit(values, task.labels)
+    n_samples, n_genes = values.shape
+    # scikit-learn's leaves of 20 samples and 255 bins are for large tables: 40 labels would never be split, and
+    # histograms would be longer than the data. Of many correlated genes, a split does better by seeing some
+    classifier: Predictor = HistGradientBoostingClassifier(
+        min_samples_leaf=min(20, max(1, n_samples // 10)),
+        max_bins=min(255, max(32, n_samples // 20)),
+        max_features=n_genes**-0.5,
+        random_state=task.seed,
+    ).fit(values, task.labels)
     return classifier
 
 
@@ -212,7 +220,7 @@ _PLAIN: dict[str, Method] = {
     ),
     "boosting": Method(
         "gradient boosting",
-        "scikit-learn's gradient-boosted trees, with its own settings, on the labelled rows",
+        "scikit-learn's gradient-boosted trees, with leaves and bins for few labels, on the labelled rows",
         _each(_fit_boosting),
         network=False,
     ),
