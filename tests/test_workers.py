@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oligolearn.study import label_efficiency
+from oligolearn.study import label_efficiency, sweep, transfer
 from oligolearn.workers import Workers
 
 SETTINGS: dict[str, Any] = {
@@ -29,11 +30,11 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def cohort() -> ad.AnnData:
-    rng = np.random.default_rng(0)
+def cohort(name: str = "s") -> ad.AnnData:
+    rng = np.random.default_rng(list(name.encode()))
     y = np.arange(120) % 3
     X = rng.normal(8, 1, (120, 40)) + 1.5 * rng.normal(size=(3, 40))[y]
-    obs = pd.DataFrame({"y": np.array(["A", "B", "C"])[y]}, index=[f"s{i}" for i in range(120)])
+    obs = pd.DataFrame({"y": np.array(["A", "B", "C"])[y]}, index=[f"{name}{i}" for i in range(120)])
     return ad.AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=[f"g{i}" for i in range(40)]))
 
 
@@ -160,6 +161,30 @@ def test_a_dask_worker_killed_in_mid_study_changes_nothing(cluster: Any, alone: 
     pd.testing.assert_frame_equal(results(folder), alone, check_exact=True)
     lines = (folder / "runs.jsonl").read_text().splitlines()
     assert len(lines) == len(set(lines)) == len(alone), "every result is written once"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_sweeps_and_studies_of_transfer_are_the_same_on_a_cluster(cluster: Any, tmp_path: Path) -> None:
+    studies: dict[str, Callable[..., Any]] = {
+        "sweep": partial(
+            sweep,
+            cohort(),
+            "y",
+            vary={"n_prototypes": [4, 8]},
+            repeats=2,
+            **{part: SETTINGS[part] for part in ("pretraining", "training")},
+        ),
+        "transfer": partial(
+            transfer, cohort(), cohort("other"), "y", methods=("linear", "coral"), budgets=(0, 2), repeats=2
+        ),
+    }
+    for name, study in studies.items():
+        for where, hands in {"here": {"workers": 1}, "there": {"scheduler": cluster.scheduler_address}}.items():
+            study(out=tmp_path / name / where, progress=False, **hands)
+        pd.testing.assert_frame_equal(
+            results(tmp_path / name / "here"), results(tmp_path / name / "there"), check_exact=True
+        )
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,6 @@ BOTH = ["--source", "SOURCE", "--target", "TARGET"]
         ([*BOTH, "--points", "3", "--view", "noise"], "--points, --view is for the study of one cohort"),
         ([*BOTH, "--pretrain-on", "SOURCE"], "--pretrain-on is for"),
         ([*BOTH, "--split", "fixed"], "--split is for"),
-        ([*BOTH, "--scheduler", "tcp://here:1"], "--scheduler is for"),
         ([*BOTH, "--prototypes", "3"], "--prototypes is for"),
         ([*BOTH, "--budgets", "few"], "--budgets takes whole numbers such as 0,1,2,5,10; found 'few'"),
         ([*BOTH, "--budgets", "15"], "more than the 14 samples of class"),

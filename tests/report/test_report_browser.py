@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 import websocket
 
-from oligolearn.report import fragment, write_report, write_transfer_report
+from oligolearn.report import fragment, write_report
 
 FLAGS = (
     "--headless",
@@ -160,7 +160,7 @@ def test_a_transfer_study_is_silent_self_contained_and_legible(browser, build_tr
     summary = build_transfer(classes=[f"{attack}{i}" for i in range(12)])
     summary.update(title=attack * 3, command=attack, warnings=[attack])
     summary["shift"]["methods"][0]["notes"] = [attack]
-    path = write_transfer_report(summary, tmp_path / "report.html")
+    path = write_report(summary, tmp_path / "report.html")
     for width in (400, 1400):
         browser.open(path, width)
         assert browser.complaints() == []

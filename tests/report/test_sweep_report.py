@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from oligolearn.report import conclude_sweep, sweep_figures, sweep_fragment, write_sweep_figures, write_sweep_report
+from oligolearn.report import conclude, figures, fragment, write_figures, write_report
 
 
 def curve(name, fraction, mean):
@@ -63,7 +63,7 @@ def clear():
 
 
 def test_a_significant_best_value_is_claimed_with_its_evidence(clear):
-    said = conclude_sweep(clear)
+    said = conclude(clear)
     assert "prototypes 64 has the highest accuracy on validation samples, 85.0%" in said[0]
     assert "5.0 points above the default (16) (95% CI 4.0 to 6.0, p = 0.010)" in said[0]
     assert any("detectably worse than the default (16): 4 (−20.0 points, p = 0.001)" in one for one in said)
@@ -71,7 +71,7 @@ def test_a_significant_best_value_is_claimed_with_its_evidence(clear):
 
 
 def test_what_is_not_significant_is_not_claimed():
-    said = " ".join(conclude_sweep(summary_of({4: 0.79, 16: 0.80, 64: 0.81}, {4: 0.4, 64: 0.3})))
+    said = " ".join(conclude(summary_of({4: 0.79, 16: 0.80, 64: 0.81}, {4: 0.4, 64: 0.3})))
     assert "1.0 point above the default (16): no detectable difference" in said
     assert "None of the 2 others differs detectably from the default (16), with 20 and 200 labels" in said
     assert "detectably worse" not in said
@@ -79,14 +79,14 @@ def test_what_is_not_significant_is_not_claimed():
 
 
 def test_a_default_that_is_best_is_said_so():
-    said = conclude_sweep(summary_of({4: 0.5, 16: 0.8}, {4: 0.001}))
+    said = conclude(summary_of({4: 0.5, 16: 0.8}, {4: 0.001}))
     assert "prototypes 16 has the highest accuracy" in said[0]
     assert said[0].endswith("it is the default.")
 
 
 def test_nothing_is_claimed_at_chance(clear):
     clear["learned"] = {"any": False, "note": "", "rows": []}
-    said = " ".join(conclude_sweep(clear))
+    said = " ".join(conclude(clear))
     assert "Nothing was learned" in said
     assert "highest" not in said
 
@@ -94,17 +94,15 @@ def test_nothing_is_claimed_at_chance(clear):
 def test_one_repeat_claims_nothing(clear):
     for row in clear["comparisons"]:
         row.update(low=None, high=None, p_holm=None, p_corrected=None, note="one repeat: no test")
-    said = " ".join(conclude_sweep(clear))
+    said = " ".join(conclude(clear))
     assert "which cannot be tested: one repeat: no test" in said
     assert "detectably" not in said
 
 
 def test_the_reader_is_told_that_test_samples_were_not_touched(clear, tmp_path):
-    page = write_sweep_report(clear, tmp_path / "r.html").read_text()
+    page = write_report(clear, tmp_path / "r.html").read_text()
     assert "430 samples were set aside as test samples and not touched" in page
-    assert any(
-        one.startswith("Caution:") and "which this sweep has not touched" in one for one in conclude_sweep(clear)
-    )
+    assert any(one.startswith("Caution:") and "which this sweep has not touched" in one for one in conclude(clear))
     assert "oligolearn sweep cohort.h5ad" in page
     assert "<kind>" not in page
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page)
@@ -137,19 +135,19 @@ def two_settings():
 
 
 def test_figures_are_those_of_one_setting_or_of_two(clear):
-    assert list(sweep_figures(clear)) == ["accuracy", "difference", "other_metrics"]
-    assert list(sweep_figures(two_settings())) == ["heat_map", "lines"]
+    assert list(figures(clear)) == ["accuracy", "difference", "other_metrics"]
+    assert list(figures(two_settings())) == ["heat_map", "lines"]
 
 
 def test_a_heat_map_writes_the_mean_of_every_pair_and_leaves_the_missing_one_empty():
-    (axes,) = sweep_figures(two_settings())["heat_map"].axes
+    (axes,) = figures(two_settings())["heat_map"].axes
     assert sorted(text.get_text() for text in axes.texts) == ["60.0", "65.0", "70.0", "70.0", "75.0"]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["masking", "noise"]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["0.2", "0.5", "0.9"]
 
 
 def test_dots_stand_where_the_values_are(clear):
-    (axes,) = sweep_figures(clear)["accuracy"].axes
+    (axes,) = figures(clear)["accuracy"].axes
     assert axes.get_xscale() == "log"
     lines = [line for line in axes.lines if len(line.get_xdata()) == 3]
     assert len(lines) == 2  # fractions
@@ -162,7 +160,7 @@ def test_a_default_without_a_number_is_a_line_across(clear):
     clear["varied"][0].update(name="learning_rate", title="learning rate", values=[4, 64], default="automatic")
     for choice in clear["choices"]:
         choice["values"] = {"learning_rate": "automatic" if choice["default"] else choice["values"]["n_prototypes"]}
-    (axes,) = sweep_figures(clear)["accuracy"].axes
+    (axes,) = figures(clear)["accuracy"].axes
     across = [line for line in axes.lines if len(set(line.get_ydata())) == 1 and list(line.get_xdata()) == [0, 1]]
     assert len(across) == 2
     assert across[0].get_ydata()[0] == pytest.approx(0.8)
@@ -172,25 +170,24 @@ def test_names_are_dots_without_a_line_between_them(clear):
     clear["varied"][0].update(name="view", title="view", values=["4", "16", "64"], default="16", numeric=False)
     for choice in clear["choices"]:
         choice["values"] = {"view": choice["title"]}
-    (axes,) = sweep_figures(clear)["accuracy"].axes
+    (axes,) = figures(clear)["accuracy"].axes
     assert all(line.get_linestyle() == "None" for line in axes.lines if len(line.get_xdata()) == 3)
 
 
 @pytest.mark.parametrize("summary", [summary_of({4: 0.6, 16: 0.8}, {4: 0.2}), two_settings()])
 def test_files_are_the_same_to_the_byte_and_well_formed(summary, tmp_path):
-    first = {path.name: path.read_bytes() for path in write_sweep_figures(summary, tmp_path / "a")}
-    again = {path.name: path.read_bytes() for path in write_sweep_figures(summary, tmp_path / "b")}
+    first = {path.name: path.read_bytes() for path in write_figures(summary, tmp_path / "a")}
+    again = {path.name: path.read_bytes() for path in write_figures(summary, tmp_path / "b")}
     assert first == again
     for name, drawn in first.items():
         if name.endswith(".svg"):
             ET.fromstring(drawn)
-    write_sweep_report(summary, tmp_path / "a.html")
-    write_sweep_report(summary, tmp_path / "b.html")
+    write_report(summary, tmp_path / "a.html")
+    write_report(summary, tmp_path / "b.html")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
-    assert "<script" not in sweep_fragment(summary)
+    assert "<script" not in fragment(summary)
 
 
-def test_a_study_is_no_sweep(clear):
-    del clear["kind"]
-    with pytest.raises(ValueError, match="expected the summary of a sweep"):
-        conclude_sweep(clear)
+def test_a_summary_of_a_kind_that_is_not_known_is_refused(clear):
+    with pytest.raises(ValueError, match="found that of a 'poll'"):
+        conclude({**clear, "kind": "poll"})

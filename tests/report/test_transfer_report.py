@@ -3,23 +3,21 @@
 import re
 import xml.etree.ElementTree as ET
 
-import pytest
-
 from oligolearn.report import (
-    conclude_transfer,
-    transfer_figures,
-    transfer_fragment,
-    write_transfer_figures,
-    write_transfer_report,
+    conclude,
+    figures,
+    fragment,
+    write_figures,
+    write_report,
 )
 
 
 def said(summary):
-    return " ".join(conclude_transfer(summary))
+    return " ".join(conclude(summary))
 
 
 def test_help_is_claimed_with_its_evidence_and_what_it_is_worth_in_labels(build_transfer):
-    first, *others = conclude_transfer(build_transfer())
+    first, *others = conclude(build_transfer())
     assert first == (
         "Adaptation helps here: without a label of the target, the best of 2 methods, DANN, reaches a balanced "
         "accuracy of 86.0% (95% CI 84.0% to 88.0%), 26.0 points above the 60.0% of source only (95% CI 21.0 to "
@@ -97,10 +95,10 @@ def test_a_study_that_always_shows_labels_begins_with_them(build_transfer):
     summary = build_transfer(p_values={("dann", "target-only", 1): 0.01})
     summary["curves"] = [row for row in summary["curves"] if row["method"] not in ("linear", "dann") or row["fraction"]]
     summary["comparisons"] = [row for row in summary["comparisons"] if row["fraction"]]
-    first, *others = conclude_transfer(summary)
+    first, *others = conclude(summary)
     assert first.startswith("With 1 label of each class, DANN reaches 86.0%")
     assert "without a label" not in " ".join(others)
-    assert next(iter(transfer_figures(summary))) == "balanced_accuracy"
+    assert next(iter(figures(summary))) == "balanced_accuracy"
 
 
 def test_what_limits_the_findings_is_said(build_transfer):
@@ -114,7 +112,7 @@ def test_what_limits_the_findings_is_said(build_transfer):
 def test_the_page_has_its_parts_and_escapes_names(build_transfer, tmp_path):
     summary = build_transfer(classes=["<script>alert(1)</script>", "ER-"])
     summary["failures"] = [{"method": "dann", "n_labels": 2, "repeat": 0, "reason": "<b>nan</b>"}]
-    page = write_transfer_report(summary, tmp_path / "r.html").read_text()
+    page = write_report(summary, tmp_path / "r.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "&lt;b&gt;nan&lt;/b&gt;" in page
@@ -124,13 +122,13 @@ def test_the_page_has_its_parts_and_escapes_names(build_transfer, tmp_path):
                  "5 per class", "All 100", "Labels of the target that do as much",
                  "12 to 40", "Before: as measured", "After: DANN"):  # fmt: skip
         assert part in page, part
-    assert "<script" not in transfer_fragment(summary)
+    assert "<script" not in fragment(summary)
 
 
 def test_dots_stand_at_their_labels_and_bounds_are_lines_across(build_transfer):
-    figures = transfer_figures(build_transfer())
-    assert list(figures) == ["balanced_accuracy", "other_metrics", "embedding_measured", "embedding_dann"]
-    (axes,) = figures["balanced_accuracy"].axes
+    drawn = figures(build_transfer())
+    assert list(drawn) == ["balanced_accuracy", "other_metrics", "embedding_measured", "embedding_dann"]
+    (axes,) = drawn["balanced_accuracy"].axes
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "1", "5"]
     across = {line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]}
     assert across == {0.6, 0.9}
@@ -141,7 +139,7 @@ def test_dots_stand_at_their_labels_and_bounds_are_lines_across(build_transfer):
 
 
 def test_a_map_shows_every_sample_by_cohort_and_by_class(build_transfer):
-    figure = transfer_figures(build_transfer())["embedding_dann"]
+    figure = figures(build_transfer())["embedding_dann"]
     by_cohort, by_class = figure.axes
     for axes in (by_cohort, by_class):
         drawn = sorted(tuple(place) for dots in axes.collections for place in dots.get_offsets().tolist())
@@ -151,14 +149,9 @@ def test_a_map_shows_every_sample_by_cohort_and_by_class(build_transfer):
 
 
 def test_files_are_the_same_to_the_byte_and_well_formed(build_transfer, tmp_path):
-    first = {path.name: path.read_bytes() for path in write_transfer_figures(build_transfer(), tmp_path / "a")}
-    again = {path.name: path.read_bytes() for path in write_transfer_figures(build_transfer(), tmp_path / "b")}
+    first = {path.name: path.read_bytes() for path in write_figures(build_transfer(), tmp_path / "a")}
+    again = {path.name: path.read_bytes() for path in write_figures(build_transfer(), tmp_path / "b")}
     assert first == again
     for name, drawn in first.items():
         if name.endswith(".svg"):
             ET.fromstring(drawn)
-
-
-def test_another_study_has_its_own_report(build_transfer, summary):
-    with pytest.raises(ValueError, match="expected the summary of a transfer study"):
-        conclude_transfer(summary)

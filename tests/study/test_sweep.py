@@ -14,7 +14,7 @@ import pytest
 
 from oligolearn.estimators.rows import chosen_view
 from oligolearn.pretext import SwAV
-from oligolearn.report import conclude_sweep
+from oligolearn.report import conclude
 from oligolearn.study import Design, compare, holm, sweep, sweep_training, sweeping
 from oligolearn.study.design import Run, draw_repeat, redraw_repeat
 from oligolearn.study.search_space import estimator_settings, search_space, shown_value
@@ -61,7 +61,7 @@ def runs_of(folder):
 @pytest.fixture(autouse=True)
 def _not_drawn(monkeypatch):
     """Figures take longer than all trainings of a test; those of `finished` are drawn before this."""
-    for name in ("write_sweep_figures", "write_sweep_report"):
+    for name in ("write_figures", "write_report"):
         monkeypatch.setattr(f"oligolearn.report.{name}", lambda *_: None)
 
 
@@ -261,7 +261,7 @@ def test_a_training_that_diverges_is_said_and_stops_nothing(tmp_path, monkeypatc
     done = sweep(cohort(), "y", out=tmp_path / "o", vary=PROTOTYPES, **TINY)
     assert set(done.results["n_prototypes"]) == {5, 9}
     assert len(done.summary["failures"]) == 6
-    assert any("6 runs failed" in sentence for sentence in conclude_sweep(done.summary))
+    assert any("6 runs failed" in sentence for sentence in conclude(done.summary))
 
 
 def test_patients_stay_on_one_side_and_never_meet_the_test_samples(tmp_path, monkeypatch):

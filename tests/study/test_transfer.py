@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from oligolearn.estimators.domain_adapted import method_names
-from oligolearn.report import conclude_transfer
+from oligolearn.report import conclude
 from oligolearn.study import transfer
 from oligolearn.study.execute import Cohort
 from oligolearn.study.statistics import paired_t_test
@@ -56,7 +56,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the files of figures out: they take longer than these studies."""
-    monkeypatch.setattr("oligolearn.report.write_transfer_figures", lambda *_: None)
+    monkeypatch.setattr("oligolearn.report.write_figures", lambda *_: None)
 
 
 def test_every_method_of_the_estimator_can_be_compared() -> None:
@@ -84,7 +84,7 @@ def test_a_shift_of_units_is_undone_and_the_conclusion_says_so(finished: Path) -
     means = table.groupby(["method", "n_labels"])["balanced_accuracy"].mean()
     assert means["source-only", 0] < 0.7
     assert means["linear", 0] > 0.8
-    said = conclude_transfer(summary)
+    said = conclude(summary)
     assert said[0].startswith("Adaptation helps here: without a label of the target")
     assert any("labels of the target alone would need" in one for one in said)
 
@@ -93,7 +93,7 @@ def test_a_shift_of_units_is_undone_and_the_conclusion_says_so(finished: Path) -
 def test_without_a_shift_no_difference_is_claimed(tmp_path: Path) -> None:
     settings = {**QUICK, "methods": ("linear",), "budgets": (0,)}
     result = transfer(cohort("ours"), cohort("theirs"), "y", out=tmp_path / "o", **settings)
-    said = " ".join(conclude_transfer(result.summary))
+    said = " ".join(conclude(result.summary))
     assert "Adaptation helps" not in said
     assert "detectably better than source only" not in said
 
@@ -235,7 +235,7 @@ def test_a_method_that_fails_spoils_no_other_and_its_reason_is_kept(tmp_path: Pa
     assert set(result.results["method"]) == {"source-only", "linear", "target-only"}
     assert [one["method"] for one in result.summary["failures"]] == ["coral"] * 4
     assert "needs centred domains" in result.summary["failures"][0]["reason"]
-    said = conclude_transfer(result.summary)
+    said = conclude(result.summary)
     assert any("4 runs failed and are missing from every number here (CORAL)" in one for one in said)
     assert [one["name"] for one in result.summary["embeddings"]] == ["measured", "linear"]
 

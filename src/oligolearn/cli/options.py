@@ -69,6 +69,9 @@ CheckpointMinutes = Annotated[
 Threads = Annotated[
     int, typer.Option(help="Threads of each training; part of the study or tuning, they decide how sums round.")
 ]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Dask scheduler (tcp://host:8786) whose workers do the work; they must see --out.")
+]
 Processes = Annotated[int | None, typer.Option(help="Processes; changes the time it takes, never the results.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars: for logs.")]
 

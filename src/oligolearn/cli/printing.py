@@ -44,8 +44,8 @@ def print_notes(notes: Iterable[str]) -> None:
         print(note)
 
 
-def print_conclusion(result: "LabelEfficiency") -> None:
-    """Print what a study found and where its report is."""
+def print_conclusion(result: "LabelEfficiency | Sweep | Transfer") -> None:
+    """Print what a study of any kind found and where its report is."""
     from oligolearn.report import conclude
 
     for sentence in conclude(result.summary):
@@ -66,24 +66,6 @@ class EpochBar(NamedTuple):
 
     tell: Callable[[int, int, float], None] | None
     watch: Callable[[Mapping[str, float]], None] | None
-
-
-def print_sweep(result: "Sweep") -> None:
-    """Print what a sweep found and where its report is."""
-    from oligolearn.report import conclude_sweep
-
-    for sentence in conclude_sweep(result.summary):
-        print(sentence)
-    print(f"Report: {result.folder / 'report.html'}")
-
-
-def print_transfer(result: "Transfer") -> None:
-    """Print what a transfer study found and where its report is."""
-    from oligolearn.report import conclude_transfer
-
-    for sentence in conclude_transfer(result.summary):
-        print(sentence)
-    print(f"Report: {result.folder / 'report.html'}")
 
 
 @contextmanager

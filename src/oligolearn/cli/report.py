@@ -14,18 +14,18 @@ Target = Annotated[
 
 def report(folder: Folder, target: Target = None) -> None:
     """Rebuild the tables, figures and report of a study or a sweep from the runs in its folder."""
-    from oligolearn.cli.printing import print_conclusion, print_sweep, print_transfer
+    from oligolearn.cli.printing import print_conclusion
     from oligolearn.study import is_sweep, is_transfer, rebuild, rebuild_sweep, rebuild_transfer
 
     if is_sweep(folder):
         if target is not None:
             raise ValueError("--target is for studies, which tell how many labels an accuracy takes; this is a sweep")
-        print_sweep(rebuild_sweep(folder))
+        print_conclusion(rebuild_sweep(folder))
         return
     if is_transfer(folder):
         if target is not None:
             raise ValueError("--target is for studies of one cohort; this folder holds a study of transfer")
-        print_transfer(rebuild_transfer(folder))
+        print_conclusion(rebuild_transfer(folder))
         return
     print_conclusion(rebuild(folder, target=None if target is None else _share(target)))
 

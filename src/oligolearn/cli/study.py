@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from oligolearn.cli.groups import CohortOptions, TrainingOptions, with_groups
-from oligolearn.cli.options import GeneMapFile, Label, OptionalData, PretrainOn, Probes, Processes, Quiet
-from oligolearn.cli.printing import chosen, numbers, print_conclusion, print_transfer
+from oligolearn.cli.options import GeneMapFile, Label, OptionalData, PretrainOn, Probes, Processes, Quiet, Scheduler
+from oligolearn.cli.printing import chosen, numbers, print_conclusion
 
 Methods = Annotated[
     str | None,
@@ -61,9 +61,6 @@ Overlap = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the study. The same command resumes it.")]
-Scheduler = Annotated[
-    str | None, typer.Option(help="Dask scheduler (tcp://host:8786) whose workers do the work; they must see --out.")
-]
 
 
 @with_groups
@@ -101,6 +98,7 @@ def study(
         "label": label,
         "out": out,
         "workers": workers,
+        "scheduler": scheduler,
         "progress": not quiet,
         "command": shlex.join(["oligolearn", *sys.argv[1:]]),
         "repeats": repeats,
@@ -112,16 +110,16 @@ def study(
         **cohort.settings(),
         **training.settings(),
     }
-    of_one = chosen(fractions=fractions, points=points, split=split, pretrain_on=pretrain_on, scheduler=scheduler)
+    of_one = chosen(fractions=fractions, points=points, split=split, pretrain_on=pretrain_on)
     if source or target is not None:
         _check_transfer(data, source, target, {**of_one, **_of_pretraining(training)})
-        Workers(workers).start("oligolearn.study.transfer_training")
+        Workers(workers, scheduler).start("oligolearn.study.transfer_training")
         cohorts = [cohort.read(path, label) for path in (*(source or ()), target) if path is not None]
         from oligolearn.study import transfer  # brings torch: a broken file is named before that
 
         del both["pretraining"]
         shown = chosen(budgets=None if budgets is None else tuple(sorted(set(_whole(budgets)))))
-        print_transfer(transfer(cohorts[:-1], cohorts[-1], **both, **shown))
+        print_conclusion(transfer(cohorts[:-1], cohorts[-1], **both, **shown))
         return
     if data is None:
         raise ValueError("expected DATA, a file with labels, or --source and --target for a study of transfer")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from oligolearn.cli.groups import CohortOptions, TrainingOptions, with_groups
-from oligolearn.cli.options import Data, Label, Processes, Quiet
-from oligolearn.cli.printing import print_sweep
+from oligolearn.cli.options import Data, Label, Processes, Quiet, Scheduler
+from oligolearn.cli.printing import print_conclusion
 from oligolearn.cli.study import shares
 
 Vary = Annotated[
@@ -40,6 +40,7 @@ def sweep(
     cohort: CohortOptions,
     training: TrainingOptions,
     workers: Processes = None,
+    scheduler: Scheduler = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a method with several values of a setting, compare them on validation samples, and write a report.
@@ -48,7 +49,7 @@ def sweep(
     """
     from oligolearn.workers import Workers
 
-    Workers(workers).start("oligolearn.study.sweep_training")
+    Workers(workers, scheduler).start("oligolearn.study.sweep_training")
     adata = cohort.read(data, label)
     from oligolearn.study import sweep as sweep_settings  # brings torch: a broken file is named before that
 
@@ -58,6 +59,7 @@ def sweep(
         out=out,
         vary=vary,
         workers=workers,
+        scheduler=scheduler,
         progress=not quiet,
         command=shlex.join(["oligolearn", *sys.argv[1:]]),
         method=method,
@@ -66,4 +68,4 @@ def sweep(
         **cohort.settings(),
         **training.settings(),
     )
-    print_sweep(result)
+    print_conclusion(result)

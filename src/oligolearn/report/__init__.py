@@ -1,29 +1,5 @@
 """The summary of a study, a sweep or a transfer study as sentences, figures and one self-contained HTML file."""
 
-from oligolearn.report.conclusion import conclude
-from oligolearn.report.figures import figures, write_figures
-from oligolearn.report.page import fragment, write_report
-from oligolearn.report.sweep_conclusion import conclude_sweep
-from oligolearn.report.sweep_figures import sweep_figures, write_sweep_figures
-from oligolearn.report.sweep_page import sweep_fragment, write_sweep_report
-from oligolearn.report.transfer_conclusion import conclude_transfer
-from oligolearn.report.transfer_figures import transfer_figures, write_transfer_figures
-from oligolearn.report.transfer_page import transfer_fragment, write_transfer_report
+from oligolearn.report.kinds import conclude, figures, fragment, write_figures, write_report
 
-__all__ = [
-    "conclude",
-    "conclude_sweep",
-    "conclude_transfer",
-    "figures",
-    "fragment",
-    "sweep_figures",
-    "sweep_fragment",
-    "transfer_figures",
-    "transfer_fragment",
-    "write_figures",
-    "write_report",
-    "write_sweep_figures",
-    "write_sweep_report",
-    "write_transfer_figures",
-    "write_transfer_report",
-]
+__all__ = ["conclude", "figures", "fragment", "write_figures", "write_report"]

@@ -8,7 +8,6 @@ from oligolearn.report.reading import (
     BASELINES,
     SIMPLE,
     Summary,
-    checked,
     comparisons,
     curve,
     label_numbers,
@@ -36,31 +35,6 @@ _FEWEST_ALIKE = 3  # methods that share a sentence where none of them makes a di
 _MOST_CLAUSES = 3  # beyond this many changes of direction a sentence is replaced by a list
 
 Row = dict[str, Any]
-
-
-def conclude(summary: Summary) -> list[str]:
-    """Say what a study found, in the order a reader needs it.
-
-    A difference is claimed only where the Nadeau-Bengio corrected test, adjusted by Holm's method over the numbers of
-    labels, is below 0.05; and none is claimed when the study's methods are all at chance.
-
-    Parameters
-    ----------
-    summary : mapping
-        The study's summary, as in ``summary.json``.
-
-    Returns
-    -------
-    list of str
-        Sentences without markup: findings first, then cautions, each beginning "Caution:".
-
-    Raises
-    ------
-    ValueError
-        When the summary has another schema or lacks its curves.
-    """
-    summary = checked(summary)
-    return [*findings(summary), *(f"Caution: {caution}" for caution in cautions(summary))]
 
 
 def findings(summary: Summary) -> list[str]:

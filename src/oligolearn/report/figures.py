@@ -1,10 +1,8 @@
 """Every figure of a study, with the words that go with it."""
 
-import os
 import re
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -15,7 +13,6 @@ from oligolearn.report.needed import needed_curves, needed_rows, needed_words, t
 from oligolearn.report.reading import (
     BASELINES,
     Summary,
-    checked,
     comparisons,
     curve,
     label_numbers,
@@ -27,8 +24,6 @@ from oligolearn.report.reading import (
     titles,
 )
 from oligolearn.report.scatter import embedding_scatter
-from oligolearn.report.style import WIDE, styled
-from oligolearn.report.svg import write_drawn
 from oligolearn.report.wording import count, joined, labels, percent, points
 
 SECTIONS = ("curves", "difference", "needed", "recall", "classes", "calibration", "embedding")
@@ -43,50 +38,6 @@ class Plate(NamedTuple):
     caption: str
     description: str
     draw: Callable[[float], Figure]
-
-
-def figures(summary: Summary, *, width: float = WIDE) -> dict[str, Figure]:
-    """Draw every figure of a study.
-
-    Parameters
-    ----------
-    summary : mapping
-        The study's summary, as in ``summary.json``.
-    width : float
-        Width in inches. Below 5, panels stand below each other.
-
-    Returns
-    -------
-    dict of str to matplotlib.figure.Figure
-        ``accuracy``, ``other_metrics``, ``difference``, ``labels_needed``, ``recall``, ``confusion_<method>``,
-        ``calibration``, ``embedding_<name>``; those without data are left out. No figure is registered with pyplot.
-
-    Raises
-    ------
-    ValueError
-        When the summary has another schema or lacks its curves.
-    """
-    summary = checked(summary)
-    with styled():
-        return {plate.name: plate.draw(width) for plate in plates(summary)}
-
-
-def write_figures(summary: Summary, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write every figure as ``<name>.svg`` and ``<name>.pdf``, the same bytes for the same summary.
-
-    Parameters
-    ----------
-    summary : mapping
-        The study's summary, as in ``summary.json``.
-    folder : path
-        Made if it does not exist.
-
-    Returns
-    -------
-    list of Path
-        The files written.
-    """
-    return write_drawn(figures(summary), folder)
 
 
 def plates(summary: Summary) -> list[Plate]:

@@ -6,7 +6,6 @@ from oligolearn.report.conclusion import ALPHA, verdict
 from oligolearn.report.reading import Summary, nothing_learned
 from oligolearn.report.sweep_reading import (
     Choice,
-    checked_sweep,
     comparison,
     default_choice,
     fraction_title,
@@ -26,31 +25,6 @@ from oligolearn.report.wording import (
 )
 
 _MOST_NAMED = 4
-
-
-def conclude_sweep(summary: Summary) -> list[str]:
-    """Say what a sweep found: the best value at each fraction, and whether it differs detectably from the default.
-
-    A difference is claimed only where the Nadeau-Bengio corrected test, adjusted by Holm's method over all comparisons
-    of the sweep, is below 0.05; and none is claimed when everything is at chance.
-
-    Parameters
-    ----------
-    summary : mapping
-        The sweep's summary, as in ``summary.json``.
-
-    Returns
-    -------
-    list of str
-        Sentences without markup: findings first, then cautions, each beginning "Caution:".
-
-    Raises
-    ------
-    ValueError
-        When it is not the summary of a sweep.
-    """
-    summary = checked_sweep(summary)
-    return [*sweep_findings(summary), *(f"Caution: {caution}" for caution in sweep_cautions(summary))]
 
 
 def sweep_findings(summary: Summary) -> list[str]:

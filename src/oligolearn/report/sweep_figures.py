@@ -1,9 +1,7 @@
 """Every figure of a sweep, with the words that go with it."""
 
-import os
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,6 @@ from oligolearn.report.reading import Summary, nothing_learned
 from oligolearn.report.style import (
     FAINT,
     INK,
-    WIDE,
     Look,
     distinct_looks,
     legend,
@@ -31,14 +28,11 @@ from oligolearn.report.style import (
     new_figure,
     share_ticks,
     side_by_side,
-    styled,
 )
-from oligolearn.report.svg import write_drawn
 from oligolearn.report.sweep_reading import (
     Axis,
     Choice,
     axes_of,
-    checked_sweep,
     choice_of,
     comparison,
     default_choice,
@@ -50,52 +44,7 @@ from oligolearn.report.sweep_reading import (
 )
 from oligolearn.report.wording import percent, points
 
-SECTIONS = ("curves", "difference")
 _TIED = "accuracy on validation samples"
-
-
-def sweep_figures(summary: Summary, *, width: float = WIDE) -> dict[str, Figure]:
-    """Draw every figure of a sweep.
-
-    Parameters
-    ----------
-    summary : mapping
-        The sweep's summary, as in ``summary.json``.
-    width : float
-        Width in inches. Below 5, panels stand below each other.
-
-    Returns
-    -------
-    dict of str to matplotlib.figure.Figure
-        ``accuracy``, ``difference`` and ``other_metrics`` of one setting; ``heat_map`` and ``lines`` of two. No figure
-        is registered with pyplot.
-
-    Raises
-    ------
-    ValueError
-        When it is not the summary of a sweep.
-    """
-    summary = checked_sweep(summary)
-    with styled():
-        return {plate.name: plate.draw(width) for plate in sweep_plates(summary)}
-
-
-def write_sweep_figures(summary: Summary, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write every figure as ``<name>.svg`` and ``<name>.pdf``, the same bytes for the same summary.
-
-    Parameters
-    ----------
-    summary : mapping
-        The sweep's summary, as in ``summary.json``.
-    folder : path
-        Made if it does not exist.
-
-    Returns
-    -------
-    list of Path
-        The files written.
-    """
-    return write_drawn(sweep_figures(summary), folder)
 
 
 def sweep_plates(summary: Summary) -> list[Plate]:

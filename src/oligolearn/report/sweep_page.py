@@ -1,18 +1,13 @@
-"""The report of a sweep as one HTML file, and as a fragment for Jupyter."""
+"""What the page of a sweep says."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from oligolearn.report import tables
 from oligolearn.report.conclusion import verdict
 from oligolearn.report.measures import GLOSSARY, MEASURES
-from oligolearn.report.page import drawn_by_section, fragment_prefix, rendered
 from oligolearn.report.reading import Summary, nothing_learned
 from oligolearn.report.sweep_conclusion import sweep_cautions, sweep_findings
-from oligolearn.report.sweep_figures import SECTIONS, sweep_plates
 from oligolearn.report.sweep_reading import (
-    checked_sweep,
     comparison,
     default_choice,
     fraction_title,
@@ -22,57 +17,17 @@ from oligolearn.report.sweep_reading import (
 )
 from oligolearn.report.tables import VERDICTS, Cell, Table
 from oligolearn.report.wording import MISSING, count, decimal, p_value, percent, points, span
-from oligolearn.writing import write_text
 
 _COLUMNS = ("accuracy", "balanced_accuracy", "auroc")
 _WORDS = ("Label", "Pretraining", "95% interval", "Point", "p", "Nadeau-Bengio corrected t")
 
 
-def write_sweep_report(summary: Summary, path: str | os.PathLike[str]) -> Path:
-    """Write the report of a sweep as one self-contained HTML file.
-
-    The file loads nothing and runs nothing, and is the same to the byte for the same summary.
-
-    Parameters
-    ----------
-    summary : mapping
-        The sweep's summary, as in ``summary.json``.
-    path : path
-        The file to write; its folder must exist.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    ValueError
-        When it is not the summary of a sweep.
-    """
-    path = Path(path)
-    write_text(path, _render("sweep.html.j2", checked_sweep(summary), prefix=""))
-    return path
-
-
-def sweep_fragment(summary: Summary) -> str:
-    """Conclusion, figures and table of a sweep as HTML for Jupyter.
-
-    Styles reach nothing outside the fragment, and identifiers begin with a digest of the summary.
-    """
-    summary = checked_sweep(summary)
-    return _render("sweep_fragment.html.j2", summary, prefix=fragment_prefix(summary))
-
-
-def _render(template: str, summary: Summary, *, prefix: str) -> str:
-    drawn = drawn_by_section(sweep_plates(summary), SECTIONS, prefix)
-    return rendered(template, {**_words(summary), **_tables(summary)}, summary=summary, figures=drawn, prefix=prefix)
-
-
-def _words(summary: Summary) -> dict[str, Any]:
+def sweep_words(summary: Summary) -> dict[str, Any]:
+    """What the templates of a sweep are filled in with, but for its figures."""
     data, design, found = summary["data"], summary["design"], sweep_findings(summary)
     repeats = design.get("repeats")
     return {
+        **_tables(summary),
         "title": summary.get("title") or "Sensitivity to settings",
         "lead": found[0] if found else "The sweep has too few results to say anything.",
         "findings": found[1:],
@@ -116,19 +71,17 @@ def _what_was_done(summary: Summary) -> list[str]:
 
 
 def _tables(summary: Summary) -> dict[str, Any]:
-    about = {
-        key: value for key, value in summary["data"].items() if key not in ("classes", "notes") and value is not None
-    }
+    per_fraction = [
+        (fraction_title(fraction, n_labels), _at_fraction(summary, fraction))
+        for fraction, n_labels in fractions(summary)
+    ]
     return {
-        "per_fraction": [
-            (fraction_title(fraction, n_labels), _at_fraction(summary, fraction))
-            for fraction, n_labels in fractions(summary)
-        ],
+        "per_fraction": per_fraction,
+        "fragment_tables": [table for _, table in per_fraction],
+        "colors": {},
         "samples": tables.samples(summary),
         "failures": _failures(summary),
-        "about": tables.listing("Data", about),
-        "settings": tables.listing("Settings", {"seed": summary.get("seed"), **(summary.get("settings") or {})}),
-        "versions": tables.listing("Versions", summary.get("versions") or {}),
+        **tables.listings(summary),
     }
 
 

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from oligolearn.report.reading import Point, Summary, checked, curve
+from oligolearn.report.reading import Point, Summary, curve
 from oligolearn.report.wording import known, percent
 
 Choice = dict[str, Any]
@@ -42,19 +42,6 @@ class Axis(NamedTuple):
     def names(self) -> list[str]:
         """The values, written out."""
         return [shown(value) for value in self.values]
-
-
-def checked_sweep(summary: Summary) -> dict[str, Any]:
-    """Return a copy that is safe to print, as `checked` does.
-
-    Raises
-    ------
-    ValueError
-        When it is not the summary of a sweep, or lacks a section.
-    """
-    if summary.get("kind") != "sweep":
-        raise ValueError("expected the summary of a sweep; that of a study has its own report")
-    return checked(summary)
 
 
 def shown(value: Any) -> str:

@@ -237,6 +237,18 @@ def failures(summary: Summary) -> Table | None:
     )
 
 
+def listings(summary: Summary) -> dict[str, Table]:
+    """What a study was made of: its data, settings and versions."""
+    about = {
+        key: value for key, value in summary["data"].items() if key not in ("classes", "notes") and value is not None
+    }
+    return {
+        "about": listing("Data", about),
+        "settings": listing("Settings", {"seed": summary.get("seed"), **(summary.get("settings") or {})}),
+        "versions": listing("Versions", summary.get("versions") or {}),
+    }
+
+
 def listing(caption: str, items: dict[str, Any]) -> Table:
     """Two columns of names and values."""
     rows = [

@@ -10,7 +10,6 @@ from oligolearn.report.transfer_reading import (
     Shown,
     adapted,
     budgets,
-    checked_transfer,
     compared,
     point,
     ranked,
@@ -28,31 +27,6 @@ from oligolearn.report.wording import (
 )
 
 _MOST_NAMED = 4
-
-
-def conclude_transfer(summary: Summary) -> list[str]:
-    """Say what a transfer study found: whether adaptation helps, which method, how many target labels replace it.
-
-    A difference is claimed only where the Nadeau-Bengio corrected test, adjusted by Holm's method over all comparisons
-    that answer the same question, is below 0.05; and none is claimed when everything is at chance.
-
-    Parameters
-    ----------
-    summary : mapping
-        The study's summary, as in ``summary.json``.
-
-    Returns
-    -------
-    list of str
-        Sentences without markup: findings first, then cautions, each beginning "Caution:".
-
-    Raises
-    ------
-    ValueError
-        When it is not the summary of a transfer study.
-    """
-    summary = checked_transfer(summary)
-    return [*transfer_findings(summary), *(f"Caution: {caution}" for caution in transfer_cautions(summary))]
 
 
 def transfer_findings(summary: Summary) -> list[str]:

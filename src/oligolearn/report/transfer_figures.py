@@ -1,9 +1,7 @@
 """Every figure of a transfer study, with the words that go with it."""
 
 import math
-import os
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -19,7 +17,6 @@ from oligolearn.report.style import (
     FAINT,
     INK,
     QUIET,
-    WIDE,
     Look,
     distinct_looks,
     legend,
@@ -27,69 +24,22 @@ from oligolearn.report.style import (
     new_figure,
     share_ticks,
     side_by_side,
-    styled,
 )
-from oligolearn.report.svg import write_drawn
 from oligolearn.report.transfer_reading import (
     METRIC,
     Shown,
     adapted,
     budget_title,
     budgets,
-    checked_transfer,
     point,
     with_labels,
 )
 from oligolearn.report.wording import count, percent
 
-SECTIONS = ("curves", "embedding")
 _GREYS = ("#6b7280", INK)  # of the bounds
 _SOURCE = Look(QUIET, "none", (0, (1.2, 1.6)))
 _TARGET = Look(INK, "v", (0, (4, 2)))
 _ORACLE = Look(INK, "none", (0, (7, 2, 1.2, 2)))
-
-
-def transfer_figures(summary: Summary, *, width: float = WIDE) -> dict[str, Figure]:
-    """Draw every figure of a transfer study.
-
-    Parameters
-    ----------
-    summary : mapping
-        The study's summary, as in ``summary.json``.
-    width : float
-        Width in inches. Below 5, panels stand below each other.
-
-    Returns
-    -------
-    dict of str to matplotlib.figure.Figure
-        ``balanced_accuracy``, ``other_metrics``, ``embedding_<name>``. No figure is registered with pyplot.
-
-    Raises
-    ------
-    ValueError
-        When it is not the summary of a transfer study.
-    """
-    summary = checked_transfer(summary)
-    with styled():
-        return {plate.name: plate.draw(width) for plate in transfer_plates(summary)}
-
-
-def write_transfer_figures(summary: Summary, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write every figure as ``<name>.svg`` and ``<name>.pdf``, the same bytes for the same summary.
-
-    Parameters
-    ----------
-    summary : mapping
-        The study's summary, as in ``summary.json``.
-    folder : path
-        Made if it does not exist.
-
-    Returns
-    -------
-    list of Path
-        The files written.
-    """
-    return write_drawn(transfer_figures(summary), folder)
 
 
 def transfer_plates(summary: Summary) -> list[Plate]:

@@ -1,17 +1,14 @@
-"""The report of a transfer study as one HTML file, and as a fragment for Jupyter."""
+"""What the page of a transfer study says."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from oligolearn.report import tables
 from oligolearn.report.conclusion import verdict
 from oligolearn.report.measures import GLOSSARY, MEASURES
-from oligolearn.report.page import drawn_by_section, fragment_prefix, rendered
 from oligolearn.report.reading import Summary, nothing_learned, title
 from oligolearn.report.tables import VERDICTS, Cell, Table
 from oligolearn.report.transfer_conclusion import label_interval, transfer_cautions, transfer_findings
-from oligolearn.report.transfer_figures import SECTIONS, method_looks, transfer_plates
+from oligolearn.report.transfer_figures import method_looks
 from oligolearn.report.transfer_reading import (
     METRIC,
     Row,
@@ -19,14 +16,12 @@ from oligolearn.report.transfer_reading import (
     adapted,
     budget_title,
     budgets,
-    checked_transfer,
     compared,
     point,
     ranked,
     with_labels,
 )
 from oligolearn.report.wording import MISSING, count, decimal, joined, labels, p_value, percent, points, sentence, span
-from oligolearn.writing import write_text
 
 _WORDS = ("Label", "95% interval", "Point", "p", "Nadeau-Bengio corrected t", "Repeat")
 _HOW = {"each": "each cohort by itself", "together": "all together"}
@@ -36,52 +31,12 @@ _SHIFTS = {
 }
 
 
-def write_transfer_report(summary: Summary, path: str | os.PathLike[str]) -> Path:
-    """Write the report of a transfer study as one self-contained HTML file.
-
-    The file loads nothing and runs nothing, and is the same to the byte for the same summary.
-
-    Parameters
-    ----------
-    summary : mapping
-        The study's summary, as in ``summary.json``.
-    path : path
-        The file to write; its folder must exist.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    ValueError
-        When it is not the summary of a transfer study.
-    """
-    path = Path(path)
-    write_text(path, _render("transfer.html.j2", checked_transfer(summary), prefix=""))
-    return path
-
-
-def transfer_fragment(summary: Summary) -> str:
-    """Conclusion, figures and table of a transfer study as HTML for Jupyter.
-
-    Styles reach nothing outside the fragment, and identifiers begin with a digest of the summary.
-    """
-    summary = checked_transfer(summary)
-    return _render("fragment.html.j2", summary, prefix=fragment_prefix(summary))
-
-
-def _render(template: str, summary: Summary, *, prefix: str) -> str:
-    figures = {"difference": [], **drawn_by_section(transfer_plates(summary), SECTIONS, prefix)}
-    words = {**_words(summary), **_tables(summary)}
-    return rendered(template, words, summary=summary, figures=figures, prefix=prefix)
-
-
-def _words(summary: Summary) -> dict[str, Any]:
+def transfer_words(summary: Summary) -> dict[str, Any]:
+    """What the templates of a transfer study are filled in with, but for its figures."""
     data, design, found = summary["data"], summary["design"], transfer_findings(summary)
     repeats = design.get("repeats")
     return {
+        **_tables(summary),
         "title": summary.get("title") or "Transfer to another cohort",
         "lead": found[0] if found else "The study has too few results to say anything.",
         "findings": found[1:],
@@ -141,10 +96,10 @@ def _shift_notes(summary: Summary) -> list[tuple[str, list[str]]]:
 
 
 def _tables(summary: Summary) -> dict[str, Any]:
-    data = summary["data"]
-    about = {key: value for key, value in data.items() if key not in ("classes", "notes") and value is not None}
+    overview = scores_table(summary, METRIC)
     return {
-        "overview": scores_table(summary, METRIC),
+        "overview": overview,
+        "fragment_tables": [overview],
         "accuracy_table": scores_table(summary, "accuracy"),
         "per_budget": [
             (sentence(with_labels(shown)).removesuffix("."), table)
@@ -155,9 +110,7 @@ def _tables(summary: Summary) -> dict[str, Any]:
         "shift_table": _shift_table(summary),
         "samples": _samples(summary),
         "failures": _failures(summary),
-        "about": tables.listing("Data", about),
-        "settings": tables.listing("Settings", {"seed": summary.get("seed"), **(summary.get("settings") or {})}),
-        "versions": tables.listing("Versions", summary.get("versions") or {}),
+        **tables.listings(summary),
     }
 
 

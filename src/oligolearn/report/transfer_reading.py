@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from oligolearn.report.reading import Point, Summary, checked, curve
+from oligolearn.report.reading import Point, Summary, curve
 from oligolearn.report.wording import count, known
 
 METRIC = "balanced_accuracy"  # on which conclusions rest: the mix of classes often differs between cohorts
@@ -15,19 +15,6 @@ class Shown(NamedTuple):
     n_per_class: int | None
     fraction: float
     n_labels: int
-
-
-def checked_transfer(summary: Summary) -> dict[str, Any]:
-    """Return a copy that is safe to print, as `checked` does.
-
-    Raises
-    ------
-    ValueError
-        When it is not the summary of a transfer study, or lacks a section.
-    """
-    if summary.get("kind") != "transfer":
-        raise ValueError("expected the summary of a transfer study; other studies have their own reports")
-    return checked(summary)
 
 
 def budgets(summary: Summary) -> list[Shown]:

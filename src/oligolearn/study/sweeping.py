@@ -54,18 +54,19 @@ class Sweep:
     folder: Path
 
     def _repr_html_(self) -> str:
-        from oligolearn.report import sweep_fragment
+        from oligolearn.report import fragment
 
-        return sweep_fragment(self.summary)
+        return fragment(self.summary)
 
 
-def sweep(
+def sweep(  # noqa: PLR0913  (what to do, who does it, what to say of it)
     data: str | os.PathLike[str] | ad.AnnData,
     label: str,
     *,
     out: str | os.PathLike[str],
     vary: Vary,
     workers: int | None = None,
+    scheduler: str | None = None,
     progress: bool = True,
     command: str = "",
     **settings: Unpack[SweepSettings],
@@ -92,6 +93,8 @@ def sweep(
         command line. Names are those of `tune`, and `method`.
     workers
         Processes; None for one per processor. They change the time it takes and nothing else.
+    scheduler
+        Address of a Dask scheduler whose workers do the work; they must see `out` under the same path.
     progress
         Show a bar with the time left, in a terminal or in Jupyter.
     command
@@ -116,14 +119,15 @@ def sweep(
     >>> swept = sweep("cohort.h5ad", "subtype", out="sweep", vary={"n_prototypes": [4, 16, 64]})  # doctest: +SKIP
     >>> swept.results.groupby("n_prototypes").accuracy.mean()  # doctest: +SKIP
     """
-    Workers(workers).start("oligolearn.study.sweep_training")
+    hands = Workers(workers, scheduler)
+    hands.start("oligolearn.study.sweep_training")
     given = {"pretraining": settings.get("pretraining", {}), "training": settings.get("training", {})}
     varied = read_vary(vary, settings.get("method", "swav"), given=given)
     adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=label)
     plan = _plan(_plan_study(adata, label, settings, command), varied)
     store = Store(out, what="sweep", file=FILE)
     store.open(plan.asked, plan.about)
-    _carry_out(plan, store, workers, progress=progress)
+    _carry_out(plan, store, hands, progress=progress)
     return rebuild_sweep(out)
 
 
@@ -137,14 +141,14 @@ def rebuild_sweep(folder: str | os.PathLike[str]) -> Sweep:
     ValueError
         If no run of it succeeded.
     """
-    from oligolearn.report import write_sweep_figures, write_sweep_report  # training must not wait for what draws
+    from oligolearn.report import write_figures, write_report  # training must not wait for what draws
 
     store = Store(folder, what="sweep", file=FILE)
     summary, table = summarize_sweep(store), results_table(store)
     write_text(store.folder / "results.csv", table.to_csv(index=False, lineterminator="\n"))
     write_json(store.folder / "summary.json", summary)
-    write_sweep_figures(summary, store.folder / "figures")
-    write_sweep_report(summary, store.folder / "report.html")
+    write_figures(summary, store.folder / "figures")
+    write_report(summary, store.folder / "report.html")
     return Sweep(table, summary, store.folder)
 
 
@@ -208,14 +212,15 @@ def _describe_draws(draws: Sequence[Draw], y: Any, n_classes: int) -> dict[str, 
     return {"sizes": sizes, "validation_class_counts": np.maximum(1, np.mean(validation, axis=0)).tolist()}
 
 
-def _carry_out(plan: _Plan, store: Store, workers: int | None, *, progress: bool) -> None:
+def _carry_out(plan: _Plan, store: Store, workers: Workers, *, progress: bool) -> None:
     """Do the runs that are not done; the work folder goes when all are."""
     study = plan.study
     if store.finished() >= set(plan.runs):
         store.clear_work()
         return
     cohort = Cohort(store.keep_matrix(study.X), study.labels.codes, study.groups, tuple(study.genes))
-    hands = Workers(workers if study.design.device == "cpu" else 1)
+    on_one_gpu = workers.scheduler is None and study.design.device != "cpu"
+    hands = Workers(1) if on_one_gpu else workers
     jobs = plan_jobs(plan.choices, plan.runs, store.replicas())
     with progress_bar(shown=progress) as tell:
         train_all(study.design, cohort, jobs, store, workers=hands, on_progress=tell)

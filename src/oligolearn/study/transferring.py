@@ -45,18 +45,19 @@ class Transfer:
     folder: Path
 
     def _repr_html_(self) -> str:
-        from oligolearn.report import transfer_fragment
+        from oligolearn.report import fragment
 
-        return transfer_fragment(self.summary)
+        return fragment(self.summary)
 
 
-def transfer(
+def transfer(  # noqa: PLR0913  (what to do, who does it, what to say of it)
     source: Samples | Sequence[Samples],
     target: Samples,
     label: str,
     *,
     out: str | os.PathLike[str],
     workers: int | None = None,
+    scheduler: str | None = None,
     progress: bool = True,
     command: str = "",
     **settings: Unpack[TransferSettings],
@@ -82,6 +83,8 @@ def transfer(
         Folder for the study: new, empty, or that of the same study.
     workers
         Processes; None for one per processor. They change the time it takes and nothing else.
+    scheduler
+        Address of a Dask scheduler whose workers do the work; they must see `out` under the same path.
     progress
         Show a bar with the time left, in a terminal or in Jupyter.
     command
@@ -107,14 +110,14 @@ def transfer(
     >>> study = transfer("ours.h5ad", "theirs.h5ad", "er", out="transfer")  # doctest: +SKIP
     >>> study.results.groupby(["method", "n_labels"]).balanced_accuracy.mean()  # doctest: +SKIP
     """
-    hands = Workers(workers)
+    hands = Workers(workers, scheduler)
     hands.start("oligolearn.study.transfer_training")
     several = source if isinstance(source, Sequence) and not isinstance(source, str) else [source]
     cohorts = [_read(one, label) for one in (*several, target)]
     plan = plan_transfer(cohorts[:-1], cohorts[-1], label, settings, command=command)
     store = Store(out, what=WHAT, file=FILE)
     store.open(plan.asked, plan.about)
-    _carry_out(plan, store, hands if plan.design.device == "cpu" else Workers(1), progress=progress)
+    _carry_out(plan, store, hands if scheduler or plan.design.device == "cpu" else Workers(1), progress=progress)
     return rebuild_transfer(out)
 
 
@@ -128,14 +131,14 @@ def rebuild_transfer(folder: str | os.PathLike[str]) -> Transfer:
     ValueError
         If no run of it succeeded.
     """
-    from oligolearn.report import write_transfer_figures, write_transfer_report  # training must not wait for these
+    from oligolearn.report import write_figures, write_report  # training must not wait for these
 
     store = Store(folder, what=WHAT, file=FILE)
     summary, table = summarize_transfer(store), transfer_table(store)
     write_text(store.folder / "results.csv", table.to_csv(index=False, lineterminator="\n"))
     write_json(store.folder / "summary.json", summary)
-    write_transfer_figures(summary, store.folder / "figures")
-    write_transfer_report(summary, store.folder / "report.html")
+    write_figures(summary, store.folder / "figures")
+    write_report(summary, store.folder / "report.html")
     return Transfer(table, summary, store.folder)
 
 
