@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "oligolearn"
 
 # A part may import the parts of the groups to its left (here: above), and itself.
 GROUPS = (
-    ("writing", "workers"),
+    ("writing", "workers", "rare_collection"),
     ("data", "views", "nn"),
     ("pretext", "adapt", "kmers"),
     ("training", "saving"),

@@ -51,7 +51,7 @@ class Workers:
         if self.scheduler is not None:
             _dask_client()
         if self.scheduler is None and self._n_processes() > 1 and _FORKS:
-            multiprocessing.get_context("forkserver").set_forkserver_preload([module])
+            multiprocessing.get_context("forkserver").set_forkserver_preload(["oligolearn.rare_collection", module])
             forkserver.ensure_running()
 
     def carry_out(self, jobs: Iterable[Any]) -> Iterator[Any]:
