@@ -11,8 +11,6 @@ from oligolearn.estimators.cohorts import (
     OtherCohorts,
     Preparation,
     Trained,
-    embed_samples,
-    predict_samples,
     pretrain_encoder,
     train_classifier,
 )
@@ -20,6 +18,7 @@ from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.kmer_profile import KmerProfile
+from oligolearn.estimators.new_samples import embed_samples, predict_samples
 from oligolearn.estimators.probes import describe_probes, principal_components, probe_embeddings
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder

@@ -14,8 +14,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from oligolearn.data import StoredExpression
 from oligolearn.estimators.bundles import SavedModel
-from oligolearn.estimators.cohorts import embed_samples, predict_samples
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.new_samples import embed_samples, predict_samples
 
 Floats = NDArray[np.float64]
 
