@@ -104,7 +104,7 @@ def filter_effects(
             without = _answers(detectors, pooled, model)
             pooled[:, :, columns] = kept
             rows = position[np.unique(one.sites.rows)]
-            effects.append(_effect(model, whole, without, y, rows[rows >= 0]))
+            effects.append(compared_answers(model, whole, without, y, rows[rows >= 0]))
     return effects
 
 
@@ -147,18 +147,33 @@ def _answers(detectors: Detectors, pooled: Tensor, model: SequenceModel) -> NDAr
     return found
 
 
-def _effect(
+def compared_answers(
     model: SequenceModel,
     whole: NDArray[np.float64],
     without: NDArray[np.float64],
     y: NDArray[np.floating] | None,
     rows: NDArray[np.integer],
 ) -> Effect:
+    """Effect from answers with and without something, ``(n, n_classes)`` or ``(n, 1)``.
+
+    Parameters
+    ----------
+    model
+        What gave them.
+    whole, without
+        Probabilities, or standardised predictions.
+    y
+        As `target_codes` gives it, or None.
+    rows
+        Sequences that have a site.
+    """
     change = (whole - without)[rows].mean(axis=0) if len(rows) else np.zeros(whole.shape[1])
     is_classifier = isinstance(model, SequenceClassifier)
     toward = int(change.argmax()) if is_classifier else int(change[0] >= 0)
     if y is None:
         return Effect(float(np.abs(whole - without).mean()), np.nan, toward)
+    known = ~np.isnan(y)
+    whole, without, y = whole[known], without[known], y[known]
     if not is_classifier:
         return Effect(float(((without[:, 0] - y) ** 2 - (whole[:, 0] - y) ** 2).mean()), np.nan, toward)
     codes = y.astype(np.intp)
