@@ -13,7 +13,7 @@ DEMO_STUDY ?= --label label --group patient --points 4 --repeats 5 --seed 1
 
 PYTEST_ARGS ?=
 # Run by hand: those that make tables of docs/methods, since they train for hours (pretext.py for a day).
-BY_HAND := $(addprefix benchmarks/,pretext.py adaptation.py adaptation_choice.py sequences.py)
+BY_HAND := $(addprefix benchmarks/,pretext.py adaptation.py adaptation_choice.py sequences.py motifs.py)
 BENCHMARKS := $(filter-out benchmarks/machine.py $(BY_HAND),$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
@@ -56,8 +56,9 @@ $(CORE): pyproject.toml constraints.txt
 
 $(DEV): pyproject.toml constraints.txt
 	$(create_venv)
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,docs,notebook,distributed,search,postgres,sequences]'
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,docs,notebook,distributed,search,postgres,sequences,motifs]'
 	$(PY) -m oligolearn.kmers
+	$(PY) -m oligolearn.explain
 	@touch $(CORE) $@
 
 # A .venv that works is kept; one without pip (left by an attempt without the venv module) is made anew.

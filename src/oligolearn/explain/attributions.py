@@ -1,0 +1,286 @@
+"""What each letter of a sequence gives to a model's prediction of it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from oligolearn.data import Sequences, shuffle_dinucleotides
+from oligolearn.estimators import SequenceClassifier
+from oligolearn.estimators.sequence_input import in_alphabet
+from oligolearn.estimators.sequence_networks import batches_of_like_lengths
+from oligolearn.explain.deeplift import RescaleRule
+from oligolearn.explain.filters import SequenceModel
+from oligolearn.explain.tracks import OpenNetwork, Track, track_of
+
+METHODS = ("mutagenesis", "integrated-gradients", "deeplift")
+REFERENCES = ("mean", "shuffles")
+_SHUFFLES = 5
+_FEWEST_STEPS, _MOST_STEPS = 16, 1024
+_LETTERS_AT_ONCE = 2**14  # of a batch, whose copies differ in one letter
+
+
+class ConvergenceError(ValueError):
+    """Attributions that do not add up to the difference that they are to explain."""
+
+
+class Attributions(NamedTuple):
+    """Contributions of letters, in the units of the output that is explained.
+
+    Attributes
+    ----------
+    scores
+        Of each letter of each sequence, ``(n_sequences, width)``; 0 beyond its end.
+    contributions
+        In-silico mutagenesis: output with another letter less that with the sequence's own, ``(n_sequences, width,
+        n_letters)``. Else: what each letter would give there less the mean of all, from the same multipliers.
+    codes
+        Letters as the model reads them, moved to the start, ``(n_sequences, width)``, 0 beyond the end.
+    outputs
+        What is explained, ``(n_sequences,)``.
+    gap
+        Largest difference between the sum of a sequence's scores and its output less the reference's, as a share of
+        that (or of the mean of those, where it is smaller); NaN for mutagenesis, which promises no sum.
+    """
+
+    scores: NDArray[np.float64]
+    contributions: NDArray[np.float64]
+    codes: NDArray[np.integer]
+    outputs: NDArray[np.float64]
+    gap: float
+
+
+def attribute(
+    model: SequenceModel,
+    X: Any,
+    *,
+    method: str = "integrated-gradients",
+    target: Any = None,
+    reference: str = "mean",
+    tolerance: float = 0.05,
+    seed: int = 0,
+) -> Attributions:
+    """Attribute a model's output to the letters of each sequence.
+
+    What is explained: of a classifier the logit of a class less the mean of the other classes' (with two classes the
+    log odds), averaged over the networks; of a regressor the prediction. Attributions are to the channels of letters
+    that the first layer sees, on both strands where the model reads both.
+
+    Parameters
+    ----------
+    model
+        Fitted, with any encoder.
+    X
+        Texts, or `Sequences`.
+    method
+        ``"mutagenesis"``: every letter replaced by each other one; the score is what the sequence's own gives over the
+        mean of the others. ``"integrated-gradients"`` (Sundararajan 2017, midpoint rule; steps are doubled up to 1,024
+        until sums are right). ``"deeplift"``: the rescale rule (Shrikumar 2017), exact for convolutions, rectifiers and
+        maxima; not for recurrent layers, attention and layer norm, where it is refused as its sums come out wrong.
+    target
+        Class to explain, by name; a sequence of them, one for each; None: the last of two classes, and of more the one
+        that is predicted. Of no use for a regressor.
+    reference
+        ``"mean"``: the mean letter everywhere, which the first layer sees as 0. ``"shuffles"``: five dinucleotide
+        shuffles of the sequence, over which attributions are averaged.
+    tolerance
+        Largest gap that is accepted, see `Attributions.gap`.
+    seed
+        Of the shuffles.
+
+    Raises
+    ------
+    ConvergenceError
+        If sums miss what they should be by more than that: by how much.
+    ValueError
+        If a name is unknown, or the sequences do not suit the model.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    if reference not in REFERENCES:
+        raise ValueError(f"unknown reference {reference!r}; choose one of {', '.join(REFERENCES)}")
+    sequences = in_alphabet(X, model.recipe_.alphabet)
+    weights = explained(model, sequences, target)
+    output = _Output(model)
+    rng = np.random.default_rng(seed)
+    shuffled = [shuffle_dinucleotides(sequences, rng) for _ in range(_SHUFFLES)] if reference == "shuffles" else []
+    found = _nothing(len(sequences), int(sequences.lengths.max()), len(model.recipe_.alphabet.letters))
+    misses, changes = np.zeros(len(sequences)), np.zeros(len(sequences))
+    for rows in _batches(sequences, model):
+        codes = model.recipe_.codes(sequences, rows)
+        track, asked = track_of(codes, model.recipe_.alphabet), torch.from_numpy(weights[rows])
+        references = [track_of(model.recipe_.codes(one, rows), model.recipe_.alphabet) for one in shuffled]
+        one = _mutated(output, track, asked) if method == "mutagenesis" else None
+        if one is None:
+            multiply = _integrated if method == "integrated-gradients" else _deeplift
+            empty = Track(torch.zeros_like(track.values), track.there)
+            one = _averaged(multiply, output, track, references or [empty], asked, tolerance)
+        _put(found, rows, codes, one)
+        misses[rows], changes[rows] = one.misses, one.changes
+    if method == "mutagenesis":
+        return found
+    return found._replace(gap=_checked_gap(method, misses, changes, tolerance))
+
+
+def explained(model: SequenceModel, sequences: Sequences, target: Any = None) -> NDArray[np.float64]:
+    """Weights of the outputs whose sum is explained, ``(n_sequences, n_out)``; see `attribute`.
+
+    Raises
+    ------
+    ValueError
+        If the model knows no class of that name, or there is not one for each sequence.
+    """
+    if not isinstance(model, SequenceClassifier):
+        return np.ones((len(sequences), 1))
+    names = [str(name) for name in model.classes_]
+    if target is None:
+        wanted = model.predict_proba(sequences).argmax(axis=1) if len(names) > 2 else np.full(len(sequences), 1)
+    else:
+        given = [str(target)] * len(sequences) if np.ndim(target) == 0 else [str(one) for one in target]
+        if len(given) != len(sequences):
+            raise ValueError(f"targets must be one for each of {len(sequences)} sequences, found {len(given)}")
+        unknown = sorted(set(given) - set(names))
+        if unknown:
+            raise ValueError(f"the model knows no class {unknown[0]!r}; its classes are {', '.join(names)}")
+        wanted = np.array([names.index(one) for one in given])
+    weights = np.full((len(sequences), len(names)), -1 / (len(names) - 1))
+    weights[np.arange(len(sequences)), wanted] = 1
+    return weights
+
+
+class _Output:
+    """What is explained, as a function of a track and the weights of each row's outputs: mean over the networks."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        self.networks = [OpenNetwork(network, model.recipe_.alphabet) for network in model.module_]
+        self.scale = 1.0 if isinstance(model, SequenceClassifier) else model.scale_
+
+    def __call__(self, track: Track, weights: Tensor) -> Tensor:
+        total = torch.stack([network(track) for network in self.networks]).mean(dim=0)
+        return (total * weights).sum(dim=1) * self.scale
+
+
+class _Explained(NamedTuple):
+    """Of a batch: scores and contributions as in `Attributions`, outputs, what sums miss and what they should be."""
+
+    scores: Tensor
+    contributions: Tensor
+    outputs: Tensor
+    misses: NDArray[np.float64]
+    changes: NDArray[np.float64]
+
+
+def _batches(sequences: Sequences, model: SequenceModel) -> list[NDArray[np.integer]]:
+    """Rows of like lengths, few enough that copies with every letter fit in memory."""
+    parts = batches_of_like_lengths(sequences, model.recipe_, np.arange(len(sequences)))
+    most = max(1, _LETTERS_AT_ONCE // int(sequences.lengths.max()))
+    return [rows[start : start + most] for rows in parts for start in range(0, len(rows), most)]
+
+
+@torch.no_grad()
+def _mutated(output: _Output, track: Track, weights: Tensor) -> _Explained:
+    """In-silico mutagenesis, place by place."""
+    batch, length, n_letters = track.values.shape
+    before = output(track, weights)
+    contributions = torch.zeros_like(track.values)
+    letters = torch.eye(n_letters, dtype=torch.float64) - 1 / n_letters
+    for place in range(length):
+        changed = track.values.repeat_interleave(n_letters, dim=0)
+        changed[:, place] = letters.repeat(batch, 1) * track.there[:, place].repeat_interleave(n_letters)[:, None]
+        there = track.there.repeat_interleave(n_letters, dim=0)
+        after = output(Track(changed, there), weights.repeat_interleave(n_letters, dim=0))
+        contributions[:, place] = (after.view(batch, n_letters) - before[:, None]) * track.there[:, place, None]
+    others = (1 - (track.values + 1 / n_letters)) / (n_letters - 1)
+    scores = -(contributions * others).sum(dim=2)
+    return _Explained(scores, contributions, before, np.zeros(batch), np.zeros(batch))
+
+
+def _averaged(
+    multiply: Callable[..., Tensor],
+    output: _Output,
+    track: Track,
+    references: Sequence[Track],
+    weights: Tensor,
+    tolerance: float,
+) -> _Explained:
+    """Multipliers times differences from the reference, averaged over references; the worst miss counts."""
+    outputs = output(track, weights).detach()
+    scores, contributions = torch.zeros_like(track.values[..., 0]), torch.zeros_like(track.values)
+    misses, changes = torch.zeros_like(outputs), torch.zeros_like(outputs)
+    for reference in references:
+        change = outputs - output(reference, weights).detach()
+        multipliers = multiply(output, track, reference, weights, change, tolerance)
+        one = (multipliers * (track.values - reference.values)).sum(dim=2)
+        miss = one.sum(dim=1) - change
+        worse = miss.abs() >= misses.abs()
+        misses, changes = torch.where(worse, miss, misses), torch.where(worse, change, changes)
+        scores += one / len(references)
+        contributions += (multipliers - multipliers.mean(dim=2, keepdim=True)) / len(references)
+    contributions *= track.there[..., None]
+    return _Explained(scores, contributions, outputs, misses.numpy(), changes.numpy())
+
+
+def _integrated(
+    output: _Output, track: Track, reference: Track, weights: Tensor, change: Tensor, tolerance: float
+) -> Tensor:
+    """Mean gradient on the straight way from the reference, in twice the steps where the sum is not right."""
+    multipliers = torch.zeros_like(track.values)
+    rows = torch.arange(len(weights))
+    n_steps = _FEWEST_STEPS
+    while len(rows) and n_steps <= _MOST_STEPS:
+        start, way = reference.values[rows], (track.values - reference.values)[rows]
+        total = torch.zeros_like(way)
+        for step in range(n_steps):
+            at = (start + way * ((step + 0.5) / n_steps)).requires_grad_()
+            total += torch.autograd.grad(output(Track(at, track.there[rows]), weights[rows]).sum(), at)[0]
+        multipliers[rows] = total / n_steps
+        miss = ((total / n_steps * way).sum(dim=(1, 2)) - change[rows]).abs()
+        rows = rows[miss > tolerance / 2 * torch.maximum(change[rows].abs(), change.abs().mean())]
+        n_steps *= 2
+    return multipliers
+
+
+def _deeplift(
+    output: _Output, track: Track, reference: Track, weights: Tensor, change: Tensor, tolerance: float
+) -> Tensor:
+    """Multipliers of the rescale rule, from pairs of an input and its reference."""
+    pairs = torch.stack([track.values, reference.values], dim=1).flatten(0, 1).requires_grad_()
+    there = track.there.repeat_interleave(2, dim=0)
+    with RescaleRule():
+        outputs = output(Track(pairs, there), weights.repeat_interleave(2, dim=0))
+    return torch.autograd.grad(outputs[0::2].sum(), pairs)[0][0::2]
+
+
+def _nothing(n: int, width: int, n_letters: int) -> Attributions:
+    """Room for the attributions of `n` sequences."""
+    shape = (n, width)
+    return Attributions(np.zeros(shape), np.zeros((*shape, n_letters)), np.zeros(shape, np.uint8), np.zeros(n), np.nan)
+
+
+def _put(found: Attributions, rows: NDArray[np.integer], codes: Tensor, one: _Explained) -> None:
+    """Keep a batch, the letters of each sequence moved to its start."""
+    order = (codes == 0).to(torch.uint8).argsort(dim=1, stable=True)
+    width = min(codes.shape[1], found.scores.shape[1])
+    found.codes[rows, :width] = codes.gather(1, order)[:, :width].numpy()
+    found.scores[rows, :width] = one.scores.gather(1, order)[:, :width].numpy()
+    in_order = one.contributions.gather(1, order[..., None].expand_as(one.contributions))
+    found.contributions[rows, :width] = in_order[:, :width].numpy()
+    found.outputs[rows] = one.outputs.numpy()
+
+
+def _checked_gap(method: str, misses: NDArray[np.float64], changes: NDArray[np.float64], tolerance: float) -> float:
+    """Largest gap, where it is small enough."""
+    scale = np.maximum(np.abs(changes), np.abs(changes).mean())
+    gaps = np.abs(misses) / np.where(scale > 0, scale, 1)
+    worst = int(gaps.argmax())
+    if gaps[worst] > tolerance:
+        advice = "use integrated-gradients or mutagenesis" if method == "deeplift" else "use mutagenesis"
+        raise ConvergenceError(
+            f"{method} does not converge: of {np.sum(gaps > tolerance):,} of {len(gaps):,} sequences the attributions "
+            f"miss f(x) - f(reference) by more than {tolerance:.3g} of it; the worst sum to "
+            f"{changes[worst] + misses[worst]:.4g} where the difference is {changes[worst]:.4g}; {advice}"
+        )
+    return float(gaps[worst])

@@ -1,0 +1,187 @@
+"""Planted motifs are found with their distance; scans, spacings, seqlets and attention agree with own counts."""
+
+import numpy as np
+import pytest
+import torch
+
+from oligolearn import SequenceClassifier
+from oligolearn.data import encode_sequences
+from oligolearn.explain import (
+    Motif,
+    Sites,
+    attention_maps,
+    cluster_seqlets,
+    find_motifs,
+    find_seqlets,
+    motif_of,
+    motif_table,
+    scan_motif,
+    spacings,
+    target_codes,
+)
+from oligolearn.explain.attributions import Attributions
+
+FIRST, SECOND, GAP, LENGTH = "TGACTCA", "GGAAGTG", 6, 44
+
+
+def planted(n, rng):
+    """Both words in every sequence: 6 letters apart in one class, at any other distance in the other."""
+    texts, classes = [], []
+    for i in range(n):
+        letters = list(rng.choice(list("ACGT"), LENGTH))
+        others = [gap for gap in range(1, 25) if abs(gap - GAP) > 1]
+        gap = GAP if i % 2 else int(rng.choice(others))
+        at = int(rng.integers(0, LENGTH - 14 - gap + 1))
+        letters[at : at + 7] = FIRST
+        letters[at + 7 + gap : at + 14 + gap] = SECOND
+        texts.append("".join(letters))
+        classes.append("fixed" if i % 2 else "free")
+    return texts, classes
+
+
+@pytest.mark.slow
+def test_two_planted_motifs_are_found_with_the_spacing_that_the_class_depends_on():
+    rng = np.random.default_rng(0)
+    options = {"n_filters": 32, "width": 7, "dilations": (1, 4), "bottleneck": 24}
+    settings = {"n_members": 1, "learning_rate": 3e-3, "dropout": 0.1, "random_state": 0, "device": "cpu"}
+    model = SequenceClassifier("residual-cnn", encoder_options=options, **settings).fit(*planted(1000, rng))
+    texts, classes = planted(300, rng)
+    found = find_motifs(model, texts, method="deeplift", target=target_codes(model, classes))
+    assert found.by == "attributions"
+    table = motif_table(found, model)
+    best = table[table.copy_of == ""]
+    assert set(best.consensus) == {FIRST, SECOND}
+    assert (best.effect > 0.2).all()
+    assert (best.enrichment_q < 1e-6).all()
+    pair = found.spacings[0]
+    assert abs(pair.distance) == len(FIRST) + GAP
+    assert pair.p <= 0.001
+    assert pair.p_class < 1e-10
+    assert model.classes_[pair.toward] == "fixed"
+
+
+def test_without_a_distance_of_their_own_pairs_are_not_called_one():
+    rng = np.random.default_rng(0)
+    n = 150
+    box = motif_of("a", "ACGT", np.eye(4)[[0, 1, 2, 3]] * 50)
+    sites = [Sites(np.arange(n), rng.integers(0, 80, n), rng.random(n) < 0.5, np.ones(n)) for _ in range(4)]
+    p = [one.p for one in spacings([(box._replace(name=str(i)), one) for i, one in enumerate(sites)], rng)]
+    assert len(p) == 6
+    assert min(p) > 0.01
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_distances_are_read_on_the_strand_of_the_first(share):
+    rng = np.random.default_rng(1)
+    n = 100
+    a = motif_of("a", "ACGT", np.eye(4)[[0, 1, 2, 3]] * 50)
+    flat = np.full((2, 4), 10)
+    b = motif_of("b", "ACGT", np.vstack([flat, np.eye(4)[[3, 3, 0]] * 50]))  # trimmed to its last three letters
+    reverse = rng.random(n) < 0.5
+    at = rng.integers(100, 200, n)
+    gap = np.where(rng.random(n) < share, 9, rng.integers(10, 60, n))
+    # The second begins `gap` letters after the first begins, on the first's strand.
+    begins = np.where(reverse, at + 4 - gap - 3, at + gap)
+    starts = np.where(reverse, begins, begins - 2)  # the whole window, with its two flat letters
+    first = Sites(np.arange(n), at, reverse, np.ones(n))
+    second = Sites(np.arange(n), starts, reverse, np.ones(n))
+    classes = (gap == 9).astype(float)
+    (found,) = spacings([(a, first), (b, second)], rng, None if share == 1 else classes)
+    assert found.distance == 9
+    assert found.n_sequences == n
+    assert found.n_there >= np.sum(gap == 9)
+    assert found.p == 0.001
+    assert found.toward == (1 if share < 1 else -1)
+    assert np.isnan(found.p_class) == (share == 1)
+
+
+def test_two_versions_of_one_motif_are_no_pair():
+    n = 100
+    box = motif_of("a", "ACGT", np.eye(4)[[0, 1, 2, 3]] * 50)
+    at = np.random.default_rng(0).integers(0, 80, n)
+    one = Sites(np.arange(n), at, np.zeros(n, dtype=bool), np.ones(n))
+    assert spacings([(box, one), (box, one._replace(starts=at + 2))], np.random.default_rng(0)) == []
+
+
+def test_a_scan_is_the_log_odds_of_every_window():
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("ACGT"), n)) for n in (300, 3, 5, 250)]
+    sequences = encode_sequences(texts)
+    motif = Motif("m", "ACGT", rng.dirichlet(np.full(4, 0.4), 5), 20).trimmed()
+    width = len(motif.probabilities)
+    odds = np.log2(np.clip(motif.probabilities, 1e-3, None) * 4)
+    limit = 0.7 * odds.max(axis=1).sum()
+    expected = set()
+    for row, text in enumerate(texts):
+        for strand in (False, True):
+            read = text[::-1].translate(str.maketrans("ACGT", "TGCA")) if strand else text
+            for i in range(len(read) - width + 1):
+                score = sum(odds[k, "ACGT".index(letter)] for k, letter in enumerate(read[i : i + width]))
+                if score >= limit:
+                    expected.add((row, len(text) - width - i if strand else i, strand))
+    sites = scan_motif(motif, sequences)
+    assert set(zip(sites.rows.tolist(), sites.starts.tolist(), sites.reverse.tolist(), strict=True)) == expected
+    assert expected
+
+
+def test_seqlets_on_both_strands_gather_to_the_motifs_they_are_of():
+    rng = np.random.default_rng(0)
+    n, width = 120, 50
+    codes = rng.integers(1, 5, (n, width)).astype(np.uint8)
+    scores = rng.normal(0, 0.02, (n, width))
+    words = ["TGACGCA", "CCATTTG"]
+    places = rng.integers(12, width - 20, n)
+    for row, at in enumerate(places):
+        word = words[row % 2]
+        if row % 4 >= 2:
+            word = word[::-1].translate(str.maketrans("ACGT", "TGCA"))
+        codes[row, at : at + 7] = [1 + "ACGT".index(letter) for letter in word]
+        scores[row, at : at + 7] += 1
+    noise = rng.normal(0, 0.02, (n, width))
+    some = Attributions(scores, np.zeros((n, width, 4)), codes, np.zeros(n), 0.0)
+    seqlets = find_seqlets(some, some._replace(scores=noise))
+    assert np.array_equal(seqlets.sites.rows[:n][np.argsort(seqlets.sites.rows[:n])], np.arange(n))
+    clusters = cluster_seqlets(seqlets, encode_sequences(["ACGT"]).alphabet)
+    turned = [one[::-1].translate(str.maketrans("ACGT", "TGCA")) for one in words]
+    for i, cluster in enumerate(clusters[:2]):
+        assert cluster.motif.trimmed().consensus in {*words, *turned}
+        assert cluster.motif.name == f"motif{i + 1}"
+        strands = {bool(strand) for row, strand in zip(cluster.sites.rows, cluster.sites.reverse, strict=True)}
+        assert strands == {False, True}
+        shift = np.flatnonzero(cluster.motif.information > 1)[0]
+        rows = cluster.sites.rows
+        begins = np.where(cluster.sites.reverse, cluster.sites.starts + 17 - shift - 7, cluster.sites.starts + shift)
+        assert np.mean(begins == places[rows]) > 0.95
+    with pytest.raises(ValueError, match="no window of 7 letters is attributed more"):
+        find_seqlets(some._replace(scores=noise * 0.1), some)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_attention_is_what_the_layer_applies(model_of, both):
+    options = {"n_channels": 8, "n_heads": 2, "n_layers": 2, "width": 3}
+    model = model_of("transformer", options, both=both)
+    texts = ["ACGTTGCAAC", "GGATTT"]
+    maps = attention_maps(model, texts, row=0, reach=9)
+    assert maps.example.shape == (2, 2, 10, 10)
+    np.testing.assert_allclose(maps.example.sum(axis=3), 1, atol=1e-12)
+    encoder = model.module_[0].encoder.double()
+    encoder = encoder.encoder if both else encoder
+    layer = encoder.blocks[1]
+    with torch.no_grad():
+        track = encoder.blocks[0](torch.from_numpy(encode_sequences(texts[:1]).padded()))
+        x = track.values.transpose(1, 2)
+        values = layer.queries_keys_values(layer.before_attention(x)).view(1, 10, 3, 2, 4)[0, :, 2]
+        seen = torch.einsum("hij,jhd->ihd", torch.from_numpy(maps.example[0]), values).reshape(1, 10, 8)
+        after = x + layer.mixed(seen)
+        after = after + layer.network(after)
+        np.testing.assert_allclose(after, layer(track).values.transpose(1, 2), atol=1e-10)
+    one = attention_maps(model, texts[:1], reach=9)
+    assert one.by_distance[1, 0, 9 + 3] == pytest.approx(np.diagonal(maps.example[1, 0], 3).mean())
+    other = attention_maps(model, texts[1:], reach=9)
+    weights = (10 - 2, 6 - 2)
+    expected = (one.by_distance[..., 7] * weights[0] + other.by_distance[..., 7] * weights[1]) / sum(weights)
+    np.testing.assert_allclose(maps.by_distance[..., 7], expected, atol=1e-12)
+    with pytest.raises(ValueError, match="row must lie between 0 and 1, found 2"):
+        attention_maps(model, texts, row=2)
+    with pytest.raises(ValueError, match="only a model with the encoder 'transformer'"):
+        attention_maps(model_of("motif-cnn"), texts)
