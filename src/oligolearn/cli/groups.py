@@ -12,10 +12,13 @@ from oligolearn.cli.options import (
     BothStrands,
     Device,
     Duplicates,
+    EmbeddingOption,
     Epochs,
+    FreezeEmbedding,
     GenesIn,
     Group,
     Identity,
+    KmerLength,
     MaskShare,
     MaxLength,
     MaxMissing,
@@ -80,12 +83,19 @@ class SequenceOptions:
     alphabet: AlphabetName = "auto"
     max_length: MaxLength = None
     identity: Identity = None
+    embedding: EmbeddingOption = "one-hot"
+    freeze_embedding: FreezeEmbedding = False
+    k: KmerLength = None
 
     def settings(self) -> dict[str, Any]:
         """Settings of `SequenceClassifier` and `SequenceRegressor`."""
+        from oligolearn.estimators.sequence_embedding import named_embedding
+
         return {
             "encoder": self.encoder,
             "alphabet": self.alphabet,
+            "embedding": named_embedding(self.embedding, self.k),
+            "freeze_embedding": self.freeze_embedding,
             **chosen(both_strands=self.both_strands, n_members=self.members, max_length=self.max_length),
         }
 

@@ -144,6 +144,20 @@ SequenceEncoder = Annotated[
         "recurrent, kmer-recurrent or transformer.",
     ),
 ]
+EmbeddingOption = Annotated[
+    str,
+    typer.Option(
+        "--embedding",
+        help="What an encoder of sequences reads: one-hot (letters), kmer (vectors of k-mers, learned with it), or the "
+        "folder of vectors that `pretrain --method word2vec` wrote.",
+    ),
+]
+FreezeEmbedding = Annotated[
+    bool, typer.Option("--freeze-embedding", help="Keep the vectors of that folder as they are.")
+]
+KmerLength = Annotated[
+    int | None, typer.Option("--k", help="Letters of a k-mer. Default: 3, or the one that the folder has.", min=1)
+]
 BothStrands = Annotated[
     bool | None,
     typer.Option(

@@ -24,6 +24,7 @@ from oligolearn.estimators.probes import describe_probes, principal_components, 
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
+from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.estimators.sequence_jobs import embed_new_sequences, predict_sequences, train_on_sequences
 from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
 from oligolearn.estimators.shift import domain_auroc, reverse_validation
@@ -51,6 +52,7 @@ __all__ = [
     "DomainAdaptedClassifier",
     "DomainAdaptedRegressor",
     "FineTunedClassifier",
+    "KmerEmbedding",
     "KmerProfile",
     "LabelColumns",
     "NegativeTransferWarning",
