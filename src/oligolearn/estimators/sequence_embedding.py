@@ -1,6 +1,7 @@
 """What an encoder of sequences reads in place of one-hot letters: vectors of k-mers, learned with it or before."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -8,12 +9,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
 from oligolearn.data import Alphabet, Sequences
 from oligolearn.nn import EmbeddedKmers
+from oligolearn.saving import load_bundle
 
 NAMES = ("one-hot", "kmer")
+VECTORS = "kmer-embedding"  # kind of a bundle
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +71,7 @@ class KmerEmbedding:
             )
 
 
-EmbeddingChoice: TypeAlias = str | os.PathLike[str] | KmerEmbedding
+EmbeddingChoice: TypeAlias = str | os.PathLike[str] | KmerEmbedding | BaseEstimator
 
 
 def chosen_embedding(given: EmbeddingChoice, alphabet: Alphabet, *, freeze: bool = False) -> KmerEmbedding | None:
@@ -75,7 +80,7 @@ def chosen_embedding(given: EmbeddingChoice, alphabet: Alphabet, *, freeze: bool
     Parameters
     ----------
     given
-        ``"one-hot"``, ``"kmer"``, a `KmerEmbedding`, a fitted one of another kind, or the folder of a saved one.
+        ``"one-hot"``, ``"kmer"``, a `KmerEmbedding`, a fitted `KmerWord2Vec`, or the folder of a saved one.
     alphabet
         Of the sequences.
     freeze
@@ -104,8 +109,8 @@ def chosen_embedding(given: EmbeddingChoice, alphabet: Alphabet, *, freeze: bool
     return replace(embedding, frozen=freeze or embedding.frozen)
 
 
-def named_embedding(name: str, k: int | None) -> EmbeddingChoice:
-    """What a name and a length of k-mers mean together.
+def named_embedding(name: str, k: int | None, dim: int | None = None) -> EmbeddingChoice:
+    """What a name, a length of k-mers and a size of their vectors mean together.
 
     Raises
     ------
@@ -117,16 +122,69 @@ def named_embedding(name: str, k: int | None) -> EmbeddingChoice:
     >>> named_embedding("one-hot", None), named_embedding("kmer", 4).k
     ('one-hot', 4)
     """
-    if k is None:
+    if k is None and dim is None:
         return name
     if name == "one-hot":
-        raise ValueError("--k is the length of k-mers: it needs --embedding kmer, or the folder of an embedding")
-    return KmerEmbedding(k) if name == "kmer" else _given(name, k)
+        raise ValueError("--k and --dim are of k-mers: they need --embedding kmer, or the folder of an embedding")
+    if name == "kmer":
+        return KmerEmbedding(k or KmerEmbedding.k, dim or KmerEmbedding.dim)
+    if dim is not None:
+        raise ValueError("--dim is of vectors that a network learns; those of a folder have a size of their own")
+    return _given(name, k)
 
 
 def _given(given: EmbeddingChoice, k: int | None = None) -> KmerEmbedding:
     if isinstance(given, KmerEmbedding):
         return given
+    if isinstance(given, FrozenEstimator):
+        given = given.estimator
+    if isinstance(given, BaseEstimator):
+        if not hasattr(given, "vectors_"):
+            raise ValueError(
+                "the embedding is not fitted; fit it first (in cross-validation, wrap it in FrozenEstimator)"
+            )
+        return embedding_of(given.vectors_, k)
     if isinstance(given, str) and not Path(given).exists():
         raise ValueError(f"unknown embedding {given!r}; choose {', '.join(NAMES)}, or the folder of a saved embedding")
-    raise ValueError(f"embedding must be one of {', '.join(NAMES)}, a KmerEmbedding, or a folder, found {given!r}")
+    if not isinstance(given, str | os.PathLike):
+        raise ValueError(f"embedding must be {', '.join(NAMES)}, a KmerEmbedding or a folder, found {given!r}")
+    bundle = load_bundle(given)
+    kind = bundle.description.get("kind")
+    if kind != VECTORS:
+        raise ValueError(
+            f"{given} holds a model of kind {kind!r}, not vectors of k-mers; give the folder of an embedding, or "
+            "an encoder as the pretrained one"
+        )
+    return embedding_of({n: bundle.weights[f"vectors.{n}"].numpy() for n in bundle.description["k"]}, k)
+
+
+def embedding_of(vectors: Mapping[int, NDArray[np.float32]], k: int | None = None) -> KmerEmbedding:
+    """Give vectors of k-mers of one length, divided by their root mean square: numbers of the size a network expects.
+
+    Parameters
+    ----------
+    vectors
+        For each length of k-mers, ``(4 ** k, dim)``; zero for one that is not known.
+    k
+        Which; None where there is one only.
+
+    Raises
+    ------
+    ValueError
+        If there are none of that length, or of several and none is named.
+
+    Examples
+    --------
+    >>> embedding_of({1: np.array([[2, 2], [0, 0], [-2, -2], [2, -2]], np.float32)}).vectors.tolist()
+    [[1.0, 1.0], [0.0, 0.0], [-1.0, -1.0], [1.0, -1.0]]
+    """
+    known = ", ".join(map(str, vectors))
+    if k is None and len(vectors) > 1:
+        raise ValueError(f"there are vectors of k-mers of {known} letters; say which with k")
+    k = next(iter(vectors)) if k is None else k
+    if k not in vectors:
+        raise ValueError(f"there are vectors of k-mers of {known} letters, not of {k}; choose one of these")
+    table = vectors[k]
+    there = table.any(axis=1)
+    size = np.sqrt(np.mean(table[there] ** 2)) if there.any() else np.float32(1)
+    return KmerEmbedding(k, table.shape[1], table / size)

@@ -128,6 +128,9 @@ def fit_networks(
     if model.early_stopping:
         parts = hold_out(task.target, owners, model.validation_fraction, seed)
     encoders = [] if source is None else source.encoders
+    n_transferred = model.transfer_layers
+    if source is not None and n_transferred is None:
+        n_transferred = source.n_trained
     trained = [
         train_network(
             task,
@@ -136,7 +139,7 @@ def fit_networks(
             parts,
             seed + 1 + member,
             encoders[member % len(encoders)] if encoders else None,
-            (model.transfer_layers, model.frozen_layers),
+            (n_transferred, model.frozen_layers),
         )
         for member in range(model.n_members)
     ]
@@ -170,6 +173,8 @@ def _start(model: SequenceModel, source: StartingEncoders, sequences: Sequences)
     if model.freeze_embedding or not (isinstance(model.embedding, str) and model.embedding == "one-hot"):
         raise ValueError("a pretrained encoder has the embedding that it was trained with; leave embedding out")
     recipe = source.recipe
+    if source.without_labels and not (recipe.fixed_length or recipe.alphabet.has_gap):
+        recipe = replace(recipe, rule=padding_rule(model, sequences))
     if recipe.embedding is not None:
         recipe.embedding.check_lengths(sequences)
     return {"pretrained": recipe}
@@ -230,7 +235,7 @@ def _describe_training(model: SequenceModel, choice: Choice, n_rows: int, learni
 def network_outputs(model: SequenceModel, X: Any) -> NDArray[np.float64]:
     """Outputs of every network, ``(n_members, n_sequences, n_out)``."""
     check_is_fitted(model, "module_")
-    sequences = _checked(X, model.recipe_)
+    sequences = checked_sequences(X, model.recipe_)
     return np.stack([outputs(network, sequences, model.recipe_) for network in model.module_])
 
 
@@ -238,10 +243,10 @@ def embed_sequences(model: SequenceModel, X: Any) -> NDArray[np.float32]:
     """Output of the first network's encoder, ``(n_sequences, out_dim)``."""
     check_is_fitted(model, "module_")
     network: Any = model.module_[0]
-    return outputs(network.encoder, _checked(X, model.recipe_), model.recipe_).astype(np.float32)
+    return outputs(network.encoder, checked_sequences(X, model.recipe_), model.recipe_).astype(np.float32)
 
 
-def _checked(X: Any, recipe: Recipe) -> Sequences:
+def checked_sequences(X: Any, recipe: Recipe) -> Sequences:
     """Encode new sequences; refuse rows of another alignment than the one that was learned from."""
     sequences = in_alphabet(X, recipe.alphabet)
     if recipe.embedding is not None:

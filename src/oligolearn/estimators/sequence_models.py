@@ -51,15 +51,16 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         2,000 letters at most.
     embedding
         What the encoder reads: ``"one-hot"`` letters, ``"kmer"``: vectors of 3-mers that are learned with the rest, a
-        `KmerEmbedding` with other settings or vectors to begin with, or the folder of a saved embedding.
+        `KmerEmbedding` with other settings or vectors to begin with, a fitted `KmerWord2Vec`, or the folder of one.
     freeze_embedding
         Keep those vectors as they are.
     pretrained
-        A fitted `SequenceClassifier` or `SequenceRegressor`, or the folder of a saved one, whose encoder to start from;
-        `encoder`, `encoder_options`, `both_strands`, `embedding`, `alphabet` and the padding are then its own.
+        A fitted `SelfSupervisedSequenceEncoder`, `SequenceClassifier` or `SequenceRegressor`, or the folder of a saved
+        one, whose encoder to start from; `encoder`, `encoder_options`, `both_strands`, `embedding` and `alphabet` are
+        then its own, and the padding too unless it was pretrained without labels.
     transfer_layers, frozen_layers
         Blocks of the pretrained encoder that are taken over, and blocks that do not learn, from the input on; None for
-        all.
+        all (of an encoder that was pretrained to predict letters, all but the last, which pools).
     n_members
         Networks whose probabilities are averaged.
     epochs, batch_size, learning_rate, weight_decay, dropout

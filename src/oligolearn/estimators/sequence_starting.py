@@ -27,10 +27,17 @@ class StartingEncoders(NamedTuple):
         How they are built, and how sequences become their input.
     encoders
         One for each network that was trained.
+    without_labels
+        Whether they were: what reads them may pad as it likes.
+    n_trained
+        Blocks that learned something, from the input on; None for all. What predicts letters leaves out the last one,
+        which pools.
     """
 
     recipe: Recipe
     encoders: list[Encoder]
+    without_labels: bool = False
+    n_trained: int | None = None
 
 
 def find_starting_encoders(given: PretrainedSequences) -> StartingEncoders | None:
@@ -52,16 +59,24 @@ def find_starting_encoders(given: PretrainedSequences) -> StartingEncoders | Non
             "the pretrained model is not fitted; fit it first (in cross-validation, wrap it in FrozenEstimator)"
         )
     fitted = cast(Any, given)
-    encoders = [fitted.encoder_] if hasattr(fitted, "encoder_") else [network.encoder for network in fitted.module_]
-    return StartingEncoders(fitted.recipe_, encoders)
+    if hasattr(fitted, "encoder_"):
+        return _self_supervised(fitted.recipe_, fitted.encoder_, fitted.pretraining_)
+    return StartingEncoders(fitted.recipe_, [network.encoder for network in fitted.module_])
+
+
+def _self_supervised(recipe: Recipe, encoder: Encoder, pretraining: Mapping[str, Any]) -> StartingEncoders:
+    n_trained = len(encoder.blocks) - 1 if pretraining["reads_letters"] else None
+    return StartingEncoders(recipe, [encoder], without_labels=True, n_trained=n_trained)
 
 
 def _saved(folder: str | os.PathLike[str]) -> StartingEncoders:
     bundle = load_bundle(folder)
     kind = bundle.description.get("kind")
     if kind == SELF_SUPERVISED:
-        prefixes = ["encoder."]
-    elif kind in SUPERVISED:
+        recipe = Recipe.from_dict(bundle.description["architecture"])
+        encoder = restored_encoder(recipe, bundle.weights, "encoder.")
+        return _self_supervised(recipe, encoder, bundle.description["pretraining"])
+    if kind in SUPERVISED:
         prefixes = [f"{member}.encoder." for member in range(bundle.description["training"]["members"])]
     elif kind == "kmer-embedding":
         raise ValueError(f"{folder} holds vectors of k-mers, not an encoder; give it as the embedding")

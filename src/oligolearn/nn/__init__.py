@@ -7,6 +7,7 @@ letters, ``(batch, length)`` with 0 for padding, and are built from what each co
 
 from collections.abc import Callable
 
+from oligolearn.nn.at_letters import channels_of_letters, left_aligned, letter_features, looks_ahead
 from oligolearn.nn.classifier import ClassificationLoss, Classifier, transfer
 from oligolearn.nn.decoder import Decoder
 from oligolearn.nn.discriminator import Discriminator
@@ -61,6 +62,10 @@ __all__ = [
     "SequencePool",
     "SequenceTransformer",
     "Track",
+    "channels_of_letters",
+    "left_aligned",
+    "letter_features",
+    "looks_ahead",
     "reverse_complement",
     "reverse_gradient",
     "transfer",
