@@ -14,7 +14,7 @@ from sklearn.model_selection import cross_val_predict
 
 from oligolearn import SequenceClassifier, SequenceRegressor
 from oligolearn.data import encode_sequences
-from oligolearn.estimators import load_model, save_model
+from oligolearn.estimators import KmerEmbedding, load_model, save_model
 from oligolearn.estimators.sequence_input import hold_out, independent_groups
 from oligolearn.nn import MotifCNN
 
@@ -202,6 +202,37 @@ def test_a_saved_model_predicts_the_same(fitted, tmp_path):
         save_model(mine, tmp_path / "mine")
 
 
+@pytest.mark.parametrize("encoder", ["motif-cnn", "kmer-recurrent"])
+def test_vectors_of_kmers_are_learned_saved_and_given_to_what_starts_from_them(encoder, tmp_path):
+    X, y = planted(60, 30)
+    vectors = np.random.default_rng(0).normal(size=(16, 5))
+    quick = {**QUICK, "epochs": 2, "min_steps": 10}
+    tables = []
+    for freeze in (False, True):
+        given = KmerEmbedding(2, 5, vectors)
+        model = SequenceClassifier(encoder, embedding=given, freeze_embedding=freeze, **quick).fit(X, y)
+        save_model(model, tmp_path / encoder)
+        read = load_model(tmp_path / encoder).model
+        np.testing.assert_array_equal(read.predict_proba(X[:9]), model.predict_proba(X[:9]))
+        starting = SequenceClassifier(pretrained=tmp_path / encoder, frozen_layers=None, **quick).fit(X, y)
+        np.testing.assert_allclose(starting.embed(X[:9]), model.embed(X[:9]), atol=1e-6)
+        tables.append(next(value for name, value in model.module_[0].state_dict().items() if len(value) == 16))
+    assert not np.allclose(tables[0], vectors, atol=1e-4), "vectors that are not frozen learn"
+    np.testing.assert_array_equal(tables[1], vectors.astype(np.float32))
+
+
+def test_the_choice_of_the_encoder_reads_kmers_too_and_both_strands_stay_the_same():
+    X, y = planted(210, 30)
+    quick = {**QUICK, "epochs": 1, "min_steps": 1}
+    model = SequenceClassifier(embedding="kmer", **quick).fit(X, y)
+    assert set(model.choice_) == {"positions", "anywhere", "both strands"}
+    assert (model.recipe_.embedding.k, model.recipe_.embedding.dim) == (3, 50)
+    both = SequenceClassifier("motif-cnn", encoder_options=SMALL, both_strands=True, embedding="kmer", **quick)
+    turned = [text[::-1].translate(str.maketrans("ACGT", "TGCA")) for text in X[:5]]
+    both.fit(X, y)
+    np.testing.assert_allclose(both.predict_proba(X[:5]), both.predict_proba(turned), atol=1e-7)
+
+
 def test_a_regressor_learns_in_the_units_of_its_target():
     X = draw(300, 20)
     y = np.array([1000 + 50 * sum(pair == ("C", "G") for pair in pairwise(text)) for text in X], dtype=float)
@@ -269,6 +300,24 @@ def test_what_cannot_be_learned_from_is_refused_in_one_line():
             SequenceClassifier("motif-cnn", both_strands=True, alphabet="protein"),
             (["MKLVEEP", "MLLPWRA"], ["a", "b"]),
             "protein has one strand",
+        ),
+        (
+            SequenceClassifier(embedding="words"),
+            (X, y),
+            "unknown embedding 'words'; choose one-hot, kmer, or the folder",
+        ),
+        (SequenceClassifier(freeze_embedding=True), (X, y), "but one-hot letters have none"),
+        (SequenceClassifier(embedding="kmer", freeze_embedding=True), (X, y), "but these are drawn; give some"),
+        (SequenceClassifier(embedding="kmer"), (["ACGT", "AC"], ["a", "b"]), "sequence '1' has 2 letters, but the emb"),
+        (
+            SequenceClassifier(embedding=KmerEmbedding(1, 2, np.eye(4, 2)), alphabet="protein"),
+            (["MKLVEEP", "MLLPWRA"], ["a", "b"]),
+            "has 4 vectors of 1-mers, but there are 20 in protein",
+        ),
+        (
+            SequenceClassifier("kmer-recurrent", embedding="kmer", encoder_options={"k": 4}),
+            (X, y),
+            "encoder_options k are of the k-mers that kmer-recurrent has of its own",
         ),
         (SequenceRegressor(), (X, [1.0] * 40), "at least two different numbers, found 1"),
         (SequenceRegressor(), (X, [np.inf] * 40), "infinity"),

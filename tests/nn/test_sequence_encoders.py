@@ -1,5 +1,6 @@
 """Encoders of sequences: padding, strands, blocks, and their formulas."""
 
+import itertools
 import math
 
 import pytest
@@ -7,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oligolearn.data import DNA, PROTEIN
+from oligolearn.data import DNA, PROTEIN, encode_sequences
 from oligolearn.nn import (
     POOLINGS,
     SEQUENCE_ENCODERS,
     BothStrands,
+    EmbeddedKmers,
     KmerRecurrentCNN,
     Letters,
     MotifCNN,
@@ -43,18 +45,26 @@ SMALL = [
     ("kmer-recurrent", {"embedding": 7, "n_filters": 6, "width": 4, "n_units": 5}),
     ("transformer", {"n_channels": 8, "n_heads": 2, "width": 3, "hidden": 5}),
 ]
+# The same over vectors of 2-mers: every property holds whatever an encoder reads.
+SMALL += [
+    (name, {**{key: n for key, n in options.items() if key != "embedding"}, "words": 2}) for name, options in SMALL
+]
 
 
 def codes(*shape: int, seed: int = 0) -> Tensor:
     """Letters, some of them ambiguous."""
-    return torch.randint(1, 16, shape, generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+    draws = torch.Generator().manual_seed(seed)
+    any_letter, plain = (torch.randint(1, n, shape, generator=draws, dtype=torch.uint8) for n in (16, 5))
+    return torch.where(torch.rand(shape, generator=draws) < 0.2, any_letter, plain)
 
 
 def build(name: str, options: dict[str, object], seed: int = 0, shares: Tensor = SHARES) -> nn.Module:
     """An encoder whose batch norms have seen something."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = SEQUENCE_ENCODERS[name](shares, **options)
+        options = dict(options)
+        words = options.pop("words", 0)
+        encoder = SEQUENCE_ENCODERS[name](EmbeddedKmers(shares, words, 7) if words else shares, **options)
         for module in encoder.modules():
             if isinstance(module, nn.BatchNorm1d):
                 module.running_mean.uniform_(-0.5, 0.5)
@@ -260,6 +270,41 @@ def test_words_are_rows_of_the_table_and_ambiguous_ones_their_mean():
 
 
 @torch.no_grad()
+def test_embedded_kmers_are_rows_of_the_table_and_none_is_read_across_an_unknown_letter():
+    words = EmbeddedKmers(SHARES, 3, 6)
+    texts = ["ACGTA", "ACNGTAC", "AC", "TTTRTTT"]
+    rows = encode_sequences(texts)
+    track = words(torch.from_numpy(rows.padded()))
+    vector = {"".join(word): words.weight[i] for i, word in enumerate(itertools.product("ACGT", repeat=3))}
+    for values, mask, text in zip(track.values, track.mask, texts, strict=True):
+        padded = text.ljust(7)
+        expected = [vector.get(padded[place : place + 3], torch.zeros(6)) for place in range(7)]
+        assert torch.equal(values.T, torch.stack(expected))
+        assert mask[0].tolist() == [1] * len(text) + [0] * (7 - len(text))
+
+
+@torch.no_grad()
+def test_one_hot_triplets_make_a_kmer_network_the_one_that_reads_letters():
+    """Vectors that spell their first letter are centred one-hot letters, where a whole k-mer follows."""
+    spelled = (torch.eye(4) - 0.25).repeat_interleave(16, dim=0)
+    x = torch.randint(1, 5, (2, 30), generator=torch.Generator().manual_seed(1))
+    letters, words = Letters(SHARES)(x), EmbeddedKmers(SHARES, 3, 4, weight=spelled)(x)
+    assert torch.equal(words.values[:, :, :28], letters.values[:, :, :28])
+    assert not words.values[:, :, 28:].any()
+
+
+def test_given_vectors_are_copied_and_frozen_ones_do_not_learn():
+    vectors = torch.randn(16, 3)
+    learned, frozen = (EmbeddedKmers(SHARES, 2, 3, weight=vectors, frozen=frozen) for frozen in (False, True))
+    with torch.no_grad():
+        learned.weight.mul_(2)
+    assert torch.equal(frozen.weight, vectors)
+    assert not list(frozen.parameters())
+    frozen.load_state_dict(learned.state_dict())
+    assert torch.equal(frozen.weight, 2 * vectors), "a frozen table takes the weights of one that learned"
+
+
+@torch.no_grad()
 def test_rotated_products_depend_on_the_distance_alone_and_are_those_of_complex_numbers():
     torch.manual_seed(0)
     query, key = torch.randn(6, dtype=torch.float64), torch.randn(6, dtype=torch.float64)
@@ -288,6 +333,10 @@ def test_settings_that_make_no_network_are_refused():
         SequenceTransformer(SHARES, 10, 4)
     with pytest.raises(ValueError, match="words of k=8 letters over an alphabet of 4 are 65,536"):
         KmerRecurrentCNN(SHARES, 8)
+    with pytest.raises(ValueError, match="k=10 letters over an alphabet of 4 are 1,048,576"):
+        EmbeddedKmers(SHARES, 10)
+    with pytest.raises(ValueError, match="vectors of 2-mers over an alphabet of 4 letters are 16 x 3, found 64 x 3"):
+        EmbeddedKmers(SHARES, 2, 3, weight=torch.zeros(64, 3))
     with pytest.raises(ValueError, match="unknown way to combine strands 'sum'"):
         BothStrands(MotifCNN(SHARES), COMPLEMENT, "sum")
     with pytest.raises(ValueError, match="up to 10 letters, found 12"):

@@ -9,29 +9,47 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from oligolearn.cli.options import (
     AlphabetName,
+    Architecture,
+    BorrowedOverlap,
     BothStrands,
     Device,
+    Devices,
     Duplicates,
+    EmbeddingOption,
     Epochs,
+    FreezeEmbedding,
+    GeneMapFile,
     GenesIn,
     Group,
     Identity,
+    KmerLength,
+    KmerLengths,
+    Layers,
     MaskShare,
     MaxLength,
     MaxMissing,
     Members,
     MinClassSize,
+    MinCount,
+    Nodes,
     Normalize,
+    OptionalLabel,
     Precision,
     PretrainEpochs,
+    PretrainOn,
+    Probes,
     Prototypes,
     Samples,
     Seed,
     SequenceEncoder,
+    Standardize,
+    Stream,
     Threads,
     TopGenes,
+    VectorSize,
     View,
     ViewStrength,
+    Window,
 )
 from oligolearn.cli.printing import chosen, view_settings
 
@@ -80,14 +98,76 @@ class SequenceOptions:
     alphabet: AlphabetName = "auto"
     max_length: MaxLength = None
     identity: Identity = None
+    embedding: EmbeddingOption = "one-hot"
+    freeze_embedding: FreezeEmbedding = False
+    k: KmerLength = None
 
     def settings(self) -> dict[str, Any]:
         """Settings of `SequenceClassifier` and `SequenceRegressor`."""
+        from oligolearn.estimators.sequence_embedding import named_embedding
+
         return {
             "encoder": self.encoder,
             "alphabet": self.alphabet,
+            "embedding": named_embedding(self.embedding, self.k),
+            "freeze_embedding": self.freeze_embedding,
             **chosen(both_strands=self.both_strands, n_members=self.members, max_length=self.max_length),
         }
+
+
+@dataclass(frozen=True)
+class PretrainingCohort:
+    """How expression is read and seen in pretraining; of no use for sequences."""
+
+    label: OptionalLabel = None
+    group: Group = None
+    min_class_size: MinClassSize = None
+    pretrain_on: PretrainOn = None
+    standardize: Standardize = "each"
+    min_overlap: BorrowedOverlap = 0.5
+    gene_map: GeneMapFile = None
+    probes: Probes = "auto"
+    samples: Samples = None
+    genes_in: GenesIn = "auto"
+    duplicates: Duplicates = "auto"
+    normalize: Normalize = "auto"
+    max_missing: MaxMissing = 0.3
+    top_genes: TopGenes = None
+    layers: Layers = "512,256,128"
+    view: View = None
+    view_strength: ViewStrength = None
+    devices: Devices = None
+    nodes: Nodes = None
+    stream: Stream = None
+
+
+@dataclass(frozen=True)
+class PretrainingSequences:
+    """How sequences are read and seen in pretraining; of no use for expression."""
+
+    encoder: SequenceEncoder = "auto"
+    both_strands: BothStrands = None
+    alphabet: AlphabetName = "auto"
+    max_length: MaxLength = None
+    embedding: EmbeddingOption = "one-hot"
+    freeze_embedding: FreezeEmbedding = False
+    k: KmerLengths = None
+    dim: VectorSize = None
+    architecture: Architecture = None
+    window: Window = None
+    min_count: MinCount = None
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Options that differ from what they are by themselves."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: getattr(self, name) for name in names if getattr(self, name) != defaults[name]}
+
+    def lengths(self) -> tuple[int, int]:
+        """Shortest and longest k-mers."""
+        parts = (self.k or "3").split("-")
+        if len(parts) > 2 or not all(part.strip().isdigit() for part in parts):
+            raise ValueError(f"--k is a length such as 3, or the shortest and longest such as 3-8, found {self.k!r}")
+        return int(parts[0]), int(parts[-1])
 
 
 def refuse_options(given: Any, names: Iterable[str], data: Path, what: str) -> None:
@@ -107,6 +187,12 @@ def refuse_options(given: Any, names: Iterable[str], data: Path, what: str) -> N
             raise ValueError(
                 f"--{field.name.replace('_', '-')} does nothing for {data.name}, which holds {what}; leave it out"
             )
+
+
+def refuse_with(method: str, **given: Any) -> None:
+    """Refuse options, by name, that would do nothing with a method; None is what the user did not give."""
+    for name in chosen(**given):
+        raise ValueError(f"--{name.replace('_', '-')} does nothing with --method {method}; leave it out")
 
 
 @dataclass(frozen=True)

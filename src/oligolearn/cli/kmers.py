@@ -64,7 +64,7 @@ def kmers(
         raise ValueError(f"with --per {per}, --out takes a name that ends in {' or '.join(endings)}, found {out.name}")
     check_folder(out)
     kind = f"canonical {k}-mers" if canonical else f"{k}-mers"
-    with _late_bar(shown=not quiet) as tell:
+    with late_bar(shown=not quiet) as tell:
         if per is Per.TOTAL:
             counter = Counter(
                 k, canonical=canonical, min_count=min_count, threads=threads, memory=int(memory * (1 << 30))
@@ -87,7 +87,7 @@ def kmers(
 
 
 @contextmanager
-def _late_bar(*, shown: bool) -> Iterator[Callable[[float, float, str], None] | None]:
+def late_bar(*, shown: bool) -> Iterator[Callable[[float, float, str], None] | None]:
     """Yield a function of ``(work done, all work, what is done)`` that shows a bar once two seconds have passed."""
     if not shown:
         yield None

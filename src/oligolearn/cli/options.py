@@ -19,6 +19,14 @@ DataOrSequences = Annotated[
     ),
 ]
 AlphabetName = Annotated[str, typer.Option("--alphabet", help="Of sequences: auto, dna, rna or protein.")]
+PretrainData = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix. Or "
+        "sequences: .fasta/.fa/.fna/.faa, .fastq/.fq, or a .tsv/.csv with a column 'sequence' (all also .gz); for "
+        "word2vec as many FASTA or FASTQ files of DNA as you like."
+    ),
+]
 OptionalData = Annotated[
     Path | None,
     typer.Argument(
@@ -146,6 +154,32 @@ SequenceEncoder = Annotated[
         help="Of sequences: auto (the one that held-out sequences prefer), motif-cnn, multi-scale-cnn, residual-cnn, "
         "recurrent, kmer-recurrent or transformer.",
     ),
+]
+EmbeddingOption = Annotated[
+    str,
+    typer.Option(
+        "--embedding",
+        help="What an encoder of sequences reads: one-hot (letters), kmer (vectors of k-mers, learned with it), or the "
+        "folder of vectors that `pretrain --method word2vec` wrote.",
+    ),
+]
+FreezeEmbedding = Annotated[
+    bool, typer.Option("--freeze-embedding", help="Keep the vectors of that folder as they are.")
+]
+KmerLength = Annotated[
+    int | None, typer.Option("--k", help="Letters of a k-mer. Default: 3, or the one that the folder has.", min=1)
+]
+KmerLengths = Annotated[
+    str | None,
+    typer.Option(
+        "--k", help="Letters of a k-mer, such as 3; with word2vec also 3-8, the length of each drawn. Default: 3."
+    ),
+]
+VectorSize = Annotated[int | None, typer.Option("--dim", help="Numbers of the vector of a k-mer. Default: 50.", min=1)]
+Architecture = Annotated[str | None, typer.Option(help="Of word2vec: cbow (the default) or skip-gram.")]
+Window = Annotated[int | None, typer.Option(help="Of word2vec: k-mers on either side. Default: 12.", min=1)]
+MinCount = Annotated[
+    int | None, typer.Option(help="Of word2vec: fewest occurrences of a k-mer that gets a vector. Default: 5.", min=1)
 ]
 BothStrands = Annotated[
     bool | None,

@@ -1,44 +1,27 @@
-"""`oligolearn pretrain`: an encoder from samples without labels."""
+"""`oligolearn pretrain`: an encoder from samples without labels, or vectors of k-mers from genomes."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oligolearn.cli.groups import PretrainingCohort, PretrainingSequences, refuse_options, refuse_with, with_groups
 from oligolearn.cli.options import (
     BatchSize,
-    BorrowedOverlap,
     CheckpointMinutes,
-    Data,
     Device,
-    Devices,
-    Duplicates,
     Epochs,
-    GeneMapFile,
-    GenesIn,
-    Group,
-    Layers,
     LearningRate,
     MaskShare,
-    MaxMissing,
-    MinClassSize,
     ModelOut,
-    Nodes,
-    Normalize,
-    OptionalLabel,
     Precision,
-    PretrainOn,
-    Probes,
+    PretrainData,
     Quiet,
-    Samples,
     Seed,
-    Standardize,
-    Stream,
-    TopGenes,
-    View,
-    ViewStrength,
 )
+from oligolearn.cli.pretrain_sequences import learn_kmers, pretrain_sequence_encoder
 from oligolearn.cli.printing import chosen, numbers, pretraining_bar, print_notes, view_settings
 from oligolearn.cli.processes import processes
 from oligolearn.cli.reading import read_or_open, read_translation
@@ -50,55 +33,84 @@ if TYPE_CHECKING:
     from oligolearn.estimators import LabelColumns
 
 Method = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="Self-supervised objective: swav, simclr, moco, byol, vicreg, barlow-twins, deepcluster, autoencoder, "
-        "denoising-autoencoder, vime, masked-genes, scarf."
+        help="Self-supervised objective: swav (the default), simclr, moco, byol, vicreg, barlow-twins, deepcluster, "
+        "autoencoder, denoising-autoencoder, vime, masked-genes, scarf. Of sequences: masked-letters (the default), "
+        "next-letter, simclr, moco, byol, vicreg, barlow-twins, swav, or word2vec."
     ),
 ]
 Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters; about three for each class you expect.")]
 
 
+@with_groups
 def pretrain(
-    data: Data,
+    data: PretrainData,
     out: ModelOut,
-    method: Method = "swav",
-    label: OptionalLabel = None,
-    group: Group = None,
-    min_class_size: MinClassSize = None,
-    pretrain_on: PretrainOn = None,
-    standardize: Standardize = "each",
-    min_overlap: BorrowedOverlap = 0.5,
-    gene_map: GeneMapFile = None,
-    probes: Probes = "auto",
-    samples: Samples = None,
-    genes_in: GenesIn = "auto",
-    duplicates: Duplicates = "auto",
-    normalize: Normalize = "auto",
-    max_missing: MaxMissing = 0.3,
-    top_genes: TopGenes = None,
-    layers: Layers = "512,256,128",
+    *,
+    method: Method = None,
+    cohort: PretrainingCohort,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
-    view: View = None,
-    view_strength: ViewStrength = None,
     mask_share: MaskShare = None,
     prototypes: Prototypes = None,
     device: Device = "auto",
     precision: Precision = "auto",
-    devices: Devices = None,
-    nodes: Nodes = None,
-    stream: Stream = None,
     checkpoint_minutes: CheckpointMinutes = 5.0,
     seed: Seed = 0,
     quiet: Quiet = False,
+    of_sequences: PretrainingSequences,
 ) -> None:
     """Pretrain an encoder on all samples of a file, and say how good it may be. Killed, the same command goes on.
 
     Labels are not learned from; with --label, their classes decide the number of clusters, and simple classifiers on
-    the embedding are compared with the same on principal components.
+    the embedding are compared with the same on principal components. Of sequences there are no such probes; with
+    --method word2vec, vectors of k-mers are learned from genomes.
     """
+    from oligolearn.data import is_sequence_file
+    from oligolearn.saving import check_bundle_target
+
+    check_bundle_target(out)
+    if not checkpoint_minutes > 0:
+        raise ValueError(f"--checkpoint-minutes must be positive, found {checkpoint_minutes}")
+    settings = {
+        "random_state": seed,
+        "device": device,
+        "precision": precision,
+        "checkpoint": out.with_name(f"{out.name}.checkpoint.safetensors"),
+        "checkpoint_minutes": checkpoint_minutes,
+        **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+    }
+    if is_sequence_file(data[0]):
+        refuse_options(cohort, [field.name for field in fields(cohort)], data[0], "sequences")
+        if method == "word2vec":
+            refuse_with(method, batch_size=batch_size, mask_share=mask_share, prototypes=prototypes)
+            training = chosen(epochs=epochs, learning_rate=learning_rate)
+            learn_kmers(data, out, of_sequences, training, seed=seed, quiet=quiet)
+            return
+        _check_one(data, "give all sequences in one (several are for --method word2vec)")
+        settings["objective"] = method or "masked-letters"
+        pretrain_sequence_encoder(
+            data[0], out, of_sequences, settings, mask_share=mask_share, prototypes=prototypes, quiet=quiet
+        )
+        return
+    refuse_options(of_sequences, [field.name for field in fields(of_sequences)], data[0], "expression")
+    if method == "word2vec":
+        raise ValueError(f"word2vec learns from sequences, and {data[0].name} holds expression; give FASTA or FASTQ")
+    _check_one(data, "give others with --pretrain-on")
+    settings |= {"objective": method or "swav", **view_settings(cohort.view, cohort.view_strength, mask_share)}
+    _pretrain_on_expression(data[0], out, cohort, settings, prototypes, quiet=quiet)
+
+
+def _check_one(data: list[Path], advice: str) -> None:
+    if len(data) > 1:
+        raise ValueError(f"pretraining takes one file, found {len(data)}; {advice}")
+
+
+def _pretrain_on_expression(
+    data: Path, out: Path, options: PretrainingCohort, settings: dict[str, Any], prototypes: int | None, *, quiet: bool
+) -> None:
     from oligolearn.estimators import (
         LabelColumns,
         OtherCohorts,
@@ -107,60 +119,50 @@ def pretrain(
         pretrain_encoder,
         save_model,
     )
-    from oligolearn.saving import check_bundle_target
     from oligolearn.training import is_first_process
 
-    check_bundle_target(out)
-    n_devices, n_nodes = processes(devices, nodes)
-    checkpoint = out.with_name(f"{out.name}.checkpoint.safetensors")
-    if not checkpoint_minutes > 0:
-        raise ValueError(f"--checkpoint-minutes must be positive, found {checkpoint_minutes}")
+    n_devices, n_nodes = processes(options.devices, options.nodes)
+    label, group = options.label, options.group
     if group is not None and label is None:
         raise ValueError("--group says which samples stay together when labels are probed: it needs --label")
-    if gene_map is not None and not pretrain_on:
+    if options.gene_map is not None and not options.pretrain_on:
         raise ValueError("--gene-map is for the names of other cohorts: it needs --pretrain-on")
-    translation = read_translation(gene_map, probes)
+    translation = read_translation(options.gene_map, options.probes)
     columns = [name for name in (label, group) if name]
-    in_memory = bool(columns or pretrain_on) and stream is None
+    in_memory = bool(columns or options.pretrain_on) and options.stream is None
     cohort, notes = read_or_open(
         data,
-        samples=samples,
-        genes_in=genes_in,
-        duplicates=duplicates,
-        stream=False if in_memory else stream,
+        samples=options.samples,
+        genes_in=options.genes_in,
+        duplicates=options.duplicates,
+        stream=False if in_memory else options.stream,
         label=columns,
     )
     print_notes(notes)
-    others = OtherCohorts(_read(pretrain_on or [], duplicates), standardize, min_overlap, translation)
-    probe = None if label is None else LabelColumns(label, group, min_class_size)
-    options = chosen(n_prototypes=prototypes)
-    if probe is not None and not options:
-        options = _clusters(method, cohort, probe)
-    if checkpoint.exists():
-        print(f"Going on from {checkpoint}.")
+    borrowed = _read(options.pretrain_on or [], options.duplicates)
+    others = OtherCohorts(borrowed, options.standardize, options.min_overlap, translation)
+    probe = None if label is None else LabelColumns(label, group, options.min_class_size)
+    objective_options = chosen(n_prototypes=prototypes)
+    if probe is not None and not objective_options:
+        objective_options = _clusters(settings["objective"], cohort, probe)
+    if settings["checkpoint"].exists():
+        print(f"Going on from {settings['checkpoint']}.")
     with pretraining_bar("pretraining", shown=not quiet) as bar:
         model = SelfSupervisedEncoder(
-            method,
-            encoder_options={"hidden": numbers(layers)},
-            objective_options=options,
-            random_state=seed,
-            device=device,
-            precision=precision,
+            encoder_options={"hidden": numbers(options.layers)},
+            objective_options=objective_options,
             devices=n_devices,
             nodes=n_nodes,
-            checkpoint=checkpoint,
-            checkpoint_minutes=checkpoint_minutes,
             on_epoch=bar.tell,
             on_watch=bar.watch,
-            **view_settings(view, view_strength, mask_share),
-            **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+            **settings,
         )
-        preparation = Preparation(normalize, max_missing, top_genes)
+        preparation = Preparation(options.normalize, options.max_missing, options.top_genes)
         trained = pretrain_encoder(cohort, model, preparation, others=others, probe=probe)
     if not is_first_process():
         return
     save_model(trained.model, out, features=trained.features, facts=trained.facts)
-    checkpoint.unlink(missing_ok=True)
+    settings["checkpoint"].unlink(missing_ok=True)
     print_notes(trained.notes)
     print_notes(_summary(trained.model.pretraining_ or {}, trained.facts))
     print(f"Model: {out}")

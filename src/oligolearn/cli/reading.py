@@ -58,7 +58,10 @@ def read_for(saved: "SavedModel", data: Path) -> "Sequences":
         If the model is not one of sequences, or they are in another alphabet.
     """
     from oligolearn.data import read_sequences
+    from oligolearn.estimators import SelfSupervisedSequenceEncoder
     from oligolearn.estimators.sequence_jobs import sequence_model
 
-    alphabet = sequence_model(saved).recipe_.alphabet
+    model = saved.model
+    recipe = model.recipe_ if isinstance(model, SelfSupervisedSequenceEncoder) else sequence_model(saved).recipe_
+    alphabet = recipe.alphabet
     return read_sequences(data, alphabet=alphabet.name, aligned=alphabet.has_gap)

@@ -25,6 +25,7 @@ from oligolearn.data.samples import label_of
 from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
 from oligolearn.data.sequence_groups import cluster_sequences, leak_free_groups
 from oligolearn.data.sequence_inspection import inspect_sequences
+from oligolearn.data.sequence_pieces import cut_into_pieces
 from oligolearn.data.sequence_records import is_sequence_file
 from oligolearn.data.sequences import PaddingRule, Sequences, encode_sequences, read_sequences
 from oligolearn.data.shuffling import shuffle_dinucleotides
@@ -69,6 +70,7 @@ __all__ = [
     "check_missing",
     "class_labels",
     "cluster_sequences",
+    "cut_into_pieces",
     "encode_sequences",
     "gather_genes",
     "gene_key",

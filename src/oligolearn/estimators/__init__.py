@@ -18,13 +18,16 @@ from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.kmer_profile import KmerProfile
+from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
 from oligolearn.estimators.new_samples import embed_samples, predict_samples
 from oligolearn.estimators.probes import describe_probes, principal_components, probe_embeddings
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
+from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.estimators.sequence_jobs import embed_new_sequences, predict_sequences, train_on_sequences
 from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
+from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
 from oligolearn.estimators.shift import domain_auroc, reverse_validation
 from oligolearn.estimators.shift_table import tabulate_shift
 from oligolearn.estimators.together import Share, Together, fit_together
@@ -50,7 +53,9 @@ __all__ = [
     "DomainAdaptedClassifier",
     "DomainAdaptedRegressor",
     "FineTunedClassifier",
+    "KmerEmbedding",
     "KmerProfile",
+    "KmerWord2Vec",
     "LabelColumns",
     "NegativeTransferWarning",
     "OtherCohorts",
@@ -59,6 +64,7 @@ __all__ = [
     "Proposal",
     "SavedModel",
     "SelfSupervisedEncoder",
+    "SelfSupervisedSequenceEncoder",
     "SelfTrainedClassifier",
     "SequenceClassifier",
     "SequenceRegressor",

@@ -11,19 +11,32 @@ import torch
 
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
+from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
 from oligolearn.saving import Bundle, load_bundle, save_bundle
 
-Model = SelfSupervisedEncoder | FineTunedClassifier | StandardisedLogistic | SequenceClassifier | SequenceRegressor
+Model = (
+    SelfSupervisedEncoder
+    | FineTunedClassifier
+    | StandardisedLogistic
+    | SequenceClassifier
+    | SequenceRegressor
+    | KmerWord2Vec
+    | SelfSupervisedSequenceEncoder
+)
+OfSequences = SequenceClassifier | SequenceRegressor | KmerWord2Vec | SelfSupervisedSequenceEncoder
 _KINDS: dict[str, type[Model]] = {
     "encoder": SelfSupervisedEncoder,
     "classifier": FineTunedClassifier,
     "linear": StandardisedLogistic,
     "sequence-classifier": SequenceClassifier,
     "sequence-regressor": SequenceRegressor,
+    "kmer-embedding": KmerWord2Vec,
+    "sequence-encoder": SelfSupervisedSequenceEncoder,
 }
 
 
@@ -55,8 +68,8 @@ def save_model(
     ----------
     model
         Fitted `SelfSupervisedEncoder`, `FineTunedClassifier`, `SequenceClassifier`, `SequenceRegressor`,
-        `DomainAdaptedClassifier` or `SelfTrainedClassifier`; of the last the student is kept, and read as a
-        `FineTunedClassifier`, of the one before what predicts the target.
+        `SelfSupervisedSequenceEncoder`, `KmerWord2Vec`, `DomainAdaptedClassifier` or `SelfTrainedClassifier`; of the
+        last the student is kept, and read as a `FineTunedClassifier`, of the one before what predicts the target.
     path
         Folder of the bundle; replaced if it holds one.
     features
@@ -69,7 +82,7 @@ def save_model(
     ValueError
         If there are not as many names as features, or the encoder is not one known by name.
     """
-    n_features = 0 if isinstance(model, SequenceClassifier | SequenceRegressor) else model.n_features_in_
+    n_features = 0 if isinstance(model, OfSequences) else model.n_features_in_
     if len(features) != n_features:
         raise ValueError(f"the model has {n_features} features, found {len(features)} names")
     bundle = model.to_bundle()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +13,10 @@ from torch import nn
 from oligolearn.data import PaddingRule, Sequences
 from oligolearn.estimators.building import OnEpoch, resolve_device
 from oligolearn.estimators.sequence_choice import Choice, candidates, choose
+from oligolearn.estimators.sequence_embedding import EmbeddingChoice, chosen_embedding
 from oligolearn.estimators.sequence_input import as_sequences, hold_out, in_alphabet, independent_groups
 from oligolearn.estimators.sequence_networks import Learning, Recipe, Task, outputs, train_network
+from oligolearn.estimators.sequence_starting import StartingEncoders
 from oligolearn.nn import Classifier, Encoder
 from oligolearn.saving import Bundle
 from oligolearn.training import History
@@ -55,6 +57,8 @@ class SequenceModel(Protocol):
     max_length: int | None
     pad: str
     truncate: str
+    embedding: EmbeddingChoice
+    freeze_embedding: bool
     transfer_layers: int | None
     frozen_layers: int | None
     n_members: int
@@ -80,7 +84,7 @@ class SequenceModel(Protocol):
 
 def fit_networks(
     model: SequenceModel,
-    source: SequenceModel | None,
+    source: StartingEncoders | None,
     rows: LabelledSequences,
     n_out: int,
     loss: Callable[[nn.Module, NDArray[np.integer]], nn.Module],
@@ -92,7 +96,7 @@ def fit_networks(
     model
         Settings; its fitted attributes are set here.
     source
-        Fitted model whose encoders to start from, or None.
+        Encoders to start from, or None.
     rows
         What there is to learn from.
     n_out, loss
@@ -101,7 +105,7 @@ def fit_networks(
     _, target, labelled, groups = rows
     sequences = as_sequences(rows.X, model.alphabet, aligned=model.aligned)
     if source is not None:
-        sequences = in_alphabet(sequences, source.recipe_.alphabet)
+        sequences = in_alphabet(sequences, source.recipe.alphabet)
     if len(sequences) != len(target):
         raise ValueError(f"X and y must have as many rows, found {len(sequences)} and {len(target)}")
     if model.n_members < 1:
@@ -110,7 +114,7 @@ def fit_networks(
     owners = independent_groups(sequences, groups)[labelled]
     task = Task(sequences.take(labelled), target[labelled], n_out, loss)
     learning = _learning(model)
-    tried = _candidates(model, task.sequences) if source is None else {"pretrained": source.recipe_}
+    tried = _candidates(model, task.sequences) if source is None else _start(model, source, task.sequences)
     n_trainings = model.n_members + (len(tried) if len(tried) > 1 else 0)
     learning = _counting(learning, n_trainings)
 
@@ -123,7 +127,10 @@ def fit_networks(
     parts = (everyone, everyone[:0])
     if model.early_stopping:
         parts = hold_out(task.target, owners, model.validation_fraction, seed)
-    networks = [] if source is None else [cast(Classifier, network) for network in source.module_]
+    encoders = [] if source is None else source.encoders
+    n_transferred = model.transfer_layers
+    if source is not None and n_transferred is None:
+        n_transferred = source.n_trained
     trained = [
         train_network(
             task,
@@ -131,8 +138,8 @@ def fit_networks(
             learning,
             parts,
             seed + 1 + member,
-            networks[member % len(networks)] if networks else None,
-            (model.transfer_layers, model.frozen_layers),
+            encoders[member % len(encoders)] if encoders else None,
+            (n_transferred, model.frozen_layers),
         )
         for member in range(model.n_members)
     ]
@@ -147,17 +154,36 @@ def _candidates(model: SequenceModel, sequences: Sequences) -> dict[str, Recipe]
     """Encoders to choose from: one, where it is given."""
     if model.both_strands not in (True, False, "auto"):
         raise ValueError(f"both_strands must be True, False or 'auto', found {model.both_strands!r}")
-    longest = int(sequences.lengths.max())
-    rule = PaddingRule(
-        min(longest, LONGEST) if model.max_length is None else model.max_length, model.pad, model.truncate
-    )
+    rule = padding_rule(model, sequences)
+    embedding = chosen_embedding(model.embedding, sequences.alphabet, freeze=model.freeze_embedding)
+    if embedding is not None:
+        embedding.check_lengths(sequences)
     if model.encoder == "auto":
         if model.encoder_options:
             raise ValueError("encoder_options belong to an encoder by name; give encoder='motif-cnn' or another")
-        return candidates(sequences, rule, model.both_strands)
+        tried = candidates(sequences, rule, model.both_strands)
+        return {name: replace(recipe, embedding=embedding) for name, recipe in tried.items()}
     strands = model.both_strands is True
     options = dict(model.encoder_options or {})
-    return {"given": Recipe(model.encoder, options, sequences.alphabet, rule, strands)}
+    return {"given": Recipe(model.encoder, options, sequences.alphabet, rule, strands, embedding)}
+
+
+def _start(model: SequenceModel, source: StartingEncoders, sequences: Sequences) -> dict[str, Recipe]:
+    """The pretrained encoder, as the one to take; what it reads is its own."""
+    if model.freeze_embedding or not (isinstance(model.embedding, str) and model.embedding == "one-hot"):
+        raise ValueError("a pretrained encoder has the embedding that it was trained with; leave embedding out")
+    recipe = source.recipe
+    if source.without_labels and not (recipe.fixed_length or recipe.alphabet.has_gap):
+        recipe = replace(recipe, rule=padding_rule(model, sequences))
+    if recipe.embedding is not None:
+        recipe.embedding.check_lengths(sequences)
+    return {"pretrained": recipe}
+
+
+def padding_rule(model: Any, sequences: Sequences) -> PaddingRule:
+    """Padding and truncation as the settings have them, with a length."""
+    longest = min(int(sequences.lengths.max()), LONGEST)
+    return PaddingRule(longest if model.max_length is None else model.max_length, model.pad, model.truncate)
 
 
 def _learning(model: SequenceModel) -> Learning:
@@ -209,8 +235,7 @@ def _describe_training(model: SequenceModel, choice: Choice, n_rows: int, learni
 def network_outputs(model: SequenceModel, X: Any) -> NDArray[np.float64]:
     """Outputs of every network, ``(n_members, n_sequences, n_out)``."""
     check_is_fitted(model, "module_")
-    sequences = in_alphabet(X, model.recipe_.alphabet)
-    _check_alignment(sequences, model.recipe_)
+    sequences = checked_sequences(X, model.recipe_)
     return np.stack([outputs(network, sequences, model.recipe_) for network in model.module_])
 
 
@@ -218,17 +243,21 @@ def embed_sequences(model: SequenceModel, X: Any) -> NDArray[np.float32]:
     """Output of the first network's encoder, ``(n_sequences, out_dim)``."""
     check_is_fitted(model, "module_")
     network: Any = model.module_[0]
-    return outputs(network.encoder, in_alphabet(X, model.recipe_.alphabet), model.recipe_).astype(np.float32)
+    return outputs(network.encoder, checked_sequences(X, model.recipe_), model.recipe_).astype(np.float32)
 
 
-def _check_alignment(sequences: Sequences, recipe: Recipe) -> None:
-    """Refuse rows of another alignment than the one that was learned from."""
+def checked_sequences(X: Any, recipe: Recipe) -> Sequences:
+    """Encode new sequences; refuse rows of another alignment than the one that was learned from."""
+    sequences = in_alphabet(X, recipe.alphabet)
+    if recipe.embedding is not None:
+        recipe.embedding.check_lengths(sequences)
     width = int(sequences.lengths[0])
     if recipe.alphabet.has_gap and recipe.fixed_length and width != recipe.rule.length:
         raise ValueError(
             f"the model was trained on an alignment of {recipe.rule.length:,} columns, found one of {width:,}; align "
             "new sequences to the same columns"
         )
+    return sequences
 
 
 def describe_networks(model: SequenceModel, head: dict[str, Any]) -> Bundle:

@@ -14,8 +14,10 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from oligolearn.data import Sequences, leak_free_groups, number_classes
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.cohorts import LabelColumns
+from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
 from oligolearn.estimators.metrics import score_predictions
 from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
+from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
 
 _FEWEST_NUMBERS = 20  # different ones: a label with fewer names classes
 
@@ -164,8 +166,12 @@ def predict_sequences(saved: SavedModel, sequences: Sequences) -> pd.DataFrame:
 
 
 def embed_new_sequences(saved: SavedModel, sequences: Sequences) -> ad.AnnData:
-    """Embedding of new sequences by the first network's encoder: ``X`` is ``(n_sequences, out_dim)``."""
-    X = sequence_model(saved).embed(sequences)
+    """Embedding of new sequences by the encoder, of several networks the first: ``X`` is ``(n_sequences, out_dim)``."""
+    model = saved.model
+    if isinstance(model, SelfSupervisedSequenceEncoder):
+        X = model.transform(sequences)
+    else:
+        X = sequence_model(saved).embed(sequences)
     names = pd.DataFrame(index=[f"dimension_{i + 1}" for i in range(X.shape[1])])
     return ad.AnnData(X, obs=sequences.obs.copy(), var=names)
 
@@ -176,8 +182,15 @@ def sequence_model(saved: SavedModel) -> SequenceClassifier | SequenceRegressor:
     Raises
     ------
     ValueError
-        If it is one of expression.
+        If it is one of expression, or predicts nothing.
     """
+    if isinstance(saved.model, SelfSupervisedSequenceEncoder):
+        raise ValueError(
+            "this model was pretrained without labels and predicts none; train one from it (train --pretrained), or "
+            "use embed"
+        )
+    if isinstance(saved.model, KmerWord2Vec):
+        raise ValueError("these are vectors of k-mers, not a model of sequences; train one with --embedding")
     if not isinstance(saved.model, SequenceClassifier | SequenceRegressor):
         raise ValueError(
             "this model was trained on expression, the data are sequences; give a matrix, or another model"

@@ -1,20 +1,19 @@
 """Classifier and regressor of DNA, RNA and protein sequences."""
 
-import os
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from oligolearn.estimators.building import OnEpoch
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
+from oligolearn.estimators.sequence_embedding import EmbeddingChoice
 from oligolearn.estimators.sequence_fitting import (
     LabelledSequences,
     describe_networks,
@@ -23,8 +22,9 @@ from oligolearn.estimators.sequence_fitting import (
     network_outputs,
     restore_networks,
 )
+from oligolearn.estimators.sequence_starting import PretrainedSequences, find_starting_encoders
 from oligolearn.nn import ClassificationLoss, Encoder, RegressionLoss
-from oligolearn.saving import Bundle, load_bundle
+from oligolearn.saving import Bundle
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):
@@ -49,12 +49,18 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     max_length, pad, truncate
         Padding and truncation, see `oligolearn.data.PaddingRule`. `max_length` None: the longest training sequence, but
         2,000 letters at most.
+    embedding
+        What the encoder reads: ``"one-hot"`` letters, ``"kmer"``: vectors of 3-mers that are learned with the rest, a
+        `KmerEmbedding` with other settings or vectors to begin with, a fitted `KmerWord2Vec`, or the folder of one.
+    freeze_embedding
+        Keep those vectors as they are.
     pretrained
-        A fitted `SequenceClassifier` or `SequenceRegressor`, or the folder of a saved one, whose encoder to start from;
-        `encoder`, `encoder_options`, `both_strands`, `alphabet` and the padding are then its own.
+        A fitted `SelfSupervisedSequenceEncoder`, `SequenceClassifier` or `SequenceRegressor`, or the folder of a saved
+        one, whose encoder to start from; `encoder`, `encoder_options`, `both_strands`, `embedding` and `alphabet` are
+        then its own, and the padding too unless it was pretrained without labels.
     transfer_layers, frozen_layers
         Blocks of the pretrained encoder that are taken over, and blocks that do not learn, from the input on; None for
-        all.
+        all (of an encoder that was pretrained to predict letters, all but the last, which pools).
     n_members
         Networks whose probabilities are averaged.
     epochs, batch_size, learning_rate, weight_decay, dropout
@@ -109,7 +115,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         max_length: int | None = None,
         pad: str = "end",
         truncate: str = "end",
-        pretrained: "PretrainedSequences" = None,
+        embedding: EmbeddingChoice = "one-hot",
+        freeze_embedding: bool = False,
+        pretrained: PretrainedSequences = None,
         transfer_layers: int | None = None,
         frozen_layers: int | None = 0,
         n_members: int = 3,
@@ -137,6 +145,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         self.max_length = max_length
         self.pad = pad
         self.truncate = truncate
+        self.embedding = embedding
+        self.freeze_embedding = freeze_embedding
         self.pretrained = pretrained
         self.transfer_layers = transfer_layers
         self.frozen_layers = frozen_layers
@@ -184,7 +194,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             return ClassificationLoss(network, weights, label_smoothing=self.label_smoothing)
 
         rows = LabelledSequences(X, codes, labelled, groups)
-        fit_networks(self, _pretrained(self.pretrained), rows, len(self.classes_), loss)
+        fit_networks(self, find_starting_encoders(self.pretrained), rows, len(self.classes_), loss)
         return self
 
     def _class_weights(self, codes: NDArray[np.integer]) -> Tensor | None:
@@ -229,7 +239,7 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    encoder, encoder_options, both_strands, alphabet, aligned, max_length, pad, truncate
+    encoder, encoder_options, both_strands, alphabet, aligned, max_length, pad, truncate, embedding, freeze_embedding
         As in `SequenceClassifier`.
     pretrained, transfer_layers, frozen_layers, n_members, epochs, batch_size, learning_rate, weight_decay, dropout
         Likewise; predictions of the networks are averaged.
@@ -265,7 +275,9 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         max_length: int | None = None,
         pad: str = "end",
         truncate: str = "end",
-        pretrained: "PretrainedSequences" = None,
+        embedding: EmbeddingChoice = "one-hot",
+        freeze_embedding: bool = False,
+        pretrained: PretrainedSequences = None,
         transfer_layers: int | None = None,
         frozen_layers: int | None = 0,
         n_members: int = 3,
@@ -291,6 +303,8 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         self.max_length = max_length
         self.pad = pad
         self.truncate = truncate
+        self.embedding = embedding
+        self.freeze_embedding = freeze_embedding
         self.pretrained = pretrained
         self.transfer_layers = transfer_layers
         self.frozen_layers = frozen_layers
@@ -338,7 +352,7 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         self.mean_, self.scale_ = float(values[labelled].mean()), float(values[labelled].std())
         target = ((values - self.mean_) / self.scale_).astype(np.float32)
         rows = LabelledSequences(X, target, labelled, groups)
-        fit_networks(self, _pretrained(self.pretrained), rows, 1, lambda network, _: RegressionLoss(network))
+        fit_networks(self, find_starting_encoders(self.pretrained), rows, 1, lambda network, _: RegressionLoss(network))
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -365,33 +379,8 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         return _sequence_tags(super().__sklearn_tags__())
 
 
-SequenceModel: TypeAlias = SequenceClassifier | SequenceRegressor
-PretrainedSequences: TypeAlias = SequenceModel | FrozenEstimator | str | os.PathLike[str] | None
-_MODELS: dict[str, type[SequenceModel]] = {
-    "sequence-classifier": SequenceClassifier,
-    "sequence-regressor": SequenceRegressor,
-}
-
-
 def _sequence_tags(tags: Any) -> Any:
     tags.input_tags.string = True
     tags.input_tags.two_d_array = False
     tags.input_tags.one_d_array = True
     return tags
-
-
-def _pretrained(given: PretrainedSequences) -> SequenceModel | None:
-    """Fitted model that another starts from."""
-    if isinstance(given, FrozenEstimator):
-        given = given.estimator
-    if isinstance(given, str | os.PathLike):
-        bundle = load_bundle(given)
-        kind = bundle.description.get("kind")
-        if kind not in _MODELS:
-            raise ValueError(f"{given} holds a model of kind {kind!r}, not one of sequences; give another folder")
-        return _MODELS[kind].from_bundle(bundle)
-    if given is not None and not hasattr(given, "recipe_"):
-        raise ValueError(
-            "the pretrained model is not fitted; fit it first (in cross-validation, wrap it in FrozenEstimator)"
-        )
-    return given

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from oligolearn.data import Alphabet, PaddingRule, Sequences
 from oligolearn.data.alphabets import find_alphabet
 from oligolearn.estimators.building import OnEpoch, describe_encoder, resolve, seeded
+from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.nn import SEQUENCE_ENCODERS, BothStrands, Classifier, Encoder, transfer
 from oligolearn.training import History, Runtime, Schedule, fit, n_batches
 
@@ -33,6 +34,8 @@ class Recipe:
         Padding and truncation; its length is the longest that the encoder meets.
     both_strands
         Whether it reads the reverse complement as well.
+    embedding
+        Of k-mers, in place of one-hot letters.
     fixed_length
         Whether every batch is padded to that length: where places mean the same in all sequences.
     """
@@ -42,19 +45,28 @@ class Recipe:
     alphabet: Alphabet
     rule: PaddingRule
     both_strands: bool = False
+    embedding: KmerEmbedding | None = None
     fixed_length: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fixed_length", self.options.get("pooling") == "positions")
         if self.both_strands and self.alphabet.complement is None:
             raise ValueError("protein has one strand; pass both_strands=False")
+        twice = {"k", "embedding"} & set(self.options) if self.encoder == "kmer-recurrent" else set()
+        if self.embedding is not None and twice:
+            raise ValueError(
+                f"encoder_options {', '.join(sorted(twice))} are of the k-mers that kmer-recurrent has of its own, and "
+                "`embedding` takes their place; give one of them"
+            )
 
     def build(self) -> Encoder:
         """Make the encoder, its weights drawn from torch's generator."""
         options = dict(self.options)
         if self.fixed_length:
             options["length"] = self.rule.length
-        encoder = resolve("encoder", self.encoder, SEQUENCE_ENCODERS)(torch.from_numpy(self.alphabet.shares), **options)
+        shares = torch.from_numpy(self.alphabet.shares)
+        first = shares if self.embedding is None else self.embedding.layer(shares)
+        encoder = resolve("encoder", self.encoder, SEQUENCE_ENCODERS)(first, **options)
         if not self.both_strands:
             return encoder
         return BothStrands(encoder, torch.from_numpy(self.alphabet.complement))
@@ -71,6 +83,7 @@ class Recipe:
         return {
             **describe_encoder(self.encoder, self.options),
             "both_strands": self.both_strands,
+            "embedding": None if self.embedding is None else self.embedding.to_dict(),
             "alphabet": self.alphabet.name,
             "gap": self.alphabet.has_gap,
             "padding": self.rule._asdict(),
@@ -82,7 +95,9 @@ class Recipe:
         alphabet = find_alphabet(known["alphabet"])
         alphabet = alphabet.with_gap() if known["gap"] else alphabet
         rule = PaddingRule(**known["padding"])
-        return cls(known["name"], known["options"], alphabet, rule, known["both_strands"])
+        read = known.get("embedding")  # bundles of before there were any have none
+        embedding = None if read is None else KmerEmbedding(read["k"], read["dim"], frozen=read["frozen"])
+        return cls(known["name"], known["options"], alphabet, rule, known["both_strands"], embedding)
 
 
 class Task(NamedTuple):
@@ -162,7 +177,7 @@ def train_network(
     learning: Learning,
     rows: tuple[NDArray[np.integer], NDArray[np.integer]],
     seed: int,
-    pretrained: Classifier | None = None,
+    pretrained: Encoder | None = None,
     blocks: tuple[int | None, int | None] = (0, 0),
 ) -> _Trained:
     """Train one network.
@@ -176,7 +191,7 @@ def train_network(
     seed
         Of weights, order and dropout.
     pretrained, blocks
-        Network to start from, and the numbers of its blocks to copy and to freeze, None for all.
+        Encoder to start from, and the numbers of its blocks to copy and to freeze, None for all.
     """
     train, held_out = rows
     with seeded(seed, learning.device):
@@ -202,14 +217,14 @@ def train_network(
 
 
 def _new_network(
-    task: Task, recipe: Recipe, dropout: float, pretrained: Classifier | None, blocks: tuple[int | None, int | None]
+    task: Task, recipe: Recipe, dropout: float, pretrained: Encoder | None, blocks: tuple[int | None, int | None]
 ) -> Classifier:
     encoder = recipe.build()
     n_transferred, n_frozen = (len(encoder.blocks) if n is None else n for n in blocks)
     if pretrained is None:
         n_transferred = 0
     else:
-        transfer(pretrained.encoder, encoder, n_transferred)
+        transfer(pretrained, encoder, n_transferred)
     return Classifier(encoder, task.n_out, dropout=dropout, frozen_blocks=n_frozen, pretrained_blocks=n_transferred)
 
 

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from oligolearn.kmers.letters import check_k, codes_of, kmers, n_canonical, reverse_complements
+from oligolearn.kmers.word2vec import KmerSentences, LearnedVectors, Word2VecSettings, learn_vectors
 from oligolearn.kmers.words import Words
 
 if TYPE_CHECKING:
@@ -12,12 +13,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Counter",
     "Counts",
+    "KmerSentences",
+    "LearnedVectors",
+    "Word2VecSettings",
     "Words",
     "check_k",
     "codes_of",
     "count_files",
     "count_strings",
     "kmers",
+    "learn_vectors",
     "n_canonical",
     "reverse_complements",
 ]

@@ -1,11 +1,13 @@
 """Networks in plain torch. An encoder maps ``(batch, n_features)`` to ``(batch, out_dim)`` through its `blocks`.
 
 Those of `ENCODERS` read expression and are built from the number of genes; those of `SEQUENCE_ENCODERS` read codes of
-letters, ``(batch, length)`` with 0 for padding, and are built from what each code is, ``(n_codes, n_letters)``.
+letters, ``(batch, length)`` with 0 for padding, and are built from what each code is, ``(n_codes, n_letters)``, or from
+`EmbeddedKmers` that read the codes in place of one-hot letters.
 """
 
 from collections.abc import Callable
 
+from oligolearn.nn.at_letters import channels_of_letters, left_aligned, letter_features, looks_ahead
 from oligolearn.nn.classifier import ClassificationLoss, Classifier, transfer
 from oligolearn.nn.decoder import Decoder
 from oligolearn.nn.discriminator import Discriminator
@@ -13,6 +15,7 @@ from oligolearn.nn.distillation import DistillationLoss
 from oligolearn.nn.encoder import Encoder
 from oligolearn.nn.gradient_reversal import reverse_gradient
 from oligolearn.nn.heads import ProjectionHead
+from oligolearn.nn.kmer_embedding import EmbeddedKmers
 from oligolearn.nn.kmer_recurrent import KmerRecurrentCNN
 from oligolearn.nn.mlp import MLP
 from oligolearn.nn.motif_cnn import MotifCNN
@@ -46,6 +49,7 @@ __all__ = [
     "Decoder",
     "Discriminator",
     "DistillationLoss",
+    "EmbeddedKmers",
     "Encoder",
     "KmerRecurrentCNN",
     "Letters",
@@ -58,6 +62,10 @@ __all__ = [
     "SequencePool",
     "SequenceTransformer",
     "Track",
+    "channels_of_letters",
+    "left_aligned",
+    "letter_features",
+    "looks_ahead",
     "reverse_complement",
     "reverse_gradient",
     "transfer",

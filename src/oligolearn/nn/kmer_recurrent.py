@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn.encoder import Encoder
+from oligolearn.nn.kmer_embedding import InputLayer
 from oligolearn.nn.motif_cnn import Convolution, Rectifier
 from oligolearn.nn.recurrent import LeftAligned, RecurrentLayer, recurrent_pool
 from oligolearn.nn.sequence_pooling import readout
@@ -24,7 +25,7 @@ class KmerRecurrentCNN(Encoder):
     Parameters
     ----------
     shares
-        What each code is, ``(n_codes, n_letters)``.
+        What each code is, ``(n_codes, n_letters)``; or `EmbeddedKmers`, which take the place of these words.
     k, embedding
         Letters of a word, and numbers that stand for it.
     n_filters, width, pool
@@ -43,7 +44,7 @@ class KmerRecurrentCNN(Encoder):
 
     def __init__(
         self,
-        shares: Tensor,
+        shares: Tensor | InputLayer,
         k: int = 3,
         embedding: int = 50,
         *,
@@ -57,8 +58,8 @@ class KmerRecurrentCNN(Encoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        words = Words(shares, k, embedding)
-        convolution = nn.Sequential(Convolution(embedding, n_filters, width), Rectifier(), LocalMax(pool))
+        words = Words(shares, k, embedding) if isinstance(shares, Tensor) else shares
+        convolution = nn.Sequential(Convolution(words.n_channels, n_filters, width), Rectifier(), LocalMax(pool))
         places = None if length is None else -(-length // pool)
         states = recurrent_pool(pooling, n_units, bidirectional=True, length=places, window=1)
         last, self.out_dim = readout(states, hidden, dropout)
@@ -77,7 +78,7 @@ class Words(nn.Module):
 
     def __init__(self, shares: Tensor, k: int, embedding: int) -> None:
         super().__init__()
-        self.k = k
+        self.k, self.n_channels = k, embedding
         n_letters = shares.shape[1]
         if k < 1 or n_letters**k > _MOST_WORDS:
             raise ValueError(

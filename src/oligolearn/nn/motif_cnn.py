@@ -4,8 +4,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn.encoder import Encoder
+from oligolearn.nn.kmer_embedding import InputLayer, input_layer
 from oligolearn.nn.sequence_pooling import SequencePool, readout
-from oligolearn.nn.track import Letters, MaskedNorm, Track
+from oligolearn.nn.track import MaskedNorm, Track
 
 
 class MotifCNN(Encoder):
@@ -20,7 +21,7 @@ class MotifCNN(Encoder):
     Parameters
     ----------
     shares
-        What each code is, ``(n_codes, n_letters)``.
+        What each code is, ``(n_codes, n_letters)``; or `EmbeddedKmers` to read in their place.
     n_filters, width
         Number of detectors and their letters; 16 of 24 in the paper (16 letters for RNA).
     pooling, length, window
@@ -41,7 +42,7 @@ class MotifCNN(Encoder):
 
     def __init__(
         self,
-        shares: Tensor,
+        shares: Tensor | InputLayer,
         n_filters: int = 64,
         *,
         width: int = 24,
@@ -53,8 +54,8 @@ class MotifCNN(Encoder):
     ) -> None:
         super().__init__()
         pool, self.out_dim = readout(SequencePool(pooling, n_filters, length=length, window=window), hidden, dropout)
-        letters = Letters(shares)
-        detectors = Convolution(letters.n_letters, n_filters, width)
+        letters = input_layer(shares)
+        detectors = Convolution(letters.n_channels, n_filters, width)
         first = nn.Sequential(letters, detectors, MaskedNorm(n_filters), Rectifier())
         self.blocks = nn.ModuleList([first, pool])
 

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from oligolearn.nn.encoder import Encoder
+from oligolearn.nn.kmer_embedding import InputLayer, input_layer
 from oligolearn.nn.motif_cnn import Convolution, Rectifier
 from oligolearn.nn.sequence_pooling import SequencePool
-from oligolearn.nn.track import Letters, MaskedNorm, Track
+from oligolearn.nn.track import MaskedNorm, Track
 
 
 class MultiScaleCNN(Encoder):
@@ -20,7 +21,7 @@ class MultiScaleCNN(Encoder):
     Parameters
     ----------
     shares
-        What each code is, ``(n_codes, n_letters)``.
+        What each code is, ``(n_codes, n_letters)``; or `EmbeddedKmers` to read in their place.
     n_filters
         Number of detectors of each width.
     widths, windows
@@ -44,7 +45,7 @@ class MultiScaleCNN(Encoder):
 
     def __init__(
         self,
-        shares: Tensor,
+        shares: Tensor | InputLayer,
         n_filters: int = 64,
         *,
         widths: Sequence[int] = (6, 15),
@@ -57,10 +58,10 @@ class MultiScaleCNN(Encoder):
         super().__init__()
         if len(widths) != len(windows) or not widths:
             raise ValueError(f"each width needs a window, found widths {tuple(widths)} and windows {tuple(windows)}")
-        letters = Letters(shares)
+        letters = input_layer(shares)
         pools = [SequencePool(pooling, n_filters, length=length, window=window) for window in windows]
         scales = [
-            nn.Sequential(Convolution(letters.n_letters, n_filters, width), MaskedNorm(n_filters), Rectifier(), pool)
+            nn.Sequential(Convolution(letters.n_channels, n_filters, width), MaskedNorm(n_filters), Rectifier(), pool)
             for width, pool in zip(widths, pools, strict=True)
         ]
         n_pooled = sum(pool.out_dim for pool in pools)

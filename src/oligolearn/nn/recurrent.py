@@ -5,8 +5,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from oligolearn.nn.encoder import Encoder
+from oligolearn.nn.kmer_embedding import InputLayer, input_layer
 from oligolearn.nn.sequence_pooling import LastStates, SequencePool, readout
-from oligolearn.nn.track import Letters, Track, lengths
+from oligolearn.nn.track import Track, lengths
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -19,7 +20,7 @@ class Recurrent(Encoder):
     Parameters
     ----------
     shares
-        What each code is, ``(n_codes, n_letters)``.
+        What each code is, ``(n_codes, n_letters)``; or `EmbeddedKmers` to read in their place.
     cell
         ``"rnn"``, ``"gru"`` or ``"lstm"``.
     n_units, n_layers
@@ -42,7 +43,7 @@ class Recurrent(Encoder):
 
     def __init__(
         self,
-        shares: Tensor,
+        shares: Tensor | InputLayer,
         cell: str = "gru",
         n_units: int = 64,
         *,
@@ -57,9 +58,9 @@ class Recurrent(Encoder):
         super().__init__()
         if n_layers < 1:
             raise ValueError(f"n_layers must be at least 1, found {n_layers}")
-        letters = Letters(shares)
+        letters = input_layer(shares)
         width = n_units * (2 if bidirectional else 1)
-        sizes = [letters.n_letters, *[width] * (n_layers - 1)]
+        sizes = [letters.n_channels, *[width] * (n_layers - 1)]
         layers = [RecurrentLayer(cell, size, n_units, bidirectional=bidirectional) for size in sizes]
         pool = recurrent_pool(pooling, n_units, bidirectional=bidirectional, length=length, window=window)
         last, self.out_dim = readout(pool, hidden, dropout)

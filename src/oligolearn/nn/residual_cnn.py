@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from oligolearn.nn.encoder import Encoder
+from oligolearn.nn.kmer_embedding import InputLayer, input_layer
 from oligolearn.nn.motif_cnn import Convolution, Rectifier
 from oligolearn.nn.sequence_pooling import SequencePool, readout
-from oligolearn.nn.track import Letters, MaskedNorm, Track
+from oligolearn.nn.track import MaskedNorm, Track
 
 
 class ResidualCNN(Encoder):
@@ -25,7 +26,7 @@ class ResidualCNN(Encoder):
     Parameters
     ----------
     shares
-        What each code is, ``(n_codes, n_letters)``.
+        What each code is, ``(n_codes, n_letters)``; or `EmbeddedKmers` to read in their place.
     n_filters, width
         Of the first convolution, and width of the dilated ones.
     dilations
@@ -45,7 +46,7 @@ class ResidualCNN(Encoder):
 
     def __init__(
         self,
-        shares: Tensor,
+        shares: Tensor | InputLayer,
         n_filters: int = 64,
         *,
         width: int = 9,
@@ -59,8 +60,8 @@ class ResidualCNN(Encoder):
     ) -> None:
         super().__init__()
         pool, self.out_dim = readout(SequencePool(pooling, n_filters, length=length, window=window), hidden, dropout)
-        letters = Letters(shares)
-        first = nn.Sequential(letters, Convolution(letters.n_letters, n_filters, width))
+        letters = input_layer(shares)
+        first = nn.Sequential(letters, Convolution(letters.n_channels, n_filters, width))
         middle = [Residual(n_filters, bottleneck, width, dilation) for dilation in dilations]
         last = nn.Sequential(MaskedNorm(n_filters), Rectifier(), *pool)
         self.blocks = nn.ModuleList([first, *middle, last])

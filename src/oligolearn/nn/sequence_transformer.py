@@ -5,9 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oligolearn.nn.encoder import Encoder
+from oligolearn.nn.kmer_embedding import InputLayer, input_layer
 from oligolearn.nn.motif_cnn import Convolution
 from oligolearn.nn.sequence_pooling import SequencePool, readout
-from oligolearn.nn.track import Letters, Track
+from oligolearn.nn.track import Track
 
 _BASE = 10_000.0
 
@@ -21,7 +22,7 @@ class SequenceTransformer(Encoder):
     Parameters
     ----------
     shares
-        What each code is, ``(n_codes, n_letters)``.
+        What each code is, ``(n_codes, n_letters)``; or `EmbeddedKmers` to read in their place.
     n_channels, n_heads, n_layers
         Width, attention heads (which divide it into even parts), layers.
     width
@@ -38,7 +39,7 @@ class SequenceTransformer(Encoder):
 
     def __init__(
         self,
-        shares: Tensor,
+        shares: Tensor | InputLayer,
         n_channels: int = 64,
         n_heads: int = 4,
         *,
@@ -54,8 +55,8 @@ class SequenceTransformer(Encoder):
         if n_heads < 1 or n_channels % (2 * n_heads):
             raise ValueError(f"n_channels must be a multiple of twice n_heads, found {n_channels} and {n_heads}")
         pool, self.out_dim = readout(SequencePool(pooling, n_channels, length=length, window=window), hidden, dropout)
-        letters = Letters(shares)
-        first = nn.Sequential(letters, Convolution(letters.n_letters, n_channels, width))
+        letters = input_layer(shares)
+        first = nn.Sequential(letters, Convolution(letters.n_channels, n_channels, width))
         layers = [TransformerLayer(n_channels, n_heads, dropout) for _ in range(n_layers)]
         self.blocks = nn.ModuleList([first, *layers, nn.Sequential(LastNorm(n_channels), *pool)])
 

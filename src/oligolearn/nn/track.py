@@ -49,7 +49,7 @@ class Letters(nn.Module):
 
     def __init__(self, shares: Tensor) -> None:
         super().__init__()
-        self.n_letters = shares.shape[1]
+        self.n_letters = self.n_channels = shares.shape[1]
         table = shares - 1 / self.n_letters
         table[0] = 0
         self.register_buffer("table", table, persistent=False)

@@ -17,7 +17,9 @@ from oligolearn.pretext.collapse import (
 )
 from oligolearn.pretext.deepcluster import DeepCluster, spherical_k_means
 from oligolearn.pretext.masked_genes import MaskedGenes
+from oligolearn.pretext.masked_letters import MaskedLetters, letter_loss
 from oligolearn.pretext.moco import MoCo
+from oligolearn.pretext.next_letter import NextLetter
 from oligolearn.pretext.quality import alpha_req, neighbour_stability, rank_me
 from oligolearn.pretext.scarf import SCARF, info_nce
 from oligolearn.pretext.simclr import SimCLR
@@ -38,6 +40,12 @@ OBJECTIVES: dict[str, Callable[..., nn.Module]] = {
     "vime": VIME,
     "masked-genes": MaskedGenes,
     "scarf": SCARF,
+}
+# Those of sequences: the first two read letters one by one, the others compare two views of a sequence.
+SEQUENCE_OBJECTIVES: dict[str, Callable[..., nn.Module]] = {
+    "masked-letters": MaskedLetters,
+    "next-letter": NextLetter,
+    **{name: OBJECTIVES[name] for name in ("simclr", "moco", "byol", "vicreg", "barlow-twins", "swav")},
 }
 
 
@@ -84,13 +92,16 @@ __all__ = [
     "BYOL",
     "OBJECTIVES",
     "SCARF",
+    "SEQUENCE_OBJECTIVES",
     "VIME",
     "AutoEncoder",
     "BarlowTwins",
     "DeepCluster",
     "DenoisingAutoEncoder",
     "MaskedGenes",
+    "MaskedLetters",
     "MoCo",
+    "NextLetter",
     "SimCLR",
     "SwAV",
     "VICReg",
@@ -100,6 +111,7 @@ __all__ = [
     "diagnose_collapse",
     "effective_rank",
     "info_nce",
+    "letter_loss",
     "needs_rows",
     "neighbour_stability",
     "positives_in_queue",

@@ -10,6 +10,14 @@ from oligolearn.views.masking import MarginalMasking, mask_genes
 from oligolearn.views.mixup import MaskedMixup, Mixup
 from oligolearn.views.named import STRENGTHS, VIEWS, Compose, has_settings, looks_at_rows, make_view, strength_options
 from oligolearn.views.noise import add_noise
+from oligolearn.views.sequence import (
+    SequenceView,
+    crop_rows,
+    mask_letters,
+    mutate_letters,
+    shift_letters,
+    turn_strands,
+)
 from oligolearn.views.swapping import GeneSwapping
 
 __all__ = [
@@ -22,11 +30,17 @@ __all__ = [
     "MarginalMasking",
     "MaskedMixup",
     "Mixup",
+    "SequenceView",
     "add_noise",
+    "crop_rows",
     "has_settings",
     "looks_at_rows",
     "make_view",
     "mask_genes",
+    "mask_letters",
+    "mutate_letters",
     "read_gmt",
+    "shift_letters",
     "strength_options",
+    "turn_strands",
 ]

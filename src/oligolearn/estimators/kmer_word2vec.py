@@ -1,0 +1,182 @@
+"""Vectors of k-mers, learned from genomes without labels, as an estimator."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from oligolearn.estimators.sequence_embedding import VECTORS, KmerEmbedding, embedding_of
+from oligolearn.estimators.sequence_input import as_sequences
+from oligolearn.kmers.word2vec import Tell, Word2VecSettings, learn_vectors
+from oligolearn.saving import Bundle
+
+
+class KmerWord2Vec(BaseEstimator):
+    """Vectors of k-mers by word2vec: k-mers that stand in like places get like vectors.
+
+    Parameters
+    ----------
+    k
+        Length of the k-mers, 1 to 8; or the shortest and longest, and the length of each is drawn.
+    dim
+        Numbers of a vector.
+    architecture
+        ``"cbow"``: a k-mer from the mean of those around it; ``"skip-gram"``: those around it from the k-mer.
+    window
+        k-mers on either side, at most; each time fewer are drawn, as word2vec does.
+    epochs, min_count, negative, learning_rate
+        Passes over the sequences; fewest occurrences of a k-mer that gets a vector; noise words for each; rate at the
+        start.
+    reverse_complement
+        Share of the fragments that are read as the other strand.
+    random_state
+        Seed of every draw.
+
+    Attributes
+    ----------
+    vectors_ : dict of int to ndarray
+        For each k, ``(4 ** k, dim)``, k-mers in the order of the alphabet; zero where one was too rare.
+    counts_ : dict of int to ndarray
+        For each k, ``(4 ** k,)``: how often each k-mer occurred.
+    losses_ : list of float
+        Mean loss of a word in each epoch.
+
+    Notes
+    -----
+    Sources: T. Mikolov et al., arXiv:1301.3781 and 1310.4546 (word2vec, here gensim's); deepRAM (Trabelsi 2019,
+    doi:10.1093/bioinformatics/btz339) has continuous bags of 3-mers with 50 numbers and a window of 12, the defaults
+    here; dna2vec (Ng 2017, arXiv:1701.06279) has skip-gram, k drawn from 3 to 8, 100 numbers and a window of 10.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = ["".join(rng.choice(list("ACGT"), 200)) for _ in range(20)]
+    >>> model = KmerWord2Vec(k=2, dim=8, epochs=1, random_state=0).fit(X)
+    >>> model.vectors_[2].shape, int(model.counts_[2].sum())
+    ((16, 8), 3980)
+    """
+
+    def __init__(
+        self,
+        k: int | tuple[int, int] = 3,
+        *,
+        dim: int = 50,
+        architecture: str = "cbow",
+        window: int = 12,
+        epochs: int = 5,
+        min_count: int = 5,
+        negative: int = 5,
+        learning_rate: float = 0.025,
+        reverse_complement: float = 0.5,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.k = k
+        self.dim = dim
+        self.architecture = architecture
+        self.window = window
+        self.epochs = epochs
+        self.min_count = min_count
+        self.negative = negative
+        self.learning_rate = learning_rate
+        self.reverse_complement = reverse_complement
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: object = None) -> Self:
+        """Learn from sequences in memory, texts or `Sequences` of DNA or RNA; `y` is ignored.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are protein, a setting is out of its range, or no k-mer occurs often enough.
+        """
+        sequences = as_sequences(X)
+        if sequences.alphabet.complement is None:
+            raise ValueError("word2vec reads k-mers of A, C, G and T, found protein; give DNA or RNA")
+        return self._learn([text.replace("U", "T") for text in sequences.texts()], None)
+
+    def fit_files(self, paths: Sequence[Path], tell: Tell | None = None) -> Self:
+        """Learn from FASTA or FASTQ files of DNA, gzipped or not, which are read anew for each epoch.
+
+        Parameters
+        ----------
+        paths
+            Files.
+        tell
+            Is told of ``(passes done, all passes, what is done)``.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If one cannot be read or is no DNA, a setting is out of its range, or no k-mer occurs often enough.
+        """
+        return self._learn([Path(path) for path in paths], tell)
+
+    def _learn(self, source: Sequence[Any], tell: Tell | None) -> Self:
+        settings = Word2VecSettings(
+            k=(self.k, self.k) if isinstance(self.k, int) else (self.k[0], self.k[1]),
+            dim=self.dim,
+            architecture=self.architecture,
+            window=self.window,
+            epochs=self.epochs,
+            min_count=self.min_count,
+            negative=self.negative,
+            learning_rate=self.learning_rate,
+            reverse_complement=self.reverse_complement,
+            seed=int(check_random_state(self.random_state).randint(2**31)),
+        )
+        self.vectors_, self.counts_, self.losses_ = learn_vectors(source, settings, tell)
+        self.training_: dict[str, Any] = {**asdict(settings), "k": list(settings.k), "losses": self.losses_}
+        return self
+
+    def embedding(self, k: int | None = None) -> KmerEmbedding:
+        """Give the vectors of k-mers of one length as what an encoder reads.
+
+        They are divided by their root mean square, so that a network sees numbers of the size it is made for.
+
+        Raises
+        ------
+        ValueError
+            If there are none of that length, or of several and none is named.
+
+        Examples
+        --------
+        >>> KmerWord2Vec(k=2, dim=4, min_count=1, random_state=0).fit(["ACGTTGCA"]).embedding().vectors.shape
+        (16, 4)
+        """
+        check_is_fitted(self, "vectors_")
+        return embedding_of(self.vectors_, k)
+
+    def to_bundle(self) -> Bundle:
+        """Describe the vectors for saving."""
+        check_is_fitted(self, "vectors_")
+        description = {"kind": VECTORS, "alphabet": "dna", "k": list(self.vectors_), "training": self.training_}
+        tables = {f"vectors.{k}": torch.from_numpy(table) for k, table in self.vectors_.items()}
+        counts = {f"counts.{k}": torch.from_numpy(table) for k, table in self.counts_.items()}
+        return Bundle(description, tables | counts)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> Self:
+        """Rebuild what `to_bundle` described."""
+        training = bundle.description["training"]
+        names = ("dim", "architecture", "window", "epochs", "min_count", "negative", "learning_rate")
+        low, high = training["k"]
+        model = cls(low if low == high else (low, high), **{name: training[name] for name in names})
+        model.reverse_complement, model.random_state = training["reverse_complement"], training["seed"]
+        lengths = bundle.description["k"]
+        model.vectors_ = {k: bundle.weights[f"vectors.{k}"].numpy() for k in lengths}
+        model.counts_ = {k: bundle.weights[f"counts.{k}"].numpy() for k in lengths}
+        model.losses_, model.training_ = training["losses"], training
+        return model
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags

@@ -1,0 +1,276 @@
+"""Vectors of k-mers by word2vec: genomes as text whose words are k-mers, read from files as training goes."""
+
+import math
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oligolearn.kmers.letters import kmers
+
+Tell = Callable[[float, float, str], None]  # work done, all work, what is done
+ARCHITECTURES = ("cbow", "skip-gram")
+LONGEST_WORD = 8  # 65,536 vectors
+_SHORTEST_FRAGMENT, _LONGEST_FRAGMENT = 2_500, 5_000  # gensim reads at most 10,000 words of a sentence
+
+
+@dataclass(frozen=True)
+class Word2VecSettings:
+    """How vectors of k-mers are learned.
+
+    Attributes
+    ----------
+    k
+        Shortest and longest k-mers; where they differ, the length of each is drawn.
+    dim
+        Numbers of a vector.
+    architecture
+        ``"cbow"``: a k-mer from the mean of those around it; ``"skip-gram"``: those around it from the k-mer.
+    window
+        k-mers on either side, at most.
+    epochs, min_count, negative, learning_rate
+        Passes over the text; fewest occurrences of a k-mer that gets a vector; noise words drawn for each; rate at
+        the start.
+    reverse_complement
+        Share of the fragments that are read as the other strand.
+    seed
+        Of every random draw.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+    """
+
+    k: tuple[int, int] = (3, 3)
+    dim: int = 50
+    architecture: str = "cbow"
+    window: int = 12
+    epochs: int = 5
+    min_count: int = 5
+    negative: int = 5
+    learning_rate: float = 0.025
+    reverse_complement: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        low, high = self.k
+        if not 1 <= low <= high <= LONGEST_WORD:
+            raise ValueError(f"word2vec takes k-mers of 1 to {LONGEST_WORD} letters, found k from {low} to {high}")
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"unknown architecture {self.architecture!r}; choose one of {', '.join(ARCHITECTURES)}")
+        for name in ("dim", "window", "epochs", "min_count", "negative"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
+        if not 0 <= self.reverse_complement <= 1:
+            raise ValueError(f"reverse_complement is a share, 0 to 1, found {self.reverse_complement}")
+
+
+class LearnedVectors(NamedTuple):
+    """What word2vec learned.
+
+    Attributes
+    ----------
+    vectors
+        For each k, ``(4 ** k, dim)``, k-mers in the order of the alphabet; zero where one was too rare.
+    counts
+        For each k, ``(4 ** k,)``: how often each k-mer occurred when the vocabulary was made.
+    losses
+        Mean loss of a word in each epoch.
+    """
+
+    vectors: dict[int, NDArray[np.float32]]
+    counts: dict[int, NDArray[np.int64]]
+    losses: list[float]
+
+
+class KmerSentences:
+    """Sentences of k-mers, read anew at each pass: files are in memory half a MiB at a time.
+
+    Runs of A, C, G and T are cut into fragments of 2,500 to 5,000 letters, the same ones at every pass; each is turned
+    into its reverse complement with some probability, and becomes one sentence: its overlapping k-mers, each of a
+    length that is drawn (dna2vec, Ng 2017, arXiv:1701.06279). What is drawn differs between passes.
+
+    Parameters
+    ----------
+    source
+        FASTA or FASTQ files, gzipped or not; or texts.
+    settings
+        Which k-mers, how often the other strand, and the seed.
+    tell
+        Is told of ``(passes done, all passes, what is done)``.
+
+    Examples
+    --------
+    >>> sentences = KmerSentences(["ACGTNNTTT"], Word2VecSettings(k=(3, 3), reverse_complement=0))
+    >>> list(sentences)
+    [['ACG', 'CGT'], ['TTT']]
+    """
+
+    def __init__(
+        self, source: Sequence[Path] | Sequence[str], settings: Word2VecSettings, tell: Tell | None = None
+    ) -> None:
+        self.source, self.settings, self.tell = source, settings, tell
+        self.n_passes = 0
+        low, high = settings.k
+        codes = {k: np.arange(4**k, dtype=np.uint64) for k in range(low, high + 1)}
+        self._texts = np.concatenate([kmers(codes[k], k).astype(object) for k in codes])
+        sizes = [0, *(4**k for k in codes)]
+        self._begins = np.cumsum(sizes)[:-1]
+
+    def __iter__(self) -> Iterator[list[str]]:
+        draws = np.random.default_rng([self.settings.seed, self.n_passes])
+        cuts = np.random.default_rng([self.settings.seed])
+        self.n_passes += 1
+        for run in self._runs():
+            start = 0
+            while start < len(run):
+                end = start + int(cuts.integers(_SHORTEST_FRAGMENT, _LONGEST_FRAGMENT + 1))
+                words = self._words(run[start:end], draws)
+                if words:
+                    yield words
+                start = end
+
+    def _words(self, letters: NDArray[np.uint8], draws: np.random.Generator) -> list[str]:
+        low, high = self.settings.k
+        n_words = len(letters) - high + 1
+        if draws.random() < self.settings.reverse_complement:
+            letters = 3 - letters[::-1]
+        if n_words < 1:
+            return []
+        codes = np.zeros(n_words, np.int64)
+        for place in range(high):
+            codes = codes << 2 | letters[place : place + n_words]
+        lengths = draws.integers(low, high + 1, n_words) if low < high else np.full(n_words, high)
+        words: list[str] = self._texts[self._begins[lengths - low] + (codes >> 2 * (high - lengths))].tolist()
+        return words
+
+    def _runs(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield runs of A, C, G, T as numbers 0 to 3; a long one in parts that overlap by one letter less than k."""
+        from oligolearn.kmers.streaming import Packer, check_letters, pack_file, pack_strings
+
+        high = self.settings.k[1]
+        texts = [one for one in self.source if isinstance(one, str)]
+        if texts:
+            packer, packed = pack_strings(texts, high)
+            check_letters(packer, "the text")
+            yield from _letters_of(packed)
+        files = [one for one in self.source if isinstance(one, Path)]
+        sizes = [file.stat().st_size if file.is_file() else 0 for file in files]
+        for number, file in enumerate(files):
+            for packed in pack_file(file, Packer(high), self._teller(sum(sizes[:number]), sum(sizes))):
+                yield from _letters_of(packed)
+
+    def _teller(self, before: int, total: int) -> Callable[[int], None] | None:
+        tell, n_before = self.tell, self.n_passes - 1
+        if tell is None:
+            return None
+        n_all = self.settings.epochs + 1
+        what = "counting k-mers" if n_before == 0 else f"epoch {n_before} of {self.settings.epochs}"
+        return lambda n_bytes: tell(n_before + (before + n_bytes) / total, n_all, what)
+
+
+def _letters_of(packed: Any) -> Iterator[NDArray[np.uint8]]:
+    letters = (packed.bases[:, None] >> np.array([6, 4, 2, 0], np.uint8) & 3).ravel()
+    for start, end in pairwise(packed.starts.tolist()):
+        yield letters[start:end]
+
+
+def learn_vectors(
+    source: Sequence[Path] | Sequence[str], settings: Word2VecSettings, tell: Tell | None = None
+) -> LearnedVectors:
+    """Learn vectors of k-mers with gensim's word2vec (Mikolov 2013, arXiv:1301.3781, 1310.4546).
+
+    The same seed gives the same digits: one worker reads in order, and no hash of the interpreter's is used.
+
+    Parameters
+    ----------
+    source, tell
+        As in `KmerSentences`.
+    settings
+        How.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a file cannot be read or is no DNA, or no k-mer occurs often enough.
+    ModuleNotFoundError
+        If gensim is not installed.
+    """
+    try:
+        from gensim.models import Word2Vec
+        from gensim.models.callbacks import CallbackAny2Vec
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "word2vec needs gensim, which is not installed: pip install 'oligolearn[sequences]'"
+        ) from None
+    model = Word2Vec(
+        vector_size=settings.dim,
+        window=settings.window,
+        min_count=settings.min_count,
+        sg=int(settings.architecture == "skip-gram"),
+        negative=settings.negative,
+        alpha=settings.learning_rate,
+        seed=settings.seed,
+        workers=1,
+        hashfxn=_hash,
+    )
+    sentences = KmerSentences(source, settings, tell)
+    model.build_vocab(sentences)  # reads everything in this thread, so that a bad file is an error here
+    if not model.wv.key_to_index:
+        low, high = settings.k
+        words = f"{high}-mer" if low == high else f"k-mer of {low} to {high} letters"
+        raise ValueError(
+            f"no {words} occurs {settings.min_count} times among letters A, C, G, T; give longer sequences, a smaller "
+            "k or a smaller min_count"
+        )
+
+    class Losses(CallbackAny2Vec):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.of_epochs: list[float] = []
+
+        def on_epoch_begin(self, model: Any) -> None:
+            model.running_training_loss = 0.0
+
+        def on_epoch_end(self, model: Any) -> None:
+            n_words = sum(int(model.wv.get_vecattr(word, "count")) for word in model.wv.index_to_key)
+            self.of_epochs.append(float(model.running_training_loss) / n_words)
+
+    losses = Losses()
+    model.train(
+        sentences,
+        total_examples=model.corpus_count,
+        epochs=settings.epochs,
+        compute_loss=True,
+        callbacks=[losses],
+    )
+    if not all(math.isfinite(loss) for loss in losses.of_epochs):
+        raise ValueError(f"the loss became {losses.of_epochs[-1]}; a smaller learning rate may help")
+    return LearnedVectors(*_tables(model.wv, settings), losses.of_epochs)
+
+
+def _hash(text: str) -> int:
+    """Hash that is the same in every process: Python's own is salted."""
+    return zlib.crc32(text.encode())
+
+
+def _tables(
+    learned: Any, settings: Word2VecSettings
+) -> tuple[dict[int, NDArray[np.float32]], dict[int, NDArray[np.int64]]]:
+    vectors, counts = {}, {}
+    for k in range(settings.k[0], settings.k[1] + 1):
+        words = kmers(np.arange(4**k, dtype=np.uint64), k).tolist()
+        known = [code for code, word in enumerate(words) if word in learned.key_to_index]
+        places = [learned.key_to_index[words[code]] for code in known]
+        vectors[k] = np.zeros((4**k, settings.dim), np.float32)
+        counts[k] = np.zeros(4**k, np.int64)
+        vectors[k][known] = learned.vectors[places]
+        counts[k][known] = [learned.get_vecattr(words[code], "count") for code in known]
+    return vectors, counts
