@@ -6,6 +6,7 @@ from oligolearn.study.extrapolation import labels_needed
 from oligolearn.study.methods import METHODS
 from oligolearn.study.sequence_design import SequenceDesign
 from oligolearn.study.sequence_methods import SEQUENCE_METHODS
+from oligolearn.study.sequence_sweeping import sweep_sequences
 from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves, paired_t_test
 from oligolearn.study.sweeping import Sweep, is_sweep, rebuild_sweep, sweep
 from oligolearn.study.transferring import Transfer, is_transfer, rebuild_transfer, transfer
@@ -35,6 +36,7 @@ __all__ = [
     "rebuild_transfer",
     "sequence_efficiency",
     "sweep",
+    "sweep_sequences",
     "transfer",
     "tune",
 ]

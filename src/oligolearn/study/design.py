@@ -41,6 +41,13 @@ class AnyDesign(Protocol):
         """Of every draw."""
 
     @property
+    def judged_on(self) -> str:
+        """Which rows of a draw say how good a run is: ``"test"`` or ``"validation"``."""
+
+    def draw(self, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> "Draw":
+        """The rows of a repeat."""
+
+    @property
     def threads(self) -> int:
         """Of each training."""
 
@@ -113,6 +120,15 @@ class Design:
     def known(self) -> Mapping[str, Method]:
         """Every method that such a study could compare."""
         return METHODS
+
+    @property
+    def judged_on(self) -> str:
+        """Which rows of a draw say how good a run is."""
+        return "test"
+
+    def draw(self, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> "Draw":
+        """The rows of a repeat."""
+        return draw_repeat(self, y, groups, repeat)
 
     @property
     def hardware(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from oligolearn.data import ExpressionScaler, top_variance_genes
 from oligolearn.estimators import SelfSupervisedEncoder, Share
 from oligolearn.estimators.metrics import calibrate, confusion, score_predictions
 from oligolearn.saving import Bundle, is_bundle, load_bundle, save_bundle
-from oligolearn.study.design import AnyDesign, Design, Draw, Run, draw_repeat, group_runs, training_seed
+from oligolearn.study.design import AnyDesign, Design, Draw, Run, group_runs, training_seed
 from oligolearn.study.embedding import map_samples, sample_rows
 from oligolearn.study.methods import pretrain
 from oligolearn.study.store import Store
@@ -286,7 +286,7 @@ def _encoder_path(store: Store, repeat: int, objective: str) -> Path:
 
 def _drawn(design: AnyDesign, cohort: AnyCohort, repeat: int) -> tuple[Draw, NDArray[np.intp] | None]:
     """The rows of a repeat, and its genes where not all are used."""
-    draw = draw_repeat(design, cohort.y, cohort.groups, repeat)
+    draw = design.draw(cohort.y, cohort.groups, repeat)
     return draw, cohort.columns(design, draw.split.pretrain)
 
 
@@ -354,8 +354,9 @@ def _tested(design: AnyDesign, cohort: AnyCohort, run: Run, fitted: Fitted, bund
     if isinstance(fitted.model, DivergedError):
         return {"error": str(fitted.model)}
     draw, genes = _drawn(design, cohort, run.repeat)
-    y = cohort.y[draw.split.test]
-    probabilities = fitted.model.predict_proba(cohort.values(draw.split.test, genes))
+    rows = getattr(draw.split, design.judged_on)
+    y = cohort.y[rows]
+    probabilities = fitted.model.predict_proba(cohort.values(rows, genes))
     return {
         **score_predictions(y, probabilities),
         "confusion": confusion(y, probabilities),

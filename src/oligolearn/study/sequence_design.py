@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from oligolearn.study.design import check_draws, check_fractions
+import numpy as np
+from numpy.typing import NDArray
+
+from oligolearn.study.design import Draw, check_draws, check_fractions, draw_repeat, redraw_repeat
 from oligolearn.study.methods import Method
-from oligolearn.study.sequence_methods import DEFAULT_SEQUENCE_METHODS, SEQUENCE_METHODS
+from oligolearn.study.sequence_methods import DEFAULT_SEQUENCE_METHODS, SEQUENCE_METHODS, method_of_choice
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class SequenceDesign:
         Settings of `SequenceClassifier` that say which network ``scratch`` is.
     training
         Others of its settings that differ from its defaults.
+    choices
+        Of a sweep: settings of the network by the name of the choice, which then are the methods. They are compared on
+        validation sequences, and no repeat has a test sequence.
     """
 
     label: str
@@ -40,12 +46,13 @@ class SequenceDesign:
     min_class_size: int | None = None
     encoder: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, dict[str, Any]] = field(default_factory=dict)
     threads: int = 1
     device: str = "cpu"
     precision: str = "32"
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.methods if name not in SEQUENCE_METHODS]
+        unknown = [name for name in self.methods if name not in self.known]
         if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
             raise ValueError(
                 f"methods for sequences must be different names among {', '.join(SEQUENCE_METHODS)}; found "
@@ -57,7 +64,16 @@ class SequenceDesign:
     @property
     def known(self) -> Mapping[str, Method]:
         """Every method that such a study could compare."""
-        return SEQUENCE_METHODS
+        return {name: method_of_choice(name, own) for name, own in self.choices.items()} or SEQUENCE_METHODS
+
+    @property
+    def judged_on(self) -> str:
+        """Which rows of a draw say how good a run is."""
+        return "validation" if self.choices else "test"
+
+    def draw(self, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> Draw:
+        """The rows of a repeat."""
+        return (redraw_repeat if self.choices else draw_repeat)(self, y, groups, repeat)
 
     @property
     def hardware(self) -> dict[str, str]:

@@ -142,6 +142,11 @@ def suited_encoder(sequences: Sequences, max_length: int) -> dict[str, Any]:
     return {"encoder": recipe.encoder, "encoder_options": dict(recipe.options), "both_strands": False}
 
 
+def method_of_choice(name: str, settings: Mapping[str, Any]) -> Method:
+    """The network with the settings of a choice, as a method."""
+    return Method(name, f"the network with {name}", partial(_fit_networks, **settings))
+
+
 _TITLES = {
     "motif-cnn": ("motif CNN", "one convolution whose filters are motif detectors (DeepBind)"),
     "multi-scale-cnn": ("multi-scale CNN", "motif detectors of several widths side by side"),

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.data import Labels, Sequences, check_class_groups, check_class_sizes, leak_free_groups, number_classes
-from oligolearn.data.sequence_inspection import inspect_sequences
+from oligolearn.data.sequence_groups import copies
+from oligolearn.data.sequence_inspection import conflicting_copies
 from oligolearn.estimators import SequenceClassifier, versions
 from oligolearn.estimators.sequence_fitting import LONGEST
 from oligolearn.estimators.sequence_jobs import is_number
@@ -115,7 +116,7 @@ def plan_sequence_study(
         "versions": versions(),
         "settings": _settings(sequences, design),
         "data": {**_describe(sequences, labels, design, notes), "file": file, "fingerprint": asked["data"]},
-        "warnings": inspect_sequences(sequences, file, label)["warnings"][:1] if kept is not None else [],
+        "warnings": conflicting_copies(sequences.label(label), copies(sequences)),
         "replicas": min(design.repeats, MOST_AT_ONCE) if design.device != "cpu" else 1,
         **_describe_draws(draws, runs, labels),
     }

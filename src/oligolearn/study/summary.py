@@ -34,7 +34,7 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
     """
     description = store.describe()
     asked, about = description["asked"], description["about"]
-    known = SEQUENCE_METHODS if asked.get("kind") == SEQUENCES else METHODS
+    known = known_methods(asked)
     runs = store.runs()
     results = store.results()
     if results.empty:
@@ -88,6 +88,11 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
             if "error" in run
         ],
     }
+
+
+def known_methods(asked: Mapping[str, Any]) -> Mapping[str, Method]:
+    """Methods that a study of this kind could compare, from what was asked."""
+    return SEQUENCE_METHODS if asked.get("kind") == SEQUENCES else METHODS
 
 
 def _needed(
