@@ -9,6 +9,7 @@ import pytest
 
 from oligolearn.cli import main
 
+STUDY = ["study", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/s"]
 QUICK = ["--encoder", "motif-cnn", "--members", "1", "--epochs", "2", "--folds", "2", "--quiet", "--device", "cpu"]
 
 
@@ -102,7 +103,7 @@ def test_inspect_says_what_a_file_holds(folder, capsys):
         ),
         (
             ["train", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/m", "--self-train"],
-            "--self-train and --layers do",
+            "--self-train does nothing for t.tsv.gz",
         ),
         (
             ["train", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/m", "--alphabet", "dns"],
@@ -113,6 +114,32 @@ def test_inspect_says_what_a_file_holds(folder, capsys):
             ["train", "{f}/e.csv", "--label", "y", "--out", "{t}/m", "--members", "2"],
             "--members does nothing for e.csv",
         ),
+        (
+            ["train", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/m", "--gene-map", "{f}/e.csv"],
+            "--gene-map does nothing for t.tsv.gz",
+        ),
+        (
+            ["predict", "{f}/m", "{f}/new.fa", "--out", "{t}/p.csv", "--gene-map", "{f}/e.csv"],
+            "--gene-map does nothing",
+        ),
+        (["predict", "{f}/m", "{f}/new.fa", "--out", "{t}/p.csv", "--stream"], "--stream does nothing for new.fa"),
+        (["predict", "{f}/m", "{f}/new.fa", "--out", "{t}/p.csv", "--samples", "{f}/e.csv"], "--samples does nothing"),
+        (["embed", "{f}/m", "{f}/new.fa", "--out", "{t}/p.h5ad", "--probes", "mean"], "--probes does nothing"),
+        (["embed", "{f}/m", "{f}/new.fa", "--out", "{t}/p.h5ad", "--min-overlap", "0.5"], "--min-overlap does nothing"),
+        (["inspect", "{f}/t.tsv.gz", "--genes-in", "rows"], "--genes-in does nothing for t.tsv.gz"),
+        ([*STUDY, "--pretrain-on", "{f}/e.csv"], "--pretrain-on does nothing for t.tsv.gz"),
+        ([*STUDY, "--normalize", "log"], "--normalize does nothing for t.tsv.gz"),
+        ([*STUDY, "--prototypes", "5"], "--prototypes does nothing for t.tsv.gz"),
+        ([*STUDY, "--methods", "swav"], "methods for sequences must be"),
+        ([*STUDY[:3], "strength", *STUDY[4:]], "is a number with 80 values"),
+        (["study", "{f}/e.csv", "--label", "y", "--out", "{t}/s", "--identity", "0.8"], "--identity does nothing"),
+        (["sweep", *STUDY[1:], "--vary", "filters=2,4", "--method", "swav"], "--method does nothing for t.tsv.gz"),
+        (["sweep", *STUDY[1:], "--vary", "prototypes=2,4"], "has no setting 'n_prototypes'"),
+        (
+            ["sweep", "{f}/e.csv", "--label", "y", "--out", "{t}/s", "--vary", "layers=8", "--members", "2"],
+            "--members does",
+        ),
+        (["tune", *STUDY[1:]], "t.tsv.gz holds sequences; compare settings"),
         (["predict", "{f}/m", "{f}/e.csv", "--out", "{t}/p.csv"], "trained on sequences, the data are expression"),
         (["predict", "{f}/e", "{f}/new.fa", "--out", "{t}/p.csv"], "trained on expression, the data are sequences"),
         (["predict", "{f}/m", "{f}/protein.fa", "--out", "{t}/p.csv"], "this looks like protein"),
@@ -137,3 +164,19 @@ def test_mistakes_are_one_line(folder, tmp_path, capsys, arguments, expected):
     said = capsys.readouterr().err
     assert expected in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["study", "sweep"])
+def test_a_study_and_a_sweep_of_sequences_say_what_they_found(verb, folder, tmp_path, capsys):
+    options = ["--label", "bound", "--fractions", "100%", "--repeats", "2", "--epochs", "1", "--workers", "1"]
+    own = {
+        "study": ["--methods", "kmer-logistic"],
+        "sweep": ["--encoder", "motif-cnn", "--members", "1", "--max-length", "20", "--vary", "filters=2,4"],
+    }[verb]
+    assert run(verb, folder / "t.tsv.gz", *options, *own, "--quiet", "--out", tmp_path) == 0
+    results = pd.read_csv(tmp_path / "results.csv")
+    if verb == "study":
+        assert results.method.tolist() == ["kmer-logistic"] * 2
+    else:
+        assert sorted(results.n_filters.unique()) == [2, 4, 64]
+    assert f"Report: {tmp_path / 'report.html'}" in capsys.readouterr().out.replace("\n", "")

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -193,6 +193,21 @@ def refuse_with(method: str, **given: Any) -> None:
     """Refuse options, by name, that would do nothing with a method; None is what the user did not give."""
     for name in chosen(**given):
         raise ValueError(f"--{name.replace('_', '-')} does nothing with --method {method}; leave it out")
+
+
+def refuse_named(given: Mapping[str, tuple[Any, Any]], data: Path, what: str) -> None:
+    """Refuse options that would do nothing, of a verb that has them one by one.
+
+    Parameters
+    ----------
+    given
+        What the user gave and the default, by name of the option.
+    data, what
+        The file, and what it holds.
+    """
+    named = ["--" + name.replace("_", "-") for name, (value, default) in given.items() if value != default]
+    if named:
+        raise ValueError(f"{', '.join(named)} does nothing for {data.name}, which holds {what}; leave it out")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oligolearn.cli.groups import refuse_named
 from oligolearn.cli.options import DataOrSequences, Duplicates, GenesIn, OptionalLabel, Samples
 
 Group = Annotated[str | None, typer.Option(help="Column whose rows a split keeps together, such as patient.")]
@@ -27,6 +28,8 @@ def inspect(
     from oligolearn.data.inspection import inspect_expression
 
     if is_sequence_file(data):
+        given = {"genes_in": (genes_in, "auto"), "duplicates": (duplicates, "auto")}
+        refuse_named(given, data, "sequences")
         from oligolearn.data import inspect_sequences, read_sequences
 
         found = inspect_sequences(read_sequences(data, samples=samples), data, label, group)

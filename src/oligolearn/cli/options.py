@@ -30,7 +30,8 @@ PretrainData = Annotated[
 OptionalData = Annotated[
     Path | None,
     typer.Argument(
-        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."
+        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix. Or "
+        "sequences: .fasta/.fa/.fna/.faa, .fastq/.fq, .sto, or a .tsv/.csv with a column 'sequence' (all also .gz)."
     ),
 ]
 Samples = Annotated[

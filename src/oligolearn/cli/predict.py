@@ -1,10 +1,11 @@
 """`oligolearn predict` and `oligolearn embed`: a model applied to new samples."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from oligolearn.cli.groups import refuse_named
 from oligolearn.cli.options import (
     DataOrSequences,
     Duplicates,
@@ -20,6 +21,8 @@ from oligolearn.cli.options import (
 from oligolearn.cli.printing import print_notes
 from oligolearn.cli.reading import read_for, read_or_open, read_translation
 
+MIN_OVERLAP = 0.8
+
 Predictions = Annotated[Path, typer.Option(help="CSV to write: sample, prediction, a probability for each class.")]
 Embedding = Annotated[Path, typer.Option(help="File to write: .h5ad with the embedding in X.")]
 
@@ -32,7 +35,7 @@ def predict(
     genes_in: GenesIn = "auto",
     duplicates: Duplicates = "auto",
     normalize: Normalize = "auto",
-    min_overlap: MinOverlap = 0.8,
+    min_overlap: MinOverlap = MIN_OVERLAP,
     gene_map: GeneMapFile = None,
     probes: NewProbes = "auto",
     stream: Stream = None,
@@ -45,6 +48,7 @@ def predict(
     check_folder(out)
     saved = load_model(model)
     if is_sequence_file(data):
+        _refuse_for_sequences(data, samples, genes_in, duplicates, normalize, min_overlap, gene_map, probes, stream)
         sequences = read_for(saved, data)
         write_text(out, predict_sequences(saved, sequences).to_csv(lineterminator="\n"))
         print_notes(sequences.notes)
@@ -58,6 +62,14 @@ def predict(
     print(f"Predictions: {out}")
 
 
+def _refuse_for_sequences(data: Path, *given: Any) -> None:
+    """Refuse options that only expression has; what a sequence is and how it is read is known to the model."""
+    defaults: dict[str, Any] = {"samples": None, "genes_in": "auto", "duplicates": "auto", "normalize": "auto"}
+    defaults |= {"min_overlap": MIN_OVERLAP, "gene_map": None, "probes": "auto", "stream": None}
+    values = zip(defaults.items(), given, strict=True)
+    refuse_named({name: (value, default) for (name, default), value in values}, data, "sequences")
+
+
 def embed(
     model: Model,
     data: DataOrSequences,
@@ -66,7 +78,7 @@ def embed(
     genes_in: GenesIn = "auto",
     duplicates: Duplicates = "auto",
     normalize: Normalize = "auto",
-    min_overlap: MinOverlap = 0.8,
+    min_overlap: MinOverlap = MIN_OVERLAP,
     gene_map: GeneMapFile = None,
     probes: NewProbes = "auto",
     stream: Stream = None,
@@ -79,6 +91,7 @@ def embed(
     check_target(out)
     saved = load_model(model)
     if is_sequence_file(data):
+        _refuse_for_sequences(data, samples, genes_in, duplicates, normalize, min_overlap, gene_map, probes, stream)
         sequences = read_for(saved, data)
         write_h5ad(embed_new_sequences(saved, sequences), out)
         print_notes(sequences.notes)

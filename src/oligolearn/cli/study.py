@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from oligolearn.cli.groups import CohortOptions, TrainingOptions, with_groups
+from oligolearn.cli.groups import CohortOptions, SequenceOptions, TrainingOptions, refuse_named, with_groups
 from oligolearn.cli.options import GeneMapFile, Label, OptionalData, PretrainOn, Probes, Processes, Quiet, Scheduler
 from oligolearn.cli.printing import chosen, numbers, print_conclusion
+from oligolearn.cli.sequence_studies import read_for_study, refuse_for_expression, sequence_settings
 
 Methods = Annotated[
     str | None,
@@ -20,7 +21,8 @@ Methods = Annotated[
         "autoencoder, denoising-autoencoder, vime, masked-genes, scarf, each also followed by self-training "
         "(swav+self-trained), or kept frozen under a logistic regression on its embedding as it is or whitened "
         "(swav+frozen, swav+whitened). Default: logistic, pca-logistic, scratch, untrained, swav. With --target: those "
-        "of adapt, default linear, coral, source, dann, cada."
+        "of adapt, default linear, coral, source, dann, cada. Of sequences: kmer-logistic, scratch (both by default), "
+        "onehot-logistic, auto, or an encoder such as motif-cnn."
     ),
 ]
 Sources = Annotated[
@@ -87,11 +89,13 @@ def study(
     workers: Processes = None,
     scheduler: Scheduler = None,
     quiet: Quiet = False,
+    of_sequences: SequenceOptions,
 ) -> None:
     """Train every method on growing numbers of labels, test the differences, and write a report.
 
     With --source and --target: does adaptation help to predict another cohort, and how many of its labels do as much?
     """
+    from oligolearn.data import is_sequence_file
     from oligolearn.workers import Workers
 
     both = {
@@ -113,6 +117,8 @@ def study(
     of_one = chosen(fractions=fractions, points=points, split=split, pretrain_on=pretrain_on)
     if source or target is not None:
         _check_transfer(data, source, target, {**of_one, **_of_pretraining(training)})
+        for path in (*(source or ()), target):
+            refuse_for_expression(of_sequences, path)
         Workers(workers, scheduler).start("oligolearn.study.transfer_training")
         cohorts = [cohort.read(path, label) for path in (*(source or ()), target) if path is not None]
         from oligolearn.study import transfer  # brings torch: a broken file is named before that
@@ -125,12 +131,23 @@ def study(
         raise ValueError("expected DATA, a file with labels, or --source and --target for a study of transfer")
     if budgets is not None:
         raise ValueError("--budgets is for a study of transfer, with --source and --target; here it is --fractions")
+    if fractions is not None:
+        of_one["fractions"] = shares(fractions)
     Workers(workers, scheduler).start("oligolearn.study.execute")
+    if is_sequence_file(data):
+        _refuse_cohorts(data, pretrain_on, gene_map, probes, {"standardize": standardize, "min_overlap": min_overlap})
+        for name in ("gene_map", "probes", *cohort.settings(), *training.settings()):
+            del both[name]
+        settings = sequence_settings(data, cohort, training, of_sequences)
+        sequences = read_for_study(data, cohort, of_sequences)
+        from oligolearn.study import sequence_efficiency
+
+        print_conclusion(sequence_efficiency(sequences, **both, **of_one, **settings))
+        return
+    refuse_for_expression(of_sequences, data)
     adata = cohort.read(data, label)
     from oligolearn.study import label_efficiency
 
-    if fractions is not None:
-        of_one["fractions"] = shares(fractions)
     print_conclusion(label_efficiency(adata, **both, **of_one))
 
 
@@ -148,6 +165,15 @@ def _check_transfer(
     if of_one:
         named = ", ".join("--" + name.replace("_", "-") for name in of_one)
         raise ValueError(f"{named} is for the study of one cohort, not for --target; leave it out (see --budgets)")
+
+
+def _refuse_cohorts(
+    data: Path, pretrain_on: list[Path] | None, gene_map: Path | None, probes: str, of_cohorts: Mapping[str, Any]
+) -> None:
+    """Refuse options about other cohorts of expression."""
+    given: dict[str, tuple[Any, Any]] = {name: (value, None) for name, value in of_cohorts.items()}
+    given |= {"pretrain_on": (pretrain_on or None, None), "gene_map": (gene_map, None), "probes": (probes, "auto")}
+    refuse_named(given, data, "sequences")
 
 
 def _of_pretraining(training: TrainingOptions) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oligolearn.cli.groups import CohortOptions, SequenceOptions, refuse_options, with_groups
+from oligolearn.cli.groups import CohortOptions, SequenceOptions, refuse_named, refuse_options, with_groups
 from oligolearn.cli.options import (
     BatchSize,
     DataOrSequences,
@@ -24,6 +24,7 @@ from oligolearn.cli.options import (
 )
 from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
 from oligolearn.cli.reading import read_translation
+from oligolearn.cli.sequence_studies import OF_GENES
 
 Pretrained = Annotated[Path | None, typer.Option(help="Folder of a model whose encoder to start from.")]
 Transfer = Annotated[int | None, typer.Option(help="Number of pretrained blocks to take over. Default: all.")]
@@ -75,10 +76,13 @@ def train(
     from oligolearn.data import is_sequence_file
 
     if is_sequence_file(data):
-        if self_train or layers != LAYERS:
-            raise ValueError(
-                f"--self-train and --layers do nothing for {data.name}, which holds sequences; leave them out"
-            )
+        for_expression = {
+            "self_train": (self_train, False),
+            "layers": (layers, LAYERS),
+            "gene_map": (gene_map, None),
+            "probes": (probes, "auto"),
+        }
+        refuse_named(for_expression, data, "sequences")
         settings = {
             "pretrained": pretrained,
             "transfer_layers": transfer_layers,
@@ -156,8 +160,7 @@ def _train_on_sequences(
     from oligolearn.estimators import LabelColumns, save_model, train_on_sequences
     from oligolearn.saving import check_bundle_target
 
-    for_genes = ("genes_in", "duplicates", "normalize", "max_missing", "top_genes")
-    refuse_options(cohort, for_genes, data, "sequences")
+    refuse_options(cohort, OF_GENES, data, "sequences")
     check_bundle_target(out)
     sequences = read_sequences(data, alphabet=of_sequences.alphabet, samples=cohort.samples)
     print_notes(sequences.notes)

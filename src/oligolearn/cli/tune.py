@@ -53,6 +53,13 @@ def tune(
 
     What another option fixes, such as --epochs, is not searched.
     """
+    from oligolearn.data import is_sequence_file
+
+    if is_sequence_file(data):
+        raise ValueError(
+            f"tune searches settings of networks over expression, and {data.name} holds sequences; compare settings on "
+            "validation sequences with `oligolearn sweep --vary filters=16,64`"
+        )
     adata = cohort.read(data, label)
     from oligolearn.study import tune as search_settings  # brings torch: a broken file is named before that
 

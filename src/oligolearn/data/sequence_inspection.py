@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from oligolearn.data.sequence_groups import copies
 from oligolearn.data.sequences import Sequences
@@ -44,9 +46,7 @@ def inspect_sequences(
         text = sequences.label(label)
         classes = {str(name): int(n) for name, n in text.value_counts().items()}
         n_unlabelled = int(text.isna().sum())
-        n_different = int((text.groupby(numbers).nunique() > 1).sum())
-        if n_different:
-            warnings.append(f"{n_different:,} sequences are there several times with different labels.")
+        warnings += conflicting_copies(text, numbers)
     if group is not None:
         sequences.label(group)
     if (sizes > 1).any():
@@ -71,6 +71,14 @@ def inspect_sequences(
         "label": None if label is None else {"column": label, "classes": classes, "n_unlabelled": n_unlabelled},
         "warnings": warnings,
     }
+
+
+def conflicting_copies(text: "pd.Series[str]", numbers: NDArray[np.integer]) -> list[str]:
+    """Warn of copies with different labels, of which no method gets all right; `numbers` are those of `copies`."""
+    n_different = int((text.groupby(numbers).nunique() > 1).sum())
+    if not n_different:
+        return []
+    return [f"{n_different:,} sequences are there several times with different labels."]
 
 
 def _quartiles(lengths: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:

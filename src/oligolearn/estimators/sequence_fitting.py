@@ -1,6 +1,6 @@
 """What classifier and regressor of sequences share: choosing the encoder, training, predicting, saving."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -15,11 +15,12 @@ from oligolearn.estimators.building import OnEpoch, resolve_device
 from oligolearn.estimators.sequence_choice import Choice, candidates, choose
 from oligolearn.estimators.sequence_embedding import EmbeddingChoice, chosen_embedding
 from oligolearn.estimators.sequence_input import as_sequences, hold_out, in_alphabet, independent_groups
-from oligolearn.estimators.sequence_networks import Learning, Recipe, Task, outputs, train_network
+from oligolearn.estimators.sequence_networks import Learning, Recipe, Task, Trained, outputs
+from oligolearn.estimators.sequence_replicas import Training, train_all
 from oligolearn.estimators.sequence_starting import StartingEncoders
 from oligolearn.nn import Classifier, Encoder
 from oligolearn.saving import Bundle
-from oligolearn.training import History
+from oligolearn.training import DivergedError, History
 
 LONGEST = 2_000  # letters that are read by default: of longer sequences the rest is cut off
 _CHOICE_FRACTION = 0.2
@@ -82,19 +83,53 @@ class SequenceModel(Protocol):
     training_: dict[str, Any]
 
 
-def fit_networks(
+class Prepared(NamedTuple):
+    """A model whose encoder is chosen and whose networks are still to be trained.
+
+    Attributes
+    ----------
+    choice
+        The encoder, and how it was found.
+    learning
+        How the networks are trained.
+    trainings
+        Of each network.
+    """
+
+    choice: Choice
+    learning: Learning
+    trainings: list[Training]
+
+
+def fit_networks(model: SequenceModel, prepared: Prepared) -> None:
+    """Train the networks of a model that is prepared.
+
+    Raises
+    ------
+    DivergedError
+        If the loss of one is not finite.
+    """
+    networks = []
+    for one in train_all(prepared.trainings):
+        if isinstance(one.result, DivergedError):
+            raise one.result
+        networks.append(one.result)
+    finish(model, prepared, networks)
+
+
+def prepare(
     model: SequenceModel,
     source: StartingEncoders | None,
     rows: LabelledSequences,
     n_out: int,
     loss: Callable[[nn.Module, NDArray[np.integer]], nn.Module],
-) -> None:
-    """Choose the encoder, train the networks, and note what was done.
+) -> Prepared:
+    """Check what there is to learn from, and choose the encoder.
 
     Parameters
     ----------
     model
-        Settings; its fitted attributes are set here.
+        Settings.
     source
         Encoders to start from, or None.
     rows
@@ -102,6 +137,41 @@ def fit_networks(
     n_out, loss
         As in `Task`.
     """
+    task, owners = _task(model, source, rows, n_out, loss)
+    seed = int(check_random_state(model.random_state).randint(2**31))
+    tried = _candidates(model, task.sequences) if source is None else _start(model, source, task.sequences)
+    learning = _learning(model)
+
+    def split(rows: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        train, held_out = hold_out(task.target[rows], owners[rows], _CHOICE_FRACTION, seed)
+        return rows[train], rows[held_out]
+
+    learning = _counting(learning, model.n_members + (len(tried) if len(tried) > 1 else 0))
+    choice = choose(task, tried, learning, split, seed)
+    everyone = np.arange(len(task.target))
+    parts = (everyone, everyone[:0])
+    if model.early_stopping:
+        parts = hold_out(task.target, owners, model.validation_fraction, seed)
+    encoders = [None] if source is None else source.encoders
+    n_transferred = model.transfer_layers
+    if source is not None and n_transferred is None:
+        n_transferred = source.n_trained
+    blocks = (n_transferred, model.frozen_layers)
+    trainings = [
+        Training(task, choice.recipe, learning, parts, seed + 1 + member, encoders[member % len(encoders)], blocks)
+        for member in range(model.n_members)
+    ]
+    return Prepared(choice, learning, trainings)
+
+
+def _task(
+    model: SequenceModel,
+    source: StartingEncoders | None,
+    rows: LabelledSequences,
+    n_out: int,
+    loss: Callable[[nn.Module, NDArray[np.integer]], nn.Module],
+) -> tuple[Task, NDArray[np.int64]]:
+    """The labelled sequences, and the groups that a hold-out must not part."""
     _, target, labelled, groups = rows
     sequences = as_sequences(rows.X, model.alphabet, aligned=model.aligned)
     if source is not None:
@@ -110,44 +180,18 @@ def fit_networks(
         raise ValueError(f"X and y must have as many rows, found {len(sequences)} and {len(target)}")
     if model.n_members < 1:
         raise ValueError(f"n_members must be at least 1, found {model.n_members}")
-    seed = int(check_random_state(model.random_state).randint(2**31))
     owners = independent_groups(sequences, groups)[labelled]
-    task = Task(sequences.take(labelled), target[labelled], n_out, loss)
-    learning = _learning(model)
-    tried = _candidates(model, task.sequences) if source is None else _start(model, source, task.sequences)
-    n_trainings = model.n_members + (len(tried) if len(tried) > 1 else 0)
-    learning = _counting(learning, n_trainings)
+    return Task(sequences.take(labelled), target[labelled], n_out, loss), owners
 
-    def split(rows: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        train, held_out = hold_out(task.target[rows], owners[rows], _CHOICE_FRACTION, seed)
-        return rows[train], rows[held_out]
 
-    choice = choose(task, tried, learning, split, seed)
-    everyone = np.arange(len(task.target))
-    parts = (everyone, everyone[:0])
-    if model.early_stopping:
-        parts = hold_out(task.target, owners, model.validation_fraction, seed)
-    encoders = [] if source is None else source.encoders
-    n_transferred = model.transfer_layers
-    if source is not None and n_transferred is None:
-        n_transferred = source.n_trained
-    trained = [
-        train_network(
-            task,
-            choice.recipe,
-            learning,
-            parts,
-            seed + 1 + member,
-            encoders[member % len(encoders)] if encoders else None,
-            (n_transferred, model.frozen_layers),
-        )
-        for member in range(model.n_members)
-    ]
-    model.recipe_ = choice.recipe
-    model.choice_ = choice.losses
+def finish(model: SequenceModel, prepared: Prepared, trained: Sequence[Trained]) -> None:
+    """Set the fitted attributes."""
+    model.recipe_ = prepared.choice.recipe
+    model.choice_ = prepared.choice.losses
     model.module_ = nn.ModuleList([one.network for one in trained])
     model.history_ = [one.history for one in trained]
-    model.training_ = _describe_training(model, choice, len(parts[0]), learning)
+    n_rows = len(prepared.trainings[0].rows[0])
+    model.training_ = _describe_training(model, prepared.choice, n_rows, prepared.learning)
 
 
 def _candidates(model: SequenceModel, sequences: Sequences) -> dict[str, Recipe]:

@@ -72,12 +72,10 @@ def train_on_sequences(
         If label or group do not suit.
     """
     text = sequences.label(columns.label)
-    numbers = pd.to_numeric(text, errors="coerce")
-    is_number = bool((numbers.notna() == text.notna()).all()) and numbers.nunique() > _FEWEST_NUMBERS
     model: SequenceClassifier | SequenceRegressor
-    if is_number:
+    if is_number(text):
         y, classes, notes = (
-            numbers.to_numpy(float),
+            pd.to_numeric(text).to_numpy(float),
             [],
             [f"{columns.label!r} is a number: it is learned by regression."],
         )
@@ -105,6 +103,12 @@ def train_on_sequences(
     losses = ", ".join(f"{name} {loss:.3f}" for name, loss in model.choice_.items())
     said = [f"Encoder: {chosen}" + (f" (loss on held-out sequences: {losses})." if losses else ".")]
     return TrainedSequences(model, facts, [*notes, *found, *said])
+
+
+def is_number(text: "pd.Series[str]") -> bool:
+    """Whether a label is learned by regression: it has more than 20 different numbers and nothing else."""
+    numbers = pd.to_numeric(text, errors="coerce")
+    return bool((numbers.notna() == text.notna()).all()) and numbers.nunique() > _FEWEST_NUMBERS
 
 
 def _cross_validate(

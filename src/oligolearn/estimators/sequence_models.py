@@ -16,10 +16,12 @@ from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.sequence_embedding import EmbeddingChoice
 from oligolearn.estimators.sequence_fitting import (
     LabelledSequences,
+    Prepared,
     describe_networks,
     embed_sequences,
     fit_networks,
     network_outputs,
+    prepare,
     restore_networks,
 )
 from oligolearn.estimators.sequence_starting import PretrainedSequences, find_starting_encoders
@@ -184,6 +186,11 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         TypeError, ValueError
             If sequences cannot be read, `y` has fewer than two classes, or a setting is out of its range.
         """
+        fit_networks(self, self._prepare(X, y, groups))
+        return self
+
+    def _prepare(self, X: Any, y: ArrayLike, groups: ArrayLike | None) -> Prepared:
+        """Everything of `fit` but the training of the networks."""
         if y is None:
             raise ValueError("SequenceClassifier requires y to be passed, but the target y is None")
         self.classes_, codes = encode_labels(y)
@@ -194,8 +201,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             return ClassificationLoss(network, weights, label_smoothing=self.label_smoothing)
 
         rows = LabelledSequences(X, codes, labelled, groups)
-        fit_networks(self, find_starting_encoders(self.pretrained), rows, len(self.classes_), loss)
-        return self
+        return prepare(self, find_starting_encoders(self.pretrained), rows, len(self.classes_), loss)
 
     def _class_weights(self, codes: NDArray[np.integer]) -> Tensor | None:
         if self.class_weight is None:
@@ -341,6 +347,11 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
             If sequences cannot be read, `y` has infinite or fewer than two different values, or a setting is out of
             its range.
         """
+        fit_networks(self, self._prepare(X, y, groups))
+        return self
+
+    def _prepare(self, X: Any, y: ArrayLike, groups: ArrayLike | None) -> Prepared:
+        """Everything of `fit` but the training of the networks."""
         if y is None:
             raise ValueError("SequenceRegressor requires y to be passed, but the target y is None")
         values = np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
@@ -352,8 +363,9 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         self.mean_, self.scale_ = float(values[labelled].mean()), float(values[labelled].std())
         target = ((values - self.mean_) / self.scale_).astype(np.float32)
         rows = LabelledSequences(X, target, labelled, groups)
-        fit_networks(self, find_starting_encoders(self.pretrained), rows, 1, lambda network, _: RegressionLoss(network))
-        return self
+        return prepare(
+            self, find_starting_encoders(self.pretrained), rows, 1, lambda network, _: RegressionLoss(network)
+        )
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predicted number of each sequence, ``(n_sequences,)``: the mean over networks."""

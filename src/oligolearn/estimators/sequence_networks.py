@@ -166,7 +166,9 @@ def suited_batch_size(n_rows: int) -> int:
     return 64 if n_rows < 8_000 else 128 if n_rows < 16_000 else 256
 
 
-class _Trained(NamedTuple):
+class Trained(NamedTuple):
+    """A network in evaluation mode, and the loss of each epoch."""
+
     network: Classifier
     history: History
 
@@ -179,7 +181,7 @@ def train_network(
     seed: int,
     pretrained: Encoder | None = None,
     blocks: tuple[int | None, int | None] = (0, 0),
-) -> _Trained:
+) -> Trained:
     """Train one network.
 
     Parameters
@@ -194,8 +196,7 @@ def train_network(
         Encoder to start from, and the numbers of its blocks to copy and to freeze, None for all.
     """
     train, held_out = rows
-    with seeded(seed, learning.device):
-        network = _new_network(task, recipe, learning.dropout, pretrained, blocks).to(learning.device)
+    network = new_network(task, recipe, learning, seed, pretrained, blocks)
     loss = task.loss(network, train).to(learning.device)
     target = torch.from_numpy(task.target).to(learning.device)
 
@@ -213,10 +214,23 @@ def train_network(
         on_epoch=learning.on_epoch,
         runtime=Runtime(learning.precision),
     )
-    return _Trained(network, history)
+    return Trained(network, history)
 
 
-def _new_network(
+def new_network(
+    task: Task,
+    recipe: Recipe,
+    learning: Learning,
+    seed: int,
+    pretrained: Encoder | None = None,
+    blocks: tuple[int | None, int | None] = (0, 0),
+) -> Classifier:
+    """Build the network that `train_network` trains, its weights drawn from `seed`."""
+    with seeded(seed, learning.device):
+        return _build_network(task, recipe, learning.dropout, pretrained, blocks).to(learning.device)
+
+
+def _build_network(
     task: Task, recipe: Recipe, dropout: float, pretrained: Encoder | None, blocks: tuple[int | None, int | None]
 ) -> Classifier:
     encoder = recipe.build()

@@ -38,6 +38,12 @@ class Letters(nn.Module):
     shares
         What each code is, ``(n_codes, n_letters)``, row 0 for padding: `oligolearn.data.Alphabet.shares`.
 
+    Attributes
+    ----------
+    complete
+        Whether every place of every batch holds a letter, where that is known; None to look at each batch, which
+        `torch.func.vmap` cannot do.
+
     Examples
     --------
     >>> track = Letters(torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]))(torch.tensor([[1, 3, 0]]))
@@ -53,13 +59,15 @@ class Letters(nn.Module):
         table = shares - 1 / self.n_letters
         table[0] = 0
         self.register_buffer("table", table, persistent=False)
+        self.complete: bool | None = None
 
     def forward(self, codes: Tensor) -> Track:
         """Look the letters up."""
         numbers = codes.long()
         values = F.embedding(numbers, self.table).transpose(1, 2)
         there = numbers > 0
-        return Track(values, None if bool(there.all()) else there[:, None].to(values))
+        complete = bool(there.all()) if self.complete is None else self.complete
+        return Track(values, None if complete else there[:, None].to(values))
 
 
 class MaskedNorm(nn.BatchNorm1d):
@@ -76,8 +84,9 @@ class MaskedNorm(nn.BatchNorm1d):
         variance = centred.square().sum(dim=(0, 2)) / n
         with torch.no_grad():
             share = self.momentum or 0.0
-            self.running_mean.lerp_(mean, share)  # type: ignore[union-attr]
-            self.running_var.lerp_(variance * n / (n - 1), share)  # type: ignore[union-attr]
+            # not `lerp_`, which torch.func.vmap does one replica at a time
+            self.running_mean.mul_(1 - share).add_(share * mean)  # type: ignore[union-attr]
+            self.running_var.mul_(1 - share).add_(share * variance * n / (n - 1))  # type: ignore[union-attr]
             self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return track.with_values(centred * scale[:, None] + self.bias[:, None])

@@ -10,8 +10,8 @@ Summary = Mapping[str, Any]
 
 SCHEMA = 1
 # The comparators of every study; whatever is not here is what the study is about.
-BASELINES = ("logistic", "pca-logistic", "scratch", "untrained")
-SIMPLE = ("logistic", "pca-logistic")
+BASELINES = ("logistic", "pca-logistic", "scratch", "untrained", "kmer-logistic", "onehot-logistic")
+SIMPLE = ("logistic", "pca-logistic", "kmer-logistic", "onehot-logistic")
 
 _SECTIONS = ("data", "design", "curves")
 # What XML and HTML cannot carry: control characters, lone surrogates, non-characters.
@@ -118,6 +118,12 @@ def ranking(summary: Summary, n_labels: int, metric: str = "accuracy") -> list[t
         if point.n_labels == n_labels and point.mean is not None
     ]
     return sorted(scores, key=lambda score: -score[0])
+
+
+def size_of_a_sample(summary: Summary) -> tuple[Any, str]:
+    """What a sample consists of, and how that is called: genes, or letters of a sequence."""
+    data = summary["data"]
+    return (data["n_letters"], "letters (median)") if "n_letters" in data else (data.get("n_genes"), "genes")
 
 
 def nothing_learned(summary: Summary) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 from oligolearn.report import tables
 from oligolearn.report.conclusion import cautions, findings
 from oligolearn.report.measures import GLOSSARY, MEASURES
-from oligolearn.report.reading import Summary, label_numbers, nothing_learned, ranking, titles
+from oligolearn.report.reading import Summary, label_numbers, nothing_learned, ranking, size_of_a_sample, titles
 from oligolearn.report.style import looks
 from oligolearn.report.wording import count, labels, percent
 
@@ -16,6 +16,7 @@ def study_words(summary: Summary) -> dict[str, Any]:
     names = titles(summary)
     found = findings(summary)
     numbers = label_numbers(summary)
+    size, its_unit = size_of_a_sample(summary)
     return {
         **_tables(summary),
         "title": summary.get("title") or "Label efficiency",
@@ -25,7 +26,7 @@ def study_words(summary: Summary) -> dict[str, Any]:
         "nothing_learned": nothing_learned(summary),
         "facts": [
             (count(data.get("n_samples")), "samples"),
-            (count(data.get("n_genes")), "genes"),
+            (count(size), its_unit),
             (count(len(data.get("classes") or [])), "classes"),
             (f"{count(numbers[0])}–{count(numbers[-1])}" if len(numbers) > 1 else count(numbers[0]), "labels tried"),
             (count(design.get("repeats")), "repeat" if design.get("repeats") == 1 else "repeats"),
@@ -60,8 +61,8 @@ def _what_was_done(summary: Summary) -> list[str]:
     sizes = (
         f"Each time {count(design.get('n_train'))} labelled samples were for training, "
         f"{count(design.get('n_validation'))} for "
-        f"validation and {test} for testing; pretraining saw {count(design.get('n_pretrain'))} samples without labels."
-    )
+        f"validation and {test} for testing"
+    ) + (f"; pretraining saw {count(design['n_pretrain'])} samples without labels." if "n_pretrain" in design else ".")
     unlabelled = data.get("n_unlabelled") or 0
     extra = [f"{count(unlabelled)} samples have no label and served for pretraining only."] if unlabelled else []
     return [

@@ -77,6 +77,7 @@ _LOOKS = {
     "pca-logistic": Look("#b5518d", "D", (0, (4, 1.4, 1.2, 1.4))),
     "untrained": Look("#6b7280", "v", (0, (2.5, 2.5))),
 }
+_LIKE = {"kmer-logistic": "logistic", "onehot-logistic": "pca-logistic"}  # what these are to sequences
 _MORE_LOOKS = (
     Look("#2f9fdc", "P", "-"),
     Look("#c98500", "X", "-"),
@@ -96,7 +97,8 @@ def styled() -> Any:
 def looks(methods: Sequence[str]) -> dict[str, Look]:
     """Look of each method: its own where it has one, else the next that is free."""
     free = iter(_MORE_LOOKS * (1 + len(methods) // len(_MORE_LOOKS)))
-    return {name: _LOOKS[name] if name in _LOOKS else next(free) for name in methods}
+    own = {name: _LIKE.get(name, name) for name in methods}
+    return {name: _LOOKS[like] if like in _LOOKS else next(free) for name, like in own.items()}
 
 
 def distinct_looks(n: int) -> list[Look]:

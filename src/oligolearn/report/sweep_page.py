@@ -5,7 +5,7 @@ from typing import Any
 from oligolearn.report import tables
 from oligolearn.report.conclusion import verdict
 from oligolearn.report.measures import GLOSSARY, MEASURES
-from oligolearn.report.reading import Summary, nothing_learned
+from oligolearn.report.reading import Summary, nothing_learned, size_of_a_sample
 from oligolearn.report.sweep_conclusion import sweep_cautions, sweep_findings
 from oligolearn.report.sweep_reading import (
     comparison,
@@ -26,6 +26,7 @@ def sweep_words(summary: Summary) -> dict[str, Any]:
     """What the templates of a sweep are filled in with, but for its figures."""
     data, design, found = summary["data"], summary["design"], sweep_findings(summary)
     repeats = design.get("repeats")
+    size, its_unit = size_of_a_sample(summary)
     return {
         **_tables(summary),
         "title": summary.get("title") or "Sensitivity to settings",
@@ -35,7 +36,7 @@ def sweep_words(summary: Summary) -> dict[str, Any]:
         "nothing_learned": nothing_learned(summary),
         "facts": [
             (count(data.get("n_samples")), "samples"),
-            (count(data.get("n_genes")), "genes"),
+            (count(size), its_unit),
             (count(len(data.get("classes") or [])), "classes"),
             (count(len(summary["choices"])), "choices of settings"),
             (count(repeats), "repeat" if repeats == 1 else "repeats"),
@@ -58,13 +59,14 @@ def _what_was_done(summary: Summary) -> list[str]:
     data, design, method = summary["data"], summary["design"], summary["method"]
     varied = " and ".join(setting["title"] for setting in summary["varied"])
     together = f", all samples of one {data['group']} on the same side" if data.get("group") else ""
+    n_pretrain = design.get("n_pretrain")
+    pretrained = "" if n_pretrain is None else f"; pretraining saw {count(n_pretrain)} samples without labels"
     others = "" if summary["varied"][0]["name"] == "method" else f" of {method['title']} ({method['description']})"
     return [
         f"Varied: {varied}{others}. All other settings are those of a study; they are listed below.",
         f"{count(design['n_test'])} samples were set aside as test samples and not touched. In each of "
         f"{count(design.get('repeats'))} repeats the others were drawn anew into {count(design['n_train'])} training "
-        f"and {count(design['n_validation'])} validation samples, stratified by class{together}; pretraining saw "
-        f"{count(design['n_pretrain'])} samples without labels.",
+        f"and {count(design['n_validation'])} validation samples, stratified by class{together}{pretrained}.",
         "All choices of a repeat see the same samples and labels and are scored on the same validation samples, so "
         "that they are compared in pairs.",
     ]

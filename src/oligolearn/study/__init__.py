@@ -1,9 +1,12 @@
 """Studies: methods x label fractions x repeats, carried out, kept, tested and reported."""
 
 from oligolearn.study.design import Design
-from oligolearn.study.efficiency import LabelEfficiency, label_efficiency, rebuild
+from oligolearn.study.efficiency import LabelEfficiency, label_efficiency, rebuild, sequence_efficiency
 from oligolearn.study.extrapolation import labels_needed
 from oligolearn.study.methods import METHODS
+from oligolearn.study.sequence_design import SequenceDesign
+from oligolearn.study.sequence_methods import SEQUENCE_METHODS
+from oligolearn.study.sequence_sweeping import sweep_sequences
 from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves, paired_t_test
 from oligolearn.study.sweeping import Sweep, is_sweep, rebuild_sweep, sweep
 from oligolearn.study.transferring import Transfer, is_transfer, rebuild_transfer, transfer
@@ -11,8 +14,10 @@ from oligolearn.study.tuning import Tuning, tune
 
 __all__ = [
     "METHODS",
+    "SEQUENCE_METHODS",
     "Design",
     "LabelEfficiency",
+    "SequenceDesign",
     "Sweep",
     "Transfer",
     "Tuning",
@@ -29,7 +34,9 @@ __all__ = [
     "rebuild",
     "rebuild_sweep",
     "rebuild_transfer",
+    "sequence_efficiency",
     "sweep",
+    "sweep_sequences",
     "transfer",
     "tune",
 ]

@@ -1,16 +1,63 @@
 """What a study compares, on which draws of the data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.data import Split, label_counts, label_order, redraw_validation, split_rows
-from oligolearn.study.methods import AFTER, DEFAULT_METHODS, METHODS
+from oligolearn.study.methods import AFTER, DEFAULT_METHODS, METHODS, Method
 
 SPLITS = ("resampled", "fixed")
+
+
+class AnyDesign(Protocol):
+    """What carrying out a study needs to know of its design, whether of expression or of sequences."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names in `known`."""
+
+    @property
+    def known(self) -> Mapping[str, Method]:
+        """Every method that such a study could compare."""
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """Shares of the training labels, ascending."""
+
+    @property
+    def repeats(self) -> int:
+        """Number of draws."""
+
+    @property
+    def split(self) -> str:
+        """One of `SPLITS`."""
+
+    @property
+    def seed(self) -> int:
+        """Of every draw."""
+
+    @property
+    def judged_on(self) -> str:
+        """Which rows of a draw say how good a run is: ``"test"`` or ``"validation"``."""
+
+    def draw(self, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> "Draw":
+        """The rows of a repeat."""
+
+    @property
+    def threads(self) -> int:
+        """Of each training."""
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """Settings of the estimator that is trained."""
+
+    @property
+    def hardware(self) -> dict[str, str]:
+        """Settings of every estimator that say what it computes on."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +113,22 @@ class Design:
                 f"methods must be different names among {', '.join(METHODS)}, or one of those that pretrain with "
                 f"{', '.join(f'+{after}' for after in AFTER)} behind it; found {', '.join(self.methods) or 'none'}"
             )
-        if not self.fractions or not all(0 < fraction <= 1 for fraction in self.fractions):
-            raise ValueError(
-                f"fractions must lie above 0 and up to 1 (0.01 is 1 % of the labels), found {list(self.fractions)}"
-            )
-        if list(self.fractions) != sorted(set(self.fractions)):
-            raise ValueError(f"fractions must ascend, each once, found {list(self.fractions)}")
-        if self.split not in SPLITS:
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, found {self.split!r}")
-        check_draws(self.repeats, self.seed)
+        check_fractions(self.fractions)
+        check_draws(self.repeats, self.seed, self.split)
+
+    @property
+    def known(self) -> Mapping[str, Method]:
+        """Every method that such a study could compare."""
+        return METHODS
+
+    @property
+    def judged_on(self) -> str:
+        """Which rows of a draw say how good a run is."""
+        return "test"
+
+    def draw(self, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> "Draw":
+        """The rows of a repeat."""
+        return draw_repeat(self, y, groups, repeat)
 
     @property
     def hardware(self) -> dict[str, str]:
@@ -86,8 +140,18 @@ class Design:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-def check_draws(repeats: int, seed: int) -> None:
-    """Refuse a number of repeats or a seed that is none."""
+def check_fractions(fractions: Sequence[float]) -> None:
+    """Refuse what are no shares of the labels, in ascending order."""
+    if not fractions or not all(0 < fraction <= 1 for fraction in fractions):
+        raise ValueError(f"fractions must lie above 0 and up to 1 (0.01 is 1 % of the labels), found {list(fractions)}")
+    if list(fractions) != sorted(set(fractions)):
+        raise ValueError(f"fractions must ascend, each once, found {list(fractions)}")
+
+
+def check_draws(repeats: int, seed: int, split: str = SPLITS[0]) -> None:
+    """Refuse a number of repeats, a seed or a kind of split that is none."""
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, found {split!r}")
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, found {repeats}")
     if seed < 0:
@@ -121,7 +185,7 @@ class Draw(NamedTuple):
     seed: int
 
 
-def draw_repeat(design: Design, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> Draw:
+def draw_repeat(design: AnyDesign, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> Draw:
     """Draw the split and the order of labels of one repeat; the same numbers whenever it is called.
 
     Parameters
@@ -141,7 +205,7 @@ def draw_repeat(design: Design, y: NDArray[np.integer], groups: NDArray[np.integ
     return Draw(split, order, training_seed(design.seed, repeat))
 
 
-def redraw_repeat(design: Design, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> Draw:
+def redraw_repeat(design: AnyDesign, y: NDArray[np.integer], groups: NDArray[np.integer] | None, repeat: int) -> Draw:
     """Draw training and validation rows and the order of labels of one repeat; no repeat has a row of the test set.
 
     The test set is that of `draw_repeat` with a fixed split, so what was chosen on these validation rows can be tested
@@ -165,7 +229,7 @@ def training_seed(*path: int) -> int:
     return int(np.random.SeedSequence(path).generate_state(1)[0] % 2**31)
 
 
-def plan_runs(design: Design, n_train: Sequence[int], n_classes: int) -> list[Run]:
+def plan_runs(design: AnyDesign, n_train: Sequence[int], n_classes: int) -> list[Run]:
     """All runs of a study, repeat by repeat; a fraction is the same number of labels in each.
 
     Parameters
@@ -187,8 +251,10 @@ def plan_runs(design: Design, n_train: Sequence[int], n_classes: int) -> list[Ru
     ]
 
 
-def group_runs(runs: Sequence[Run], at_once: int) -> list[list[Run]]:
+def group_runs(runs: Sequence[Run], at_once: int, known: Mapping[str, Method] = METHODS) -> list[list[Run]]:
     """Runs that are carried out together: up to `at_once` repeats of a network at a number of labels.
+
+    `known` are the methods by name.
 
     Examples
     --------
@@ -198,7 +264,7 @@ def group_runs(runs: Sequence[Run], at_once: int) -> list[list[Run]]:
     """
     groups: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
-        part = run.repeat // at_once if METHODS[run.method].network else run.repeat
+        part = run.repeat // at_once if known[run.method].network else run.repeat
         groups.setdefault((run.method, run.fraction, run.n_labels, part), []).append(run)
     return list(groups.values())
 

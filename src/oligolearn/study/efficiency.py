@@ -1,6 +1,7 @@
 """How accuracy grows with the number of labels, with and without pretraining."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -9,12 +10,13 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from oligolearn.data import read_expression
+from oligolearn.data import Sequences, read_expression, read_sequences
 from oligolearn.saving import write_json
-from oligolearn.study.execute import Cohort, embed_cohort, execute
-from oligolearn.study.methods import METHODS
+from oligolearn.study.execute import AnyCohort, Cohort, embed_cohort, execute
 from oligolearn.study.planning import DesignSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
+from oligolearn.study.sequence_cohort import SequenceCohort
+from oligolearn.study.sequence_planning import SequenceSettings, SequenceStudy, plan_sequence_study
 from oligolearn.study.store import Store
 from oligolearn.study.summary import summarize
 from oligolearn.workers import Workers
@@ -106,7 +108,65 @@ def label_efficiency(
     study = plan_study(adata, label, settings, command=command)
     store = Store(out)
     store.open(study.asked, study.about)
-    _carry_out(study, store, hands, progress=progress)
+    _carry_out(study, store, lambda: _cohort(study, store), hands, progress=progress)
+    return rebuild(out)
+
+
+def sequence_efficiency(
+    data: str | os.PathLike[str] | Sequences,
+    label: str,
+    *,
+    out: str | os.PathLike[str],
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: bool = True,
+    command: str = "",
+    **settings: Unpack[SequenceSettings],
+) -> LabelEfficiency:
+    """Compare methods at growing numbers of labels on one set of sequences, as `label_efficiency` does on expression.
+
+    Copies, the sequences of one group and those alike to `identity` are on one side of every split.
+
+    Parameters
+    ----------
+    data
+        File, or sequences as `oligolearn.data.read_sequences` gives them.
+    label
+        Column with the classes; empty where a sequence is unlabelled. A number is refused.
+    out, workers, scheduler, progress, command
+        As in `label_efficiency`.
+    **settings
+        As in `SequenceDesign`; `points` instead of `fractions` spreads that many over a logarithmic scale. `file` names
+        the file that sequences in memory are from.
+
+    Returns
+    -------
+    LabelEfficiency
+
+    Raises
+    ------
+    ValueError
+        As `label_efficiency` does.
+
+    Examples
+    --------
+    >>> from oligolearn.study import sequence_efficiency
+    >>> study = sequence_efficiency("splice.tsv.gz", "junction", out="study", repeats=5)  # doctest: +SKIP
+    >>> study.results.groupby(["n_labels", "method"]).accuracy.mean()  # doctest: +SKIP
+    """
+    hands = Workers(workers, scheduler)
+    hands.start("oligolearn.study.execute")
+    if not isinstance(data, Sequences):
+        settings["file"] = Path(data).name
+    sequences = data if isinstance(data, Sequences) else read_sequences(os.fspath(data))
+    study = plan_sequence_study(sequences, label, settings, command=command)
+    store = Store(out)
+    store.open(study.asked, study.about)
+
+    def lay() -> AnyCohort:
+        return SequenceCohort.laid(study.sequences, study.labels.codes, study.groups, store)
+
+    _carry_out(study, store, lay, hands, progress=progress)
     return rebuild(out)
 
 
@@ -138,12 +198,14 @@ def rebuild(folder: str | os.PathLike[str], *, target: float | None = None) -> L
     return LabelEfficiency(store.results(), summary, store.folder)
 
 
-def _carry_out(study: Study, store: Store, workers: Workers, *, progress: bool) -> None:
-    """Do the runs that are not done; the work folder goes when all are."""
+def _carry_out(
+    study: Study | SequenceStudy, store: Store, lay: Callable[[], AnyCohort], workers: Workers, *, progress: bool
+) -> None:
+    """Do the runs that are not done; `lay` lays the data where workers find them. The work folder goes at the end."""
     wants_maps = not store.embeddings()
     if not wants_maps and store.finished() >= set(study.runs):
         return
-    cohort = _cohort(study, store)
+    cohort = lay()
     with progress_bar(shown=progress) as tell:
         execute(study.design, cohort, study.runs, store, workers=workers, on_progress=tell)
     if wants_maps:
@@ -162,11 +224,14 @@ def _cohort(study: Study, store: Store) -> Cohort:
     return Cohort(matrix, codes, study.groups, genes, len(borrowed.X), each)
 
 
-def _labelled(one: dict[str, Any], study: Study) -> dict[str, Any]:
+def _labelled(one: dict[str, Any], study: Study | SequenceStudy) -> dict[str, Any]:
     """Add to a map of samples what the report says of it."""
     rows = np.array(one.pop("rows"))
     codes = study.labels.codes[rows]
-    title = "As measured" if one["name"] == "input" else f"As the encoder of {METHODS[one['name']].title} sees them"
+    measured = "By their k-mers" if isinstance(study, SequenceStudy) else "As measured"
+    title = (
+        measured if one["name"] == "input" else f"As the encoder of {study.design.known[one['name']].title} sees them"
+    )
     return {
         **one,
         "title": title,

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import joblib
 import numpy as np
@@ -14,15 +14,49 @@ from oligolearn.data import ExpressionScaler, top_variance_genes
 from oligolearn.estimators import SelfSupervisedEncoder, Share
 from oligolearn.estimators.metrics import calibrate, confusion, score_predictions
 from oligolearn.saving import Bundle, is_bundle, load_bundle, save_bundle
-from oligolearn.study.design import Design, Draw, Run, draw_repeat, group_runs, training_seed
+from oligolearn.study.design import AnyDesign, Design, Draw, Run, group_runs, training_seed
 from oligolearn.study.embedding import map_samples, sample_rows
-from oligolearn.study.methods import METHODS, pretrain
+from oligolearn.study.methods import pretrain
 from oligolearn.study.store import Store
 from oligolearn.study.task import Fitted, Task
 from oligolearn.training import DivergedError, threads
 from oligolearn.workers import Workers
 
 OnProgress = Callable[[float, float, str], None]
+
+
+class AnyCohort(Protocol):
+    """The data of a study, of expression or of sequences, as every worker sees them."""
+
+    @property
+    def y(self) -> NDArray[np.integer]:
+        """Class numbers, -1 where unlabelled."""
+
+    @property
+    def groups(self) -> NDArray[np.integer] | None:
+        """Group numbers, or None."""
+
+    def columns(self, design: Any, rows: NDArray[np.intp]) -> NDArray[np.intp] | None:
+        """Numbers of the columns that a repeat with these pretraining rows uses; None for all."""
+
+    def values(self, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> Any:
+        """Some rows, as a fitted method takes them."""
+
+    def task(self, design: Any, draw: Draw, genes: NDArray[np.intp] | None, n_labels: int, encoder: Any) -> Any:
+        """What a method may see with the labels of the first `n_labels` training rows."""
+
+    def pretrain(
+        self, design: Any, drawn: Sequence[tuple[Draw, NDArray[np.intp] | None]], objective: str
+    ) -> Sequence[Any]:
+        """For each repeat an encoder, or the error of one that diverged."""
+
+    def encoder(self, bundle: Bundle) -> Any:
+        """The encoder that was pretrained."""
+
+    def measured(
+        self, rows: NDArray[np.intp], shown: NDArray[np.intp], genes: NDArray[np.intp] | None
+    ) -> NDArray[np.floating]:
+        """The rows `shown` as numbers without any encoder, scaled as `rows` are."""
 
 
 class Cohort(NamedTuple):
@@ -80,10 +114,54 @@ class Cohort(NamedTuple):
         X = self.expression()
         return X[rows] if genes is None else X[np.ix_(rows, genes)]
 
+    def columns(self, design: Design, rows: NDArray[np.intp]) -> NDArray[np.intp] | None:
+        """Numbers of the genes that a repeat with these pretraining rows uses; None for all."""
+        return chosen_genes(self, rows, design.top_genes)
+
+    def task(
+        self,
+        design: Design,
+        draw: Draw,
+        genes: NDArray[np.intp] | None,
+        n_labels: int,
+        encoder: SelfSupervisedEncoder | None,
+    ) -> Task:
+        """What a method may see with the labels of the first `n_labels` training rows."""
+        rows, shown = draw.split.pretrain, draw.order[:n_labels]
+        places = np.searchsorted(rows, shown)  # training rows are pretraining rows, and these ascend
+        seed = training_seed(draw.seed, n_labels)
+        settings = {**design.hardware, **design.training}
+        groups = None if self.groups is None else self.groups[shown]
+        return Task(self.expression(), rows, genes, places, self.y[shown], seed, settings, encoder, groups)
+
+    def pretrain(
+        self, design: Design, drawn: Sequence[tuple[Draw, NDArray[np.intp] | None]], objective: str
+    ) -> list[SelfSupervisedEncoder | DivergedError]:
+        """For each repeat an encoder, or the error of one that diverged."""
+        return pretrain(
+            objective,
+            self.expression(),
+            [self.pretraining_share(draw.split.pretrain, genes) for draw, genes in drawn],
+            genes=self.genes,
+            n_classes=self.n_classes,
+            seeds=[draw.seed for draw, _ in drawn],
+            settings={**design.hardware, **design.pretraining},
+        )
+
+    def encoder(self, bundle: Bundle) -> SelfSupervisedEncoder:
+        """The encoder that was pretrained."""
+        return SelfSupervisedEncoder.from_bundle(bundle)
+
+    def measured(
+        self, rows: NDArray[np.intp], shown: NDArray[np.intp], genes: NDArray[np.intp] | None
+    ) -> NDArray[np.floating]:
+        """The rows `shown` as numbers without any encoder, scaled as `rows` are."""
+        return ExpressionScaler().fit(self.values(rows, genes)).transform(self.values(shown, genes))
+
 
 def execute(
-    design: Design,
-    cohort: Cohort,
+    design: AnyDesign,
+    cohort: AnyCohort,
     runs: Sequence[Run],
     store: Store,
     *,
@@ -110,10 +188,11 @@ def execute(
     """
     finished = store.finished()
     at_once = store.replicas()
-    jobs = [group for group in group_runs(runs, at_once) if not finished.issuperset(group)]
-    ready = [job for job in jobs if not METHODS[job[0].method].objective]
-    waiting = [job for job in jobs if METHODS[job[0].method].objective]
-    missing = _missing_encoders(store, waiting, at_once, design.repeats)
+    known = design.known
+    jobs = [group for group in group_runs(runs, at_once, known) if not finished.issuperset(group)]
+    ready = [job for job in jobs if not known[job[0].method].objective]
+    waiting = [job for job in jobs if known[job[0].method].objective]
+    missing = _missing_encoders(design, store, waiting, at_once)
     progress = _Progress(on_progress, sum(map(len, jobs)) + _PRETRAINING * sum(len(each) for each, _ in missing))
     plain = (joblib.delayed(_carry_out)(design, cohort, job) for job in ready)
     pretrainings = (joblib.delayed(_pretrain)(design, cohort, repeats, name) for repeats, name in missing)
@@ -126,7 +205,7 @@ def execute(
                 _keep(one, store, finished, progress)
     tuned = (
         joblib.delayed(_carry_out)(
-            design, cohort, job, [_encoder_path(store, run.repeat, _objective(run.method)) for run in job]
+            design, cohort, job, [_encoder_path(store, run.repeat, _objective(design, run.method)) for run in job]
         )
         for job in waiting
     )
@@ -136,12 +215,12 @@ def execute(
 
 
 def _missing_encoders(
-    store: Store, waiting: Sequence[Sequence[Run]], at_once: int, n_repeats: int
+    design: AnyDesign, store: Store, waiting: Sequence[Sequence[Run]], at_once: int
 ) -> list[tuple[list[int], str]]:
     """Groups of repeats, and the objective, whose encoders are still to be pretrained: methods may share them."""
-    wanted = {(run.repeat // at_once, _objective(run.method)) for job in waiting for run in job}
+    wanted = {(run.repeat // at_once, _objective(design, run.method)) for job in waiting for run in job}
     groups = [
-        (list(range(part * at_once, min(n_repeats, (part + 1) * at_once))), name) for part, name in sorted(wanted)
+        (list(range(part * at_once, min(design.repeats, (part + 1) * at_once))), name) for part, name in sorted(wanted)
     ]
     return [
         (repeats, name)
@@ -157,9 +236,9 @@ def _keep(done: tuple[Run, dict[str, Any]], store: Store, finished: set[Run], pr
     progress.add(1, _named(run))
 
 
-def embed_cohort(design: Design, cohort: Cohort, store: Store, *, workers: Workers) -> list[dict[str, Any]]:
+def embed_cohort(design: AnyDesign, cohort: AnyCohort, store: Store, *, workers: Workers) -> list[dict[str, Any]]:
     """Maps of the samples of the first repeat: as measured, and as each pretrained encoder sees them."""
-    objectives = dict.fromkeys(_objective(name) for name in design.methods if METHODS[name].objective)
+    objectives = dict.fromkeys(_objective(design, name) for name in design.methods if design.known[name].objective)
     encoders = [None, *(name for name in objectives if _has_encoder(_encoder_path(store, 0, name)))]
     jobs = (joblib.delayed(_embed)(design, cohort, name, name and _encoder_path(store, 0, name)) for name in encoders)
     found = {one["name"]: one for one in workers.carry_out(jobs)}
@@ -196,19 +275,19 @@ def _named(run: Run) -> str:
     return f"{run.method}, {run.n_labels} labels, repeat {run.repeat + 1}"
 
 
-def _objective(method: str) -> str:
+def _objective(design: AnyDesign, method: str) -> str:
     """What the encoder of a method was pretrained with."""
-    return METHODS[method].objective or method
+    return design.known[method].objective or method
 
 
 def _encoder_path(store: Store, repeat: int, objective: str) -> Path:
     return store.work / f"{objective}-{repeat}"
 
 
-def _drawn(design: Design, cohort: Cohort, repeat: int) -> tuple[Draw, NDArray[np.intp] | None]:
+def _drawn(design: AnyDesign, cohort: AnyCohort, repeat: int) -> tuple[Draw, NDArray[np.intp] | None]:
     """The rows of a repeat, and its genes where not all are used."""
-    draw = draw_repeat(design, cohort.y, cohort.groups, repeat)
-    return draw, chosen_genes(cohort, draw.split.pretrain, design.top_genes)
+    draw = design.draw(cohort.y, cohort.groups, repeat)
+    return draw, cohort.columns(design, draw.split.pretrain)
 
 
 def chosen_genes(cohort: Cohort, rows: NDArray[np.intp], top_genes: int | None) -> NDArray[np.intp] | None:
@@ -219,19 +298,11 @@ def chosen_genes(cohort: Cohort, rows: NDArray[np.intp], top_genes: int | None) 
     return top_variance_genes(X[rows], top_genes)
 
 
-def _pretrain(design: Design, cohort: Cohort, repeats: Sequence[int], objective: str) -> list[_Pretrained]:
+def _pretrain(design: AnyDesign, cohort: AnyCohort, repeats: Sequence[int], objective: str) -> list[_Pretrained]:
     with threads(design.threads):
         drawn = [_drawn(design, cohort, repeat) for repeat in repeats]
         started = time.perf_counter()
-        models = pretrain(
-            objective,
-            cohort.expression(),
-            [cohort.pretraining_share(draw.split.pretrain, genes) for draw, genes in drawn],
-            genes=cohort.genes,
-            n_classes=cohort.n_classes,
-            seeds=[draw.seed for draw, _ in drawn],
-            settings={**design.hardware, **design.pretraining},
-        )
+        models = cohort.pretrain(design, drawn, objective)
     seconds = (time.perf_counter() - started) / len(repeats)
     bundles = [_bundle(model, seconds) for model in models]
     return [_Pretrained(repeat, objective, bundle) for repeat, bundle in zip(repeats, bundles, strict=True)]
@@ -244,19 +315,14 @@ def _bundle(model: SelfSupervisedEncoder | DivergedError, seconds: float) -> Bun
     return Bundle({**bundle.description, "seconds": seconds}, bundle.weights)
 
 
-def _task(design: Design, cohort: Cohort, run: Run, encoder: SelfSupervisedEncoder | None) -> Task:
+def _task(design: AnyDesign, cohort: AnyCohort, run: Run, encoder: Any) -> Any:
     """What the method of a run may see."""
     draw, genes = _drawn(design, cohort, run.repeat)
-    rows, shown = draw.split.pretrain, draw.order[: run.n_labels]
-    places = np.searchsorted(rows, shown)  # training rows are pretraining rows, and these ascend
-    seed = training_seed(draw.seed, run.n_labels)
-    settings = {**design.hardware, **design.training}
-    groups = None if cohort.groups is None else cohort.groups[shown]
-    return Task(cohort.expression(), rows, genes, places, cohort.y[shown], seed, settings, encoder, groups)
+    return cohort.task(design, draw, genes, run.n_labels, encoder)
 
 
 def _carry_out(
-    design: Design, cohort: Cohort, runs: Sequence[Run], encoders: Sequence[Path] = ()
+    design: AnyDesign, cohort: AnyCohort, runs: Sequence[Run], encoders: Sequence[Path] = ()
 ) -> list[tuple[Run, dict[str, Any]]]:
     """Train and test a group of runs; a training that diverges is an outcome as well."""
     bundles: list[Bundle | None] = [None] * len(runs)
@@ -265,16 +331,14 @@ def _carry_out(
     failed = {
         run: {"error": bundle.description["error"]}
         for run, bundle in zip(runs, bundles, strict=True)
-        if bundle is not None and "error" in bundle.description and METHODS[run.method].needs_encoder
+        if bundle is not None and "error" in bundle.description and design.known[run.method].needs_encoder
     }
     with threads(design.threads):
         started = time.perf_counter()
         able = [(run, bundle) for run, bundle in zip(runs, bundles, strict=True) if run not in failed]
-        sources = [
-            None if not (bundle and bundle.weights) else SelfSupervisedEncoder.from_bundle(bundle) for _, bundle in able
-        ]
+        sources = [None if not (bundle and bundle.weights) else cohort.encoder(bundle) for _, bundle in able]
         tasks = [_task(design, cohort, run, source) for (run, _), source in zip(able, sources, strict=True)]
-        fitted = METHODS[runs[0].method].fit(tasks) if tasks else []
+        fitted = design.known[runs[0].method].fit(tasks) if tasks else []
         found = {
             run: _tested(design, cohort, run, one, bundle) for (run, bundle), one in zip(able, fitted, strict=True)
         }
@@ -285,13 +349,14 @@ def _carry_out(
     return [(run, (failed | found)[run]) for run in runs]
 
 
-def _tested(design: Design, cohort: Cohort, run: Run, fitted: Fitted, bundle: Bundle | None) -> dict[str, Any]:
+def _tested(design: AnyDesign, cohort: AnyCohort, run: Run, fitted: Fitted, bundle: Bundle | None) -> dict[str, Any]:
     """Scores of a run on its test rows."""
     if isinstance(fitted.model, DivergedError):
         return {"error": str(fitted.model)}
     draw, genes = _drawn(design, cohort, run.repeat)
-    y = cohort.y[draw.split.test]
-    probabilities = fitted.model.predict_proba(cohort.values(draw.split.test, genes))
+    rows = getattr(draw.split, design.judged_on)
+    y = cohort.y[rows]
+    probabilities = fitted.model.predict_proba(cohort.values(rows, genes))
     return {
         **score_predictions(y, probabilities),
         "confusion": confusion(y, probabilities),
@@ -312,14 +377,13 @@ def _of_pretraining(bundle: Bundle | None) -> dict[str, Any]:
     return {name: told[name] for name in ("diagnosis", "quality", "objective_options", "n_samples") if name in told}
 
 
-def _embed(design: Design, cohort: Cohort, method: str | None, encoder: Path | None) -> dict[str, Any]:
+def _embed(design: AnyDesign, cohort: AnyCohort, method: str | None, encoder: Path | None) -> dict[str, Any]:
     with threads(design.threads):
         draw, genes = _drawn(design, cohort, 0)
         rows = sample_rows(draw.split, cohort.y)
-        values = cohort.values(rows, genes)
         if encoder is None:
-            seen = ExpressionScaler().fit(cohort.values(draw.split.pretrain, genes)).transform(values)
+            seen = cohort.measured(draw.split.pretrain, rows, genes)
         else:
-            seen = SelfSupervisedEncoder.from_bundle(load_bundle(encoder)).transform(values)
+            seen = cohort.encoder(load_bundle(encoder)).transform(cohort.values(rows, genes))
         held_out = np.isin(rows, draw.split.test)
         return map_samples(seen, rows, held_out, name=method or "input", seed=design.seed)

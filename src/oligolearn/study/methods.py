@@ -48,15 +48,18 @@ class Method(NamedTuple):
         The method whose network teaches that of this one, or None.
     needs_encoder
         Whether a pretraining that failed leaves it nothing to do.
+    contender
+        Whether a study is about it, as it is about methods that pretrain: it is compared with the baselines.
     """
 
     title: str
     description: str
-    fit: Callable[[Sequence[Task]], list[Fitted]]
+    fit: Callable[[Sequence[Any]], list[Fitted]]
     objective: str | None = None
     network: bool = True
     teacher: str | None = None
     needs_encoder: bool = True
+    contender: bool = False
 
 
 def _each(fit: Callable[[Task], Predictor]) -> Callable[[Sequence[Task]], list[Fitted]]:

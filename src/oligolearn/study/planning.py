@@ -188,7 +188,7 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
         "data": {**_describe_data(prepared, labels, design, notes), "file": file, "fingerprint": asked["data"]},
         "warnings": sample_warnings(adata, label, group),
         "replicas": at_once,
-        **_describe_draws(draws, runs, labels),
+        **describe_draws(draws, runs, labels),
     }
     if borrowed is not None:
         about["sizes"]["n_pretrain"] += len(borrowed.X)
@@ -331,7 +331,7 @@ def _describe_data(prepared: Prepared, labels: Labels, design: Design, notes: li
     }
 
 
-def _describe_draws(draws: Sequence[Draw], runs: Sequence[Run], labels: Labels) -> dict[str, Any]:
+def describe_draws(draws: Sequence[Draw], runs: Sequence[Run], labels: Labels) -> dict[str, Any]:
     """Sizes of the parts, which vary a little where groups stay together: their means."""
     parts = ("train", "validation", "test", "pretrain")
     sizes = {f"n_{part}": round(float(np.mean([len(getattr(draw.split, part)) for draw in draws]))) for part in parts}

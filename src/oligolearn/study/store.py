@@ -147,9 +147,9 @@ class Store:
         """Write maps of the samples to the disk."""
         write_json(self._embeddings, {"embeddings": maps})
 
-    def keep_matrix(self, X: NDArray[np.float32]) -> Path:
-        """Lay the matrix where worker processes map it into their memory."""
-        path = (self.work / "matrix.npy").resolve()  # a worker may have started in another folder
+    def keep_matrix(self, X: NDArray[Any], name: str = "matrix") -> Path:
+        """Lay the matrix, or another array, where worker processes map it into their memory."""
+        path = (self.work / f"{name}.npy").resolve()  # a worker may have started in another folder
         if not path.exists():
             self.work.mkdir(exist_ok=True)
             with whole_file(path) as temporary:

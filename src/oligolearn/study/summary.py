@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 
 from oligolearn.study.extrapolation import labels_needed, usual_target
-from oligolearn.study.methods import METHODS
+from oligolearn.study.methods import METHODS, Method
+from oligolearn.study.sequence_methods import SEQUENCE_METHODS
 from oligolearn.study.statistics import compare, labels_saved, learned, learning_curves
 from oligolearn.study.store import Store
 
-BASELINES = ("scratch", "logistic")  # what a pretrained network must beat: itself without, and the simple way
+SEQUENCES = "sequences"  # kind of a study, as `study.json` has it
+# what a pretrained network must beat: itself without, and the simple way
+BASELINES = ("scratch", "logistic", "kmer-logistic", "onehot-logistic")
 
 COMPARED = ("accuracy", "balanced_accuracy")
 
@@ -31,6 +34,7 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
     """
     description = store.describe()
     asked, about = description["asked"], description["about"]
+    known = known_methods(asked)
     runs = store.runs()
     results = store.results()
     if results.empty:
@@ -38,7 +42,7 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
         raise ValueError(f"the study in {store.folder} has no result: {reasons}")
     sizes = about["sizes"]
     n_train, n_test = sizes["n_train"], sizes["n_test"]
-    pairs = _pairs(asked["methods"], results)
+    pairs = _pairs(asked["methods"], results, known)
     shown = _shown_fraction(results)
     overlap = (
         {"n_train": n_train, "n_test": n_test}
@@ -54,9 +58,9 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
             "split": asked["split"],
             **sizes,
             "fractions": about["fractions"],
-            "methods": [_titled(name) for name in asked["methods"]],
+            "methods": [_titled(name, known[name]) for name in asked["methods"]],
         },
-        "settings": {**about["settings"], **_pretrainings(runs), **_ways(runs, about), **_choices(runs)},
+        "settings": {**about["settings"], **_pretrainings(runs, known), **_ways(runs, about), **_choices(runs)},
         "seed": asked["seed"],
         "command": about["command"],
         "versions": about["versions"],
@@ -77,13 +81,18 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
         "confusion": _confusion(runs, shown, about),
         "calibration": _calibration(runs, shown),
         "embeddings": store.embeddings(),
-        "warnings": [*about["warnings"], *_diagnoses(runs)],
+        "warnings": [*about["warnings"], *_diagnoses(runs, known)],
         "failures": [
             {name: run[name] for name in ("method", "fraction", "repeat")} | {"reason": run["error"]}
             for run in runs
             if "error" in run
         ],
     }
+
+
+def known_methods(asked: Mapping[str, Any]) -> Mapping[str, Method]:
+    """Methods that a study of this kind could compare, from what was asked."""
+    return SEQUENCE_METHODS if asked.get("kind") == SEQUENCES else METHODS
 
 
 def _needed(
@@ -131,24 +140,24 @@ def _choices(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return told
 
 
-def _pairs(methods: Sequence[str], results: pd.DataFrame) -> list[tuple[str, str]]:
+def _pairs(methods: Sequence[str], results: pd.DataFrame, known: Mapping[str, Method]) -> list[tuple[str, str]]:
     """Comparisons of interest.
 
-    Each pretrained network with the baselines, each student with its teacher, the network with logistic regression.
+    Each pretrained network and each other contender with the baselines, each student with its teacher, the network with
+    logistic regression.
     """
     present = [name for name in methods if name in set(results["method"])]
-    pretrained = [name for name in present if METHODS[name].objective]
+    pretrained = [name for name in present if known[name].objective or known[name].contender]
     baselines = [name for name in BASELINES if name in present]
     pairs = [(name, baseline) for name in pretrained for baseline in baselines]
-    taught = [(name, METHODS[name].teacher or "") for name in present]
+    taught = [(name, known[name].teacher or "") for name in present]
     pairs += [pair for pair in taught if pair[1] in present and pair not in pairs]
-    if len(baselines) == len(BASELINES):
-        pairs.append(("scratch", "logistic"))
+    if "scratch" in baselines:
+        pairs += [("scratch", simple) for simple in baselines if simple != "scratch"]
     return pairs
 
 
-def _titled(name: str) -> dict[str, str]:
-    method = METHODS[name]
+def _titled(name: str, method: Method) -> dict[str, str]:
     return {"name": name, "title": method.title, "description": method.description}
 
 
@@ -200,7 +209,7 @@ def _binned(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     }
 
 
-def _diagnoses(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _diagnoses(runs: Sequence[Mapping[str, Any]], known: Mapping[str, Method]) -> list[str]:
     """What pretraining warned of, once for each method with the number of repeats, an example and the fix."""
     repeats = {run["repeat"] for run in runs}
     found: dict[tuple[str, str, str], dict[int, str]] = {}
@@ -210,23 +219,23 @@ def _diagnoses(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             kind, _, evidence = said.partition(": ")
             found.setdefault((run["method"], kind, fix), {}).setdefault(run["repeat"], evidence)
     return [
-        f"{METHODS[method].title}: {kind} in {len(those)} of {len(repeats)} repeats ({next(iter(those.values()))}): "
+        f"{known[method].title}: {kind} in {len(those)} of {len(repeats)} repeats ({next(iter(those.values()))}): "
         f"{fix or 'train longer'} (--view-strength, --prototypes, --pretrain-epochs)."
         for (method, kind, fix), those in found.items()
     ]
 
 
-def _pretrainings(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _pretrainings(runs: Sequence[Mapping[str, Any]], known: Mapping[str, Method]) -> dict[str, str]:
     """Settings that followed from the data, and how good each encoder is without labels: means over repeats."""
     shown = {}
     for method in dict.fromkeys(run["method"] for run in runs if "quality" in run):
         told = list({run["repeat"]: run for run in runs if run["method"] == method and "quality" in run}.values())
         options = ", ".join(f"{name} {_short(value)}" for name, value in told[0]["objective_options"].items())
-        shown[f"{METHODS[method].title}: settings"] = f"{options or 'none'}; from {told[0]['n_samples']:,} samples"
+        shown[f"{known[method].title}: settings"] = f"{options or 'none'}; from {told[0]['n_samples']:,} samples"
         names = {"effective_rank": "effective rank", "rank_me": "RankMe", "alpha_req": "alpha-ReQ"}
         names |= {"neighbour_stability": "neighbourhood stability", "prototypes_in_use": "prototypes in use"}
         means = {name: [run["quality"].get(name) for run in told] for name in names}
-        shown[f"{METHODS[method].title}: embedding"] = ", ".join(
+        shown[f"{known[method].title}: embedding"] = ", ".join(
             f"{names[name]} {np.mean([float(value) for value in values if value is not None]):.3g}"
             for name, values in means.items()
             if any(value is not None for value in values)

@@ -1,7 +1,7 @@
 """What a sweep varies: named settings, their values, and the choices of settings that these make."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
@@ -90,12 +90,14 @@ def read_vary(vary: Vary, method: str, *, given: Mapping[str, Any]) -> dict[str,
     >>> read_vary(["prototypes=4,8", "layers=64-32,64"], "swav", given={})
     {'n_prototypes': (4, 8), 'layers': ('64,32', '64')}
     """
-    texts = _texts(vary)
+    texts = texts_of_values(vary)
     if not 1 <= len(texts) <= MOST_VARIED:
         raise ValueError(f"a sweep varies one or two settings, found {', '.join(texts) or 'none'}; use --vary name=a,b")
     methods = [method]
     if _METHOD in texts:
-        methods = _once(_METHOD, [read_value(_METHOD, text, _METHODS, option="--vary") for text in texts[_METHOD]])
+        methods = values_once(
+            _METHOD, [read_value(_METHOD, text, _METHODS, option="--vary") for text in texts[_METHOD]]
+        )
     for one in {method, *methods}:
         known = settings_of(one)
         for name in texts:
@@ -106,7 +108,7 @@ def read_vary(vary: Vary, method: str, *, given: Mapping[str, Any]) -> dict[str,
         setting = _METHODS if name == _METHOD else SETTINGS[name]
         if setting.place and value_at(given, setting.place) is not None:
             raise ValueError(f"--vary names {name}, which is fixed by another option; leave one of the two out")
-        found[name] = tuple(_once(name, [read_value(name, part, setting, option="--vary") for part in parts]))
+        found[name] = tuple(values_once(name, [read_value(name, part, setting, option="--vary") for part in parts]))
     _check_views(found, given)
     return found
 
@@ -114,14 +116,20 @@ def read_vary(vary: Vary, method: str, *, given: Mapping[str, Any]) -> dict[str,
 _METHODS = Setting((), None, (0, 0), str, tuple(tunable_methods()))
 
 
-def _texts(vary: Vary) -> dict[str, list[str]]:
-    """Texts of the values by name of the setting."""
+def texts_of_values(vary: Vary, name_of: Callable[[str], str] = known_name) -> dict[str, list[str]]:
+    """Texts of the values by name of the setting, which `name_of` finds from what a user writes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no list of ``name=a,b`` and no dict, or names a setting twice or without a value.
+    """
     if isinstance(vary, str):
         raise TypeError(f'vary must be a list such as ["{vary}"], or a dict, found a string')
     named = [(name, list(values)) for name, values in vary.items()] if isinstance(vary, Mapping) else map(_split, vary)
     texts: dict[str, list[str]] = {}
     for written, values in named:
-        name = known_name(written)
+        name = name_of(written)
         if name in texts:
             raise ValueError(f"--vary names {name} twice; give its values at once")
         if not values:
@@ -143,7 +151,8 @@ def _text(name: str, value: Any) -> str:
     return text.replace("-", ",") if name == "layers" else text
 
 
-def _once(name: str, values: list[Any]) -> list[Any]:
+def values_once(name: str, values: list[Any]) -> list[Any]:
+    """Give the values of a setting, refusing one that is there twice."""
     if len(set(values)) < len(values):
         raise ValueError(f"--vary {name} names a value twice: {', '.join(map(str, values))}")
     return values

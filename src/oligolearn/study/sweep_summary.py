@@ -6,13 +6,15 @@ from typing import Any
 import pandas as pd
 
 from oligolearn.estimators.metrics import METRICS
-from oligolearn.study.methods import METHODS
 from oligolearn.study.statistics import compare, holm, learned, learning_curves
 from oligolearn.study.store import Store
-from oligolearn.study.summary import COMPARED
+from oligolearn.study.summary import COMPARED, known_methods
 
 _TITLES = {
     "layers": "hidden layers",
+    "n_filters": "filters",
+    "n_members": "networks averaged",
+    "max_length": "letters read",
     "pretraining_learning_rate": "learning rate of pretraining",
     "pretraining_batch_size": "batch size of pretraining",
     "pretraining_epochs": "epochs of pretraining",
@@ -79,7 +81,7 @@ def summarize_sweep(store: Store) -> dict[str, Any]:
     sizes = about["sizes"]
     overlap = {"n_train": sizes["n_train"], "n_test": sizes["n_validation"]}
     default = next(choice["name"] for choice in about["choices"] if choice["default"])
-    method = METHODS[asked["method"]]
+    method = known_methods(asked)[asked["method"]]
     return {
         "schema": 1,
         "kind": "sweep",

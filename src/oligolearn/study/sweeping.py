@@ -193,7 +193,7 @@ def _plan(study: Study, varied: Mapping[str, Sequence[Value]]) -> _Plan:
     asked = {**study.asked, "method": design.methods[0], "methods": names}
     about = {
         **study.about,
-        **_describe_draws(draws, y, n_classes),
+        **describe_validation(draws, y, n_classes),
         "title": f"{titled(varied)} and accuracy of {design.label} in {study.about['data']['file']}",
         "varied": {name: list(values) for name, values in varied.items()},
         "choices": [
@@ -204,7 +204,7 @@ def _plan(study: Study, varied: Mapping[str, Sequence[Value]]) -> _Plan:
     return _Plan(study, choices, runs, asked, about)
 
 
-def _describe_draws(draws: Sequence[Draw], y: Any, n_classes: int) -> dict[str, Any]:
+def describe_validation(draws: Sequence[Draw], y: Any, n_classes: int) -> dict[str, Any]:
     """Mean sizes of the parts, and of the classes among validation samples."""
     parts = ("train", "validation", "test", "pretrain")
     sizes = {f"n_{part}": round(float(np.mean([len(getattr(draw.split, part)) for draw in draws]))) for part in parts}

@@ -55,7 +55,7 @@ class Predictor(Protocol):
 
     classes_: NDArray[np.integer]
 
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probability of each class."""
 
 

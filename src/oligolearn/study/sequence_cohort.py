@@ -1,0 +1,94 @@
+"""The sequences of a study, as every worker sees them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oligolearn.data import Sequences
+from oligolearn.data.alphabets import find_alphabet
+from oligolearn.saving import Bundle
+from oligolearn.study.design import Draw, training_seed
+from oligolearn.study.sequence_design import SequenceDesign
+from oligolearn.study.sequence_methods import SequenceTask, WordShares
+from oligolearn.study.store import Store
+
+_WITHOUT = "no method of sequences pretrains"
+
+
+class SequenceCohort(NamedTuple):
+    """The data of a study.
+
+    Attributes
+    ----------
+    codes, offsets
+        Files of these parts of `Sequences`.
+    alphabet, has_gap, aligned
+        Name of the alphabet, whether a gap is a letter of it, and whether these are rows of an alignment.
+    y
+        Class numbers, -1 where unlabelled.
+    groups
+        Group numbers, or None.
+    """
+
+    codes: Path
+    offsets: Path
+    alphabet: str
+    has_gap: bool
+    aligned: bool
+    y: NDArray[np.integer]
+    groups: NDArray[np.integer] | None
+
+    @classmethod
+    def laid(
+        cls, sequences: Sequences, y: NDArray[np.integer], groups: NDArray[np.integer] | None, store: Store
+    ) -> "SequenceCohort":
+        """Lay the letters where workers find them."""
+        alphabet = sequences.alphabet
+        files = store.keep_matrix(sequences.codes, "codes"), store.keep_matrix(sequences.offsets, "offsets")
+        return cls(*files, alphabet.name, alphabet.has_gap, sequences.aligned, y, groups)
+
+    def sequences(self) -> Sequences:
+        """All of them, the letters mapped from their file."""
+        alphabet = find_alphabet(self.alphabet)
+        offsets = np.load(self.offsets)
+        names = pd.DataFrame(index=pd.Index([str(i) for i in range(len(offsets) - 1)], dtype=object))
+        codes = np.load(self.codes, mmap_mode="r")
+        return Sequences(codes, offsets, alphabet.with_gap() if self.has_gap else alphabet, names, self.aligned)
+
+    def columns(self, design: SequenceDesign, rows: NDArray[np.intp]) -> None:
+        """None: sequences have no columns to choose from."""
+
+    def values(self, rows: NDArray[np.intp], genes: NDArray[np.intp] | None = None) -> Sequences:
+        """Some of the sequences."""
+        return self.sequences().take(rows)
+
+    def task(
+        self, design: SequenceDesign, draw: Draw, genes: NDArray[np.intp] | None, n_labels: int, encoder: Any
+    ) -> SequenceTask:
+        """What a method may see with the labels of the first `n_labels` training rows."""
+        everything, shown = self.sequences(), draw.order[:n_labels]
+        groups = None if self.groups is None else self.groups[shown]
+        settings = {**design.hardware, **design.encoder, **design.training}
+        seed = training_seed(draw.seed, n_labels)
+        unlabelled = everything.take(draw.split.pretrain)
+        return SequenceTask(everything.take(shown), self.y[shown], groups, seed, settings, unlabelled, encoder)
+
+    def pretrain(
+        self, design: SequenceDesign, drawn: Sequence[tuple[Draw, NDArray[np.intp] | None]], objective: str
+    ) -> list[Any]:
+        """Where methods that pretrain on sequences give their encoders, one for each repeat."""
+        raise ValueError(_WITHOUT)
+
+    def encoder(self, bundle: Bundle) -> Any:
+        """Where such an encoder is read again."""
+        raise ValueError(_WITHOUT)
+
+    def measured(
+        self, rows: NDArray[np.intp], shown: NDArray[np.intp], genes: NDArray[np.intp] | None
+    ) -> NDArray[np.floating]:
+        """The rows `shown` as shares of the k-mers that `rows` have."""
+        return WordShares(self.values(rows))(self.values(shown))

@@ -1,0 +1,192 @@
+"""What a study of sequences can compare: each method sees the same sequences and the same labels."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oligolearn.data import PaddingRule, Sequences
+from oligolearn.estimators import SequenceClassifier, SubspaceLogisticRegression
+from oligolearn.estimators.sequence_choice import candidates
+from oligolearn.estimators.sequence_together import SequenceShare, fit_sequences_together
+from oligolearn.study.methods import Method
+from oligolearn.study.task import Fitted
+
+DEFAULT_SEQUENCE_METHODS = ("kmer-logistic", "scratch")
+_SHORTEST, _LONGEST = 2, 6  # of k: 16 to 4,096 words
+_LONG_PROTEIN = 300
+
+
+class SequenceTask(NamedTuple):
+    """What a method is given.
+
+    Attributes
+    ----------
+    sequences
+        Those whose labels are shown.
+    labels
+        Their class numbers, ``(n_labels,)``.
+    groups
+        Their groups, such as families; None where each stands for itself.
+    seed
+        Of the training.
+    settings
+        Of `SequenceClassifier`, those of the encoder of ``scratch`` included.
+    unlabelled
+        All sequences that may be learned from without labels, for a method that pretrains.
+    pretrained
+        The encoder that was pretrained on these, for a method that wants one.
+    """
+
+    sequences: Sequences
+    labels: NDArray[np.integer]
+    groups: NDArray[np.integer] | None
+    seed: int
+    settings: Mapping[str, Any]
+    unlabelled: Sequences
+    pretrained: Any = None
+
+
+def word_length(sequences: Sequences) -> int:
+    """Length of the k-mers that are counted: longer sequences have more of them, so longer ones still occur twice.
+
+    >>> from oligolearn.data import encode_sequences
+    >>> [word_length(encode_sequences(["ACGT" * n])) for n in (5, 25, 400)]
+    [3, 4, 6]
+    """
+    length = float(np.median(sequences.lengths))
+    if sequences.alphabet.name == "protein":
+        return 2 if length < _LONG_PROTEIN else 3
+    return int(np.clip(round(np.log(length) / np.log(4)) + 1, _SHORTEST, _LONGEST))
+
+
+class WordShares:
+    """Square roots of the share of each k-mer, whose distances are Hellinger distances: ``(n_sequences, n_words)``.
+
+    Parameters
+    ----------
+    sequences
+        Whose words are counted, in others too; the length of the words is chosen by theirs.
+    """
+
+    def __init__(self, sequences: Sequences) -> None:
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        k = word_length(sequences)
+        # of every alphabet; `oligolearn.kmers`, for genomes, reads DNA alone
+        self._count = CountVectorizer(analyzer="char", ngram_range=(k, k), lowercase=False, dtype=np.float32)
+        self._count.fit(sequences.texts())
+
+    def __call__(self, sequences: Sequences) -> NDArray[np.float32]:
+        """Profiles of sequences; a word that none of the first had does not count."""
+        counts = self._count.transform(sequences.texts()).toarray()
+        shares: NDArray[np.float32] = np.sqrt(counts / np.maximum(1, counts.sum(axis=1, keepdims=True)))
+        return shares
+
+
+def one_hot_letters(sequences: Sequences, width: int) -> NDArray[np.float32]:
+    """Letters of each place, ``(n_sequences, width * n_letters)``."""
+    return sequences.one_hot(rule=PaddingRule(width)).reshape(len(sequences), -1)
+
+
+class _Logistic:
+    """Logistic regression on what a function makes of sequences."""
+
+    def __init__(self, features: Callable[[Sequences], NDArray[np.float32]], task: SequenceTask) -> None:
+        self._features = features
+        self._model = SubspaceLogisticRegression(random_state=task.seed).fit(features(task.sequences), task.labels)
+        self.classes_ = self._model.classes_
+
+    def predict_proba(self, X: Sequences) -> NDArray[np.float64]:
+        """Probability of each class."""
+        return self._model.predict_proba(self._features(X))
+
+
+def _fit_kmers(tasks: Sequence[SequenceTask]) -> list[Fitted]:
+    return [Fitted(_Logistic(WordShares(task.unlabelled), task)) for task in tasks]
+
+
+def _fit_one_hot(tasks: Sequence[SequenceTask]) -> list[Fitted]:
+    return [Fitted(_Logistic(partial(one_hot_letters, width=int(task.sequences.lengths[0])), task)) for task in tasks]
+
+
+def _fit_networks(tasks: Sequence[SequenceTask], **encoder: Any) -> list[Fitted]:
+    models = [SequenceClassifier(random_state=task.seed, **{**task.settings, **encoder}) for task in tasks]
+    shares = [SequenceShare(task.sequences, task.labels, task.groups) for task in tasks]
+    found = fit_sequences_together(models, shares)
+    return [
+        Fitted(model, how, *_chosen(model) if encoder.get("encoder") == "auto" else ())
+        for model, how in zip(found.models, found.how, strict=True)
+    ]
+
+
+def _chosen(model: Any) -> tuple[str, str]:
+    """The encoder that a model took, and why."""
+    if not isinstance(model, SequenceClassifier):
+        return "", ""
+    losses = ", ".join(f"{name} {loss:.3f}" for name, loss in model.choice_.items())
+    return model.training_["encoder_chosen"], losses and f"the loss on held-out sequences was {losses}"
+
+
+def suited_encoder(sequences: Sequences, max_length: int) -> dict[str, Any]:
+    """Settings of the encoder of ``scratch``: the first that `SequenceClassifier` would try, known without labels.
+
+    Returns
+    -------
+    dict
+        `encoder`, `encoder_options` and `both_strands`.
+    """
+    recipe = next(iter(candidates(sequences, PaddingRule(max_length), both_strands=False).values()))
+    return {"encoder": recipe.encoder, "encoder_options": dict(recipe.options), "both_strands": False}
+
+
+def method_of_choice(name: str, settings: Mapping[str, Any]) -> Method:
+    """The network with the settings of a choice, as a method."""
+    return Method(name, f"the network with {name}", partial(_fit_networks, **settings))
+
+
+_TITLES = {
+    "motif-cnn": ("motif CNN", "one convolution whose filters are motif detectors (DeepBind)"),
+    "multi-scale-cnn": ("multi-scale CNN", "motif detectors of several widths side by side"),
+    "residual-cnn": ("residual CNN", "dilated convolutions with residual connections (ProtCNN)"),
+    "recurrent": ("recurrent network", "a bidirectional GRU"),
+    "kmer-recurrent": ("k-mer LSTM", "embedded k-mers, a convolution and a bidirectional LSTM (deepRAM)"),
+    "transformer": ("transformer", "a small transformer"),
+}
+
+SEQUENCE_METHODS: dict[str, Method] = {
+    "kmer-logistic": Method(
+        "k-mers + logistic regression",
+        "L2-regularised logistic regression on square roots of k-mer shares, its strength chosen by cross-validation",
+        _fit_kmers,
+        network=False,
+    ),
+    "onehot-logistic": Method(
+        "one-hot + logistic regression",
+        "L2-regularised logistic regression on the letter at each place, its strength chosen by cross-validation",
+        _fit_one_hot,
+        network=False,
+    ),
+    "scratch": Method(
+        "network from scratch",
+        "the network that suits the lengths of the sequences, trained on those with labels",
+        _fit_networks,
+    ),
+    "auto": Method(
+        "network chosen on held-out sequences",
+        "candidates are trained on four fifths of the labelled sequences, and the best on the others is taken",
+        partial(_fit_networks, encoder="auto", encoder_options=None, both_strands="auto"),
+        contender=True,
+    ),
+    **{
+        name: Method(
+            title,
+            f"{description}, trained on the sequences with labels",
+            partial(_fit_networks, encoder=name, encoder_options=None),
+            contender=True,
+        )
+        for name, (title, description) in _TITLES.items()
+    },
+}

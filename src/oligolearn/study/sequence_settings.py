@@ -1,0 +1,135 @@
+"""Settings of networks over sequences that a sweep varies, by name: those of the encoder and of the training."""
+
+import difflib
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from oligolearn.estimators import SequenceClassifier
+from oligolearn.nn import POOLINGS, SEQUENCE_ENCODERS
+from oligolearn.nn.recurrent import CELLS
+from oligolearn.study.search_space import Setting, Value, known_name, read_value
+
+ENCODER, _IN_ENCODER = "encoder", "encoder_options"
+_ALIASES = {"filters": "n_filters", "units": "n_units", "layers": "n_layers", "channels": "n_channels"}
+_POSITIVE, _COUNT, _SHARE = (1e-12, math.inf), (1, math.inf), (0.0, 0.95)
+_NAMES = {"pooling": tuple(POOLINGS), "cell": tuple(CELLS), "bidirectional": ("True", "False")}
+_FROM_ZERO = ("hidden",)
+_OF_TRAINING = {
+    ENCODER: Setting((ENCODER,), None, (0, 0), str, tuple(SEQUENCE_ENCODERS)),
+    "both_strands": Setting(("both_strands",), None, (0, 0), str, ("True", "False")),
+    "learning_rate": Setting(("learning_rate",), None, _POSITIVE),
+    "batch_size": Setting(("batch_size",), None, (2, math.inf), int),
+    "dropout": Setting(("dropout",), None, _SHARE),
+    "weight_decay": Setting(("weight_decay",), None, (0.0, math.inf)),
+    "label_smoothing": Setting(("label_smoothing",), None, _SHARE),
+    "epochs": Setting(("epochs",), None, _COUNT, int),
+    "min_steps": Setting(("min_steps",), None, _COUNT, int),
+    "n_members": Setting(("n_members",), None, _COUNT, int),
+    "max_length": Setting(("max_length",), None, _COUNT, int),
+}
+
+
+def sequence_settings_of(encoder: str) -> dict[str, Setting]:
+    """Settings by name; `dropout` is that of the training, ``encoder_dropout`` that inside the encoder.
+
+    Examples
+    --------
+    >>> list(sequence_settings_of("motif-cnn"))[-6:]
+    ['n_filters', 'width', 'pooling', 'window', 'hidden', 'encoder_dropout']
+    """
+    found = dict(_OF_TRAINING)
+    for name, parameter in inspect.signature(SEQUENCE_ENCODERS[encoder]).parameters.items():
+        if name in ("shares", "length"):
+            continue
+        place = (_IN_ENCODER, name)
+        shown = f"encoder_{name}" if name in found else name
+        if name in _NAMES:
+            found[shown] = Setting(place, None, (0, 0), str, _NAMES[name])
+        elif isinstance(parameter.default, float):
+            found[shown] = Setting(place, None, _SHARE)
+        elif isinstance(parameter.default, int):
+            found[shown] = Setting(place, None, (0 if name in _FROM_ZERO else 1, math.inf), int)
+        else:
+            found[shown] = Setting(place, None, _COUNT, str)  # several numbers, such as widths
+    return found
+
+
+def read_sequence_value(name: str, text: str, encoders: Sequence[str]) -> Value:
+    """One value of a setting that every one of `encoders` has, checked.
+
+    Raises
+    ------
+    ValueError
+        If one has no such setting, or the value cannot be used.
+    """
+    for encoder in encoders:
+        known = sequence_settings_of(encoder)
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ValueError(f"--vary: {encoder} has no setting {name!r}; it has {', '.join(known)}{hint}")
+    return read_value(name, text, sequence_settings_of(encoders[0])[name], option="--vary")
+
+
+def sequence_name(written: str) -> str:
+    """The name of a setting, from that or from the way it is typed.
+
+    >>> sequence_name("filters"), sequence_name("learning-rate")
+    ('n_filters', 'learning_rate')
+    """
+    name = known_name(written)
+    return _ALIASES.get(name, name)
+
+
+def with_values(values: Mapping[str, Value], default: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `SequenceClassifier` for values by name, the others as `default` has them.
+
+    Another encoder than that of `default` starts from its own settings.
+
+    Examples
+    --------
+    >>> default = {"encoder": "motif-cnn", "encoder_options": {"width": 15}, "both_strands": False}
+    >>> with_values({"n_filters": 16, "dropout": 0.2}, default)["encoder_options"]
+    {'width': 15, 'n_filters': 16}
+    >>> with_values({"encoder": "transformer"}, default)["encoder_options"]
+    {}
+    """
+    settings = dict(default)
+    if values.get(ENCODER, default[ENCODER]) != default[ENCODER]:
+        settings |= {ENCODER: values[ENCODER], _IN_ENCODER: None}
+    options = dict(settings[_IN_ENCODER] or {})
+    known = sequence_settings_of(str(settings[ENCODER]))
+    for name, value in values.items():
+        place = known[name].place
+        if place[0] == _IN_ENCODER:
+            options[place[1]] = _as_told(value, known[name])
+        else:
+            settings[name] = _as_told(value, known[name])
+    return {**settings, _IN_ENCODER: options}
+
+
+def _as_told(value: Value, setting: Setting) -> Any:
+    """A value as the estimator takes it."""
+    if setting.choices == ("True", "False"):
+        return value == "True"
+    if setting.kind is str and not setting.choices:
+        return [int(part) for part in str(value).split(",")]
+    return value
+
+
+def shown_sequence_value(name: str, settings: Mapping[str, Any]) -> Value:
+    """The value of a setting as a user reads it; that of the estimator or the encoder where `settings` give none."""
+    encoder = str(settings[ENCODER])
+    place = sequence_settings_of(encoder)[name].place
+    if place[0] == _IN_ENCODER:
+        default = inspect.signature(SEQUENCE_ENCODERS[encoder]).parameters[place[1]].default
+        value = (settings.get(_IN_ENCODER) or {}).get(place[1], default)
+    else:
+        value = settings.get(name, inspect.signature(SequenceClassifier).parameters[name].default)
+    if value is None:
+        return "automatic"
+    if isinstance(value, bool):
+        return str(value)
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
