@@ -42,7 +42,7 @@ class _Plan(NamedTuple):
     about: dict[str, Any]
 
 
-def sweep_sequences(
+def sweep_sequences(  # noqa: PLR0913  (what to do, who does it, what to say of it)
     data: str | os.PathLike[str] | Sequences,
     label: str,
     *,
