@@ -128,9 +128,9 @@ def fit_networks(
     if model.early_stopping:
         parts = hold_out(task.target, owners, model.validation_fraction, seed)
     encoders = [] if source is None else source.encoders
-    n_transferred = model.transfer_layers
-    if source is not None and n_transferred is None:
-        n_transferred = source.n_trained
+    everything = None if source is None else source.n_trained  # what "all" blocks are
+    n_transferred = everything if model.transfer_layers is None else model.transfer_layers
+    n_frozen = everything if model.frozen_layers is None else model.frozen_layers
     trained = [
         train_network(
             task,
@@ -139,7 +139,7 @@ def fit_networks(
             parts,
             seed + 1 + member,
             encoders[member % len(encoders)] if encoders else None,
-            (n_transferred, model.frozen_layers),
+            (n_transferred, n_frozen),
         )
         for member in range(model.n_members)
     ]
