@@ -64,6 +64,8 @@ def test_an_objective_of_letters_hands_over_all_blocks_but_the_one_that_pools():
     theirs = model.encoder_
     torch.testing.assert_close(started.blocks[0][1].weight, theirs.blocks[0][1].weight, atol=1e-6, rtol=0)
     assert not torch.allclose(started.blocks[1][2].weight, theirs.blocks[1][2].weight)
+    frozen = SequenceClassifier(pretrained=model, frozen_layers=None, **LABELLED).fit(X, y).module_[0].encoder
+    assert [all(p.requires_grad for p in block.parameters()) for block in frozen.blocks] == [False, True]
 
 
 def test_what_starts_from_an_encoder_without_labels_reads_sequences_as_long_as_it_likes():

@@ -85,6 +85,7 @@ def test_words_that_stand_in_like_places_get_like_vectors():
     assert cosine(like, other) < 0.5
 
 
+@pytest.mark.slow
 def test_another_process_learns_the_same_digits(tmp_path):
     (tmp_path / "g.fa").write_text(">g\n" + draw(1, 20_000)[0] + "\n")
     program = (

@@ -153,10 +153,8 @@ def prepare(
     if model.early_stopping:
         parts = hold_out(task.target, owners, model.validation_fraction, seed)
     encoders = [None] if source is None else source.encoders
-    n_transferred = model.transfer_layers
-    if source is not None and n_transferred is None:
-        n_transferred = source.n_trained
-    blocks = (n_transferred, model.frozen_layers)
+    everything = None if source is None else source.n_trained  # what "all" blocks are
+    blocks = tuple(everything if n is None else n for n in (model.transfer_layers, model.frozen_layers))
     trainings = [
         Training(task, choice.recipe, learning, parts, seed + 1 + member, encoders[member % len(encoders)], blocks)
         for member in range(model.n_members)

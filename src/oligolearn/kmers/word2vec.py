@@ -232,18 +232,7 @@ def learn_vectors(
             "k or a smaller min_count"
         )
 
-    class Losses(CallbackAny2Vec):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.of_epochs: list[float] = []
-
-        def on_epoch_begin(self, model: Any) -> None:
-            model.running_training_loss = 0.0
-
-        def on_epoch_end(self, model: Any) -> None:
-            n_words = sum(int(model.wv.get_vecattr(word, "count")) for word in model.wv.index_to_key)
-            self.of_epochs.append(float(model.running_training_loss) / n_words)
-
-    losses = Losses()
+    losses = _recorder(CallbackAny2Vec)
     model.train(
         sentences,
         total_examples=model.corpus_count,
@@ -254,6 +243,23 @@ def learn_vectors(
     if not all(math.isfinite(loss) for loss in losses.of_epochs):
         raise ValueError(f"the loss became {losses.of_epochs[-1]}; a smaller learning rate may help")
     return LearnedVectors(*_tables(model.wv, settings), losses.of_epochs)
+
+
+def _recorder(callback: type[Any]) -> Any:
+    """Make a callback of gensim's that keeps the mean loss of a word in each epoch."""
+
+    class Losses(callback):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.of_epochs: list[float] = []
+
+        def on_epoch_begin(self, model: Any) -> None:
+            model.running_training_loss = 0.0  # gensim adds up over epochs
+
+        def on_epoch_end(self, model: Any) -> None:
+            n_words = sum(int(model.wv.get_vecattr(word, "count")) for word in model.wv.index_to_key)
+            self.of_epochs.append(float(model.running_training_loss) / n_words)
+
+    return Losses()
 
 
 def _hash(text: str) -> int:
