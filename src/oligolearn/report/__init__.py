@@ -1,7 +1,8 @@
-"""The summary of a study, a sweep or a transfer study as sentences, figures and one self-contained HTML file."""
+"""Summaries of studies, sweeps, transfer and motifs as sentences, figures and one self-contained HTML file."""
 
 from oligolearn.report.conclusion import conclude
 from oligolearn.report.figures import figures, write_figures
+from oligolearn.report.motif_page import conclude_motifs, write_motif_report
 from oligolearn.report.page import fragment, write_report
 from oligolearn.report.sweep_conclusion import conclude_sweep
 from oligolearn.report.sweep_figures import sweep_figures, write_sweep_figures
@@ -12,6 +13,7 @@ from oligolearn.report.transfer_page import transfer_fragment, write_transfer_re
 
 __all__ = [
     "conclude",
+    "conclude_motifs",
     "conclude_sweep",
     "conclude_transfer",
     "figures",
@@ -21,6 +23,7 @@ __all__ = [
     "transfer_figures",
     "transfer_fragment",
     "write_figures",
+    "write_motif_report",
     "write_report",
     "write_sweep_figures",
     "write_sweep_report",
