@@ -13,6 +13,7 @@ from oligolearn.cli.adapt import adapt
 from oligolearn.cli.convert import convert
 from oligolearn.cli.inspect import inspect
 from oligolearn.cli.kmers import kmers
+from oligolearn.cli.motifs import motifs
 from oligolearn.cli.next_labels import next_labels
 from oligolearn.cli.predict import embed, predict
 from oligolearn.cli.pretrain import pretrain
@@ -57,6 +58,7 @@ for verb in (
     predict,
     embed,
     next_labels,
+    motifs,
     study,
     tune,
     sweep,

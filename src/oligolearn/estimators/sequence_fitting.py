@@ -154,7 +154,8 @@ def prepare(
         parts = hold_out(task.target, owners, model.validation_fraction, seed)
     encoders = [None] if source is None else source.encoders
     everything = None if source is None else source.n_trained  # what "all" blocks are
-    blocks = tuple(everything if n is None else n for n in (model.transfer_layers, model.frozen_layers))
+    n_transferred, n_frozen = (everything if n is None else n for n in (model.transfer_layers, model.frozen_layers))
+    blocks = (n_transferred, n_frozen)
     trainings = [
         Training(task, choice.recipe, learning, parts, seed + 1 + member, encoders[member % len(encoders)], blocks)
         for member in range(model.n_members)

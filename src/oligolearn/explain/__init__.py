@@ -4,13 +4,14 @@ from oligolearn.explain.attention import AttentionMaps, attention_maps, has_atte
 from oligolearn.explain.attributions import Attributions, ConvergenceError, attribute
 from oligolearn.explain.effects import Effect, Enrichment, enrichment, filter_effects, filter_enrichment, target_codes
 from oligolearn.explain.filters import Filter, filter_motifs, has_filters, rows_with_sites
-from oligolearn.explain.finding import FoundMotif, FoundMotifs, find_motifs, motif_table
-from oligolearn.explain.matching import Match, Similarities, match_motifs, similarities
+from oligolearn.explain.finding import FoundMotif, FoundMotifs, find_motifs, motif_table, some_sequences
+from oligolearn.explain.matching import Match, Similarities, match_motifs, read_database, similarities
 from oligolearn.explain.meme import meme_text, read_meme, write_meme
 from oligolearn.explain.motif import Motif, Sites, motif_of
 from oligolearn.explain.scanning import rows_with_hits, scan_motif
 from oligolearn.explain.seqlets import Cluster, Seqlets, cluster_seqlets, find_seqlets
 from oligolearn.explain.spacing import Spacing, spacings
+from oligolearn.explain.summary import summarise
 
 __all__ = [
     "AttentionMaps",
@@ -43,12 +44,15 @@ __all__ = [
     "meme_text",
     "motif_of",
     "motif_table",
+    "read_database",
     "read_meme",
     "rows_with_hits",
     "rows_with_sites",
     "scan_motif",
     "similarities",
+    "some_sequences",
     "spacings",
+    "summarise",
     "target_codes",
     "write_meme",
 ]

@@ -48,7 +48,7 @@ class Attributions(NamedTuple):
 
     scores: NDArray[np.float64]
     contributions: NDArray[np.float64]
-    codes: NDArray[np.integer]
+    codes: NDArray[np.uint8]
     outputs: NDArray[np.float64]
     gap: float
 

@@ -245,6 +245,16 @@ def _largest_outputs(model: SequenceModel, sequences: Sequences) -> NDArray[np.i
     return np.argsort(-score, kind="stable")[:SHOWN_SEQUENCES]
 
 
+def some_sequences(sequences: Sequences, most: int, seed: int) -> tuple[Sequences, list[str]]:
+    """Draw `most` of the sequences, in their order, and say so; all where there are no more."""
+    if most < 1:
+        raise ValueError(f"the number of sequences must be at least 1, found {most}")
+    if len(sequences) <= most:
+        return sequences, []
+    rows = np.sort(np.random.default_rng(seed).permutation(len(sequences))[:most])
+    return sequences.take(rows), [f"{most:,} of {len(sequences):,} sequences were drawn."]
+
+
 def motif_table(found: FoundMotifs, model: SequenceModel) -> pd.DataFrame:
     """Table of the motifs, one a row, the largest effect first.
 

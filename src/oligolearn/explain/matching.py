@@ -1,13 +1,16 @@
 """Motifs matched to those of a database with the statistics of TOMTOM."""
 
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
+from oligolearn.explain.meme import read_meme
 from oligolearn.explain.motif import Motif
 
 FEW_TARGETS = 25  # fewer say too little of what a column by chance looks like
@@ -107,14 +110,39 @@ def match_motifs(motifs: Sequence[Motif], database: Sequence[Motif]) -> list[Mat
     return matches
 
 
-def similarities(motifs: Sequence[Motif], database: Sequence[Motif]) -> Similarities:
-    """Compare every motif, trimmed, with every target, by memelite; see `match_motifs`."""
+def read_database(path: str | os.PathLike[str], letters: str) -> list[Motif]:
+    """Read a database of motifs over `letters`, and see that it can be compared with, before any work is done.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_meme` does, or if it is over other letters.
+    ModuleNotFoundError
+        If memelite is not installed.
+    """
+    _tomtom()
+    database = read_meme(path)
+    if database[0].letters != letters:
+        raise ValueError(
+            f"{Path(path).name} holds motifs over {database[0].letters}, the model reads {letters}; give a database of "
+            "the same alphabet"
+        )
+    return database
+
+
+def _tomtom() -> Callable[..., NDArray[np.float64]]:
     try:
         from memelite import tomtom
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
             "matching motifs needs memelite, which is not installed: pip install 'oligolearn[motifs]'"
         ) from None
+    return tomtom  # type: ignore[no-any-return]
+
+
+def similarities(motifs: Sequence[Motif], database: Sequence[Motif]) -> Similarities:
+    """Compare every motif, trimmed, with every target, by memelite; see `match_motifs`."""
+    tomtom = _tomtom()
     letters = motifs[0].letters
     bins = 100 if len(letters) == 4 else None  # memelite's hash of columns has no room for 20 letters
     with warnings.catch_warnings():

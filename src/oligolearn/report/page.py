@@ -30,9 +30,11 @@ def fragment_prefix(summary: Summary) -> str:
     return f"oligo-{digest[:8]}-"
 
 
-def drawn_by_section(plates: Sequence[Plate], prefix: str) -> dict[str, list[Shown]]:
+def drawn_by_section(
+    plates: Sequence[Plate], prefix: str, sections: Sequence[str] = SECTIONS
+) -> dict[str, list[Shown]]:
     """Draw figures for a page, in the sections where they stand."""
-    by_section: dict[str, list[Shown]] = {section: [] for section in SECTIONS}
+    by_section: dict[str, list[Shown]] = {section: [] for section in sections}
     with styled():
         for plate in plates:
             by_section[plate.section].append(shown_plate(plate, prefix))

@@ -46,6 +46,11 @@ def checked(summary: Summary) -> dict[str, Any]:
     missing = [name for name in _SECTIONS if not summary.get(name)]
     if missing:
         raise ValueError(f"the study summary has no {', '.join(missing)}; run the study again to finish it")
+    return printable(summary)
+
+
+def printable(summary: Summary) -> dict[str, Any]:
+    """Return a copy without control characters, and with None for what is not finite."""
     return {str(key): _printable(value) for key, value in summary.items()}
 
 
