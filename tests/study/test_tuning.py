@@ -129,13 +129,13 @@ def test_validation_samples_do_decide(tmp_path, monkeypatch):
 
 def test_the_test_is_made_once(finished, tmp_path, monkeypatch):
     parts = []
-    original = tuning.try_all
+    original = trying.try_all
 
     def noted(bench, choices, part, *, workers):
         parts.append(part)
         return original(bench, choices, part, workers=workers)
 
-    monkeypatch.setattr(tuning, "try_all", noted)
+    monkeypatch.setattr(trying, "try_all", noted)
     first = tune(cohort(), "y", out=tmp_path / "o", trials=4, **TINY)
     assert parts == ["validation", "validation", "test"]
     parts.clear()
@@ -196,7 +196,7 @@ def test_a_stop_anywhere_changes_no_trial(finished, tmp_path, monkeypatch, momen
 
     with monkeypatch.context() as patch:
         if moment == "before training":
-            patch.setattr(tuning, "try_all", stops(tuning.try_all, 5))
+            patch.setattr(trying, "try_all", stops(trying.try_all, 5))
         elif moment == "between two tells":
             patch.setattr(tuning.Trials, "tell", stops(tuning.Trials.tell, 14))
         else:

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oligolearn.cli.groups import CohortOptions, TrainingOptions, with_groups
-from oligolearn.cli.options import Data, Label, Processes, Quiet
+from oligolearn.cli.groups import CohortOptions, SequenceOptions, TrainingOptions, refuse_named, with_groups
+from oligolearn.cli.options import DataOrSequences, Label, Processes, Quiet
+from oligolearn.cli.sequence_studies import read_for_study, refuse_for_expression, sequence_settings
 
 if TYPE_CHECKING:
     from oligolearn.study import Tuning
 
 Out = Annotated[Path, typer.Option(help="Folder for the tuning. The same command resumes it; more trials continue it.")]
-Method = Annotated[str, typer.Option(help="What to tune: scratch, swav.")]
+Method = Annotated[
+    str | None, typer.Option(help="What to tune: scratch, or a method that pretrains, such as swav (default).")
+]
 NTrials = Annotated[int, typer.Option("--trials", help="Number of trials, those done earlier included.")]
 AtOnce = Annotated[
     int, typer.Option(help="Trials proposed together from what is known of the earlier ones; part of the tuning.")
@@ -32,11 +35,11 @@ NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the one test for 
 
 @with_groups
 def tune(
-    data: Data,
+    data: DataOrSequences,
     label: Label,
     out: Out,
     *,
-    method: Method = "swav",
+    method: Method = None,
     trials: NTrials = 50,
     at_once: AtOnce = 8,
     fraction: Fraction = 1.0,
@@ -48,6 +51,7 @@ def tune(
     training: TrainingOptions,
     workers: Processes = None,
     quiet: Quiet = False,
+    of_sequences: SequenceOptions,
 ) -> None:
     """Search the settings of a method on validation samples, and test the best once.
 
@@ -55,32 +59,33 @@ def tune(
     """
     from oligolearn.data import is_sequence_file
 
+    both: dict[str, Any] = {
+        "out": out,
+        "storage": storage,
+        "workers": workers,
+        "progress": not quiet,
+        "trials": trials,
+        "at_once": at_once,
+        "test": not no_test,
+        "search": search or [],
+        "fraction": fraction,
+        "repeats": repeats,
+    }
+    reading = [] if cohort.samples is None else ["--samples", str(cohort.samples)]
     if is_sequence_file(data):
-        raise ValueError(
-            f"tune searches settings of networks over expression, and {data.name} holds sequences; compare settings on "
-            "validation sequences with `oligolearn sweep --vary filters=16,64`"
-        )
+        refuse_named({"method": (method, None)}, data, "sequences: the network is that of --encoder")
+        settings = sequence_settings(data, cohort, training, of_sequences)
+        sequences = read_for_study(data, cohort, of_sequences)
+        from oligolearn.study import tune_sequences
+
+        reading += [] if of_sequences.alphabet == "auto" else ["--alphabet", of_sequences.alphabet]
+        _print(tune_sequences(sequences, label, **both, **settings), str(data), reading)
+        return
+    refuse_for_expression(of_sequences, data)
     adata = cohort.read(data, label)
     from oligolearn.study import tune as search_settings  # brings torch: a broken file is named before that
 
-    result = search_settings(
-        adata,
-        label,
-        out=out,
-        storage=storage,
-        workers=workers,
-        progress=not quiet,
-        method=method,
-        trials=trials,
-        at_once=at_once,
-        test=not no_test,
-        search=search or [],
-        fraction=fraction,
-        repeats=repeats,
-        **cohort.settings(),
-        **training.settings(),
-    )
-    reading = [] if cohort.samples is None else ["--samples", str(cohort.samples)]
+    result = search_settings(adata, label, **both, method=method or "swav", **cohort.settings(), **training.settings())
     for option, value in (("--genes-in", cohort.genes_in), ("--duplicates", cohort.duplicates)):
         reading += [option, value] if value != "auto" else []
     _print(result, str(data), reading)

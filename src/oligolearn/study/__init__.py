@@ -7,6 +7,7 @@ from oligolearn.study.methods import METHODS
 from oligolearn.study.sequence_design import SequenceDesign
 from oligolearn.study.sequence_methods import SEQUENCE_METHODS
 from oligolearn.study.sequence_sweeping import sweep_sequences
+from oligolearn.study.sequence_tuning import tune_sequences
 from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves, paired_t_test
 from oligolearn.study.sweeping import Sweep, is_sweep, rebuild_sweep, sweep
 from oligolearn.study.transferring import Transfer, is_transfer, rebuild_transfer, transfer
@@ -39,4 +40,5 @@ __all__ = [
     "sweep_sequences",
     "transfer",
     "tune",
+    "tune_sequences",
 ]

@@ -18,11 +18,15 @@ Value = int | float | str
 
 
 class Range(NamedTuple):
-    """Numbers from `low` to `high`, both included; `log` spreads them evenly on a logarithmic scale."""
+    """Numbers from `low` to `high`, both included, whole ones alone where `whole`.
+
+    `log` spreads them evenly on a logarithmic scale.
+    """
 
     low: float
     high: float
     log: bool = False
+    whole: bool = False
 
     def __str__(self) -> str:
         return f"{self.low:g}:{self.high:g}{':log' if self.log else ''}"
@@ -170,7 +174,7 @@ def search_space(method: str, asked: Sequence[str] = (), *, given: Mapping[str, 
         if setting.searched is not None and name not in fixed
     }
     seen: set[str] = set()
-    for name, text in _items(asked):
+    for name, text in items_of_search(asked):
         if name not in settings:
             raise ValueError(unknown_setting(name, method, settings))
         if name in seen:
@@ -178,17 +182,29 @@ def search_space(method: str, asked: Sequence[str] = (), *, given: Mapping[str, 
         if name in fixed:
             raise ValueError(f"--search names {name}, which is fixed by another option; leave one of the two out")
         seen.add(name)
-        space[name] = _parsed(name, text, settings[name])
+        space[name] = read_searched(name, text, settings[name])
     views = _named_views(space, given)
     if _STRENGTH not in seen and any(view_problem(view, {*space, *fixed}) for view in views):
         space.pop(_STRENGTH, None)
     for view in views:
         if problem := view_problem(view, {*space, *fixed}):
             raise ValueError(f"--search: {problem}")
-    return {name: space[name] for name in settings if name in space}
+    return {name: with_whole_numbers(space[name], settings[name]) for name in settings if name in space}
 
 
-def _items(asked: Iterable[str]) -> list[tuple[str, str]]:
+def with_whole_numbers(searched: Range | Choices, setting: Setting) -> Range | Choices:
+    """A range of whole numbers where the setting takes no others."""
+    return searched._replace(whole=setting.kind is int) if isinstance(searched, Range) else searched
+
+
+def items_of_search(asked: Iterable[str]) -> list[tuple[str, str]]:
+    """Names of settings as they are typed, or known by another name, and the texts of their ranges.
+
+    Raises
+    ------
+    ValueError
+        If one is not written so.
+    """
     items = []
     for part in asked:
         for item in re.split(r",(?=\s*\w+\s*=)", part):  # the commas of layers=512,256|128 stay
@@ -234,7 +250,14 @@ def view_problem(view: Any, names: Iterable[str]) -> str | None:
     return None
 
 
-def _parsed(name: str, text: str, setting: Setting) -> Range | Choices:
+def read_searched(name: str, text: str, setting: Setting) -> Range | Choices:
+    """Range or choices of a setting from ``low:high``, ``low:high:log`` or ``a|b|c``.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or a value cannot be used.
+    """
     if ":" not in text:
         values = tuple(read_value(name, part, setting) for part in text.split("|"))
         if len(set(values)) < len(values):
@@ -279,11 +302,6 @@ def read_value(name: str, text: str, setting: Setting, *, option: str = "--searc
         lower = "above 0" if setting.limits == _POSITIVE else f"at least {low:g}"
         raise ValueError(f"{option} {name} must be {lower}{upper}, found {text}")
     return ",".join(map(str, numbers)) if setting.kind is str else numbers[0]
-
-
-def is_whole(name: str) -> bool:
-    """Whether a setting takes whole numbers."""
-    return SETTINGS[name].kind is int
 
 
 def value_at(settings: Mapping[str, Any], place: Sequence[str]) -> Any:

@@ -3,13 +3,28 @@
 import difflib
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
+
+from oligolearn.data import PaddingRule, Sequences
 from oligolearn.estimators import SequenceClassifier
+from oligolearn.estimators.sequence_networks import Recipe
 from oligolearn.nn import POOLINGS, SEQUENCE_ENCODERS
 from oligolearn.nn.recurrent import CELLS
-from oligolearn.study.search_space import Setting, Value, known_name, read_value
+from oligolearn.study.search_space import (
+    Choices,
+    Range,
+    Setting,
+    Space,
+    Value,
+    items_of_search,
+    known_name,
+    read_searched,
+    read_value,
+    with_whole_numbers,
+)
 
 ENCODER, _IN_ENCODER = "encoder", "encoder_options"
 _ALIASES = {"filters": "n_filters", "units": "n_units", "layers": "n_layers", "channels": "n_channels"}
@@ -28,6 +43,16 @@ _OF_TRAINING = {
     "min_steps": Setting(("min_steps",), None, _COUNT, int),
     "n_members": Setting(("n_members",), None, _COUNT, int),
     "max_length": Setting(("max_length",), None, _COUNT, int),
+}
+_SEARCHED_ENCODERS = ("motif-cnn", "multi-scale-cnn", "residual-cnn")
+_SEARCHED: Space = {  # by `tune`, unless the user says otherwise
+    ENCODER: Choices(_SEARCHED_ENCODERS),
+    "n_filters": Range(16, 128, log=True),
+    "width": Range(5, 24),
+    "encoder_dropout": Range(0.0, 0.5),
+    "learning_rate": Range(3e-4, 1e-2, log=True),
+    "batch_size": Choices((32, 64, 128)),
+    "dropout": Range(0.0, 0.6),
 }
 
 
@@ -67,10 +92,16 @@ def read_sequence_value(name: str, text: str, encoders: Sequence[str]) -> Value:
     for encoder in encoders:
         known = sequence_settings_of(encoder)
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise ValueError(f"--vary: {encoder} has no setting {name!r}; it has {', '.join(known)}{hint}")
+            raise ValueError(_unknown(name, encoder, known, "--vary"))
     return read_value(name, text, sequence_settings_of(encoders[0])[name], option="--vary")
+
+
+def _unknown(name: str, encoder: str, known: Iterable[str], option: str) -> str:
+    """Say that an encoder has no such setting, and which it has."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{option}: {encoder} has no setting {name!r}; it has {', '.join(known)}{hint}"
 
 
 def sequence_name(written: str) -> str:
@@ -108,6 +139,76 @@ def with_values(values: Mapping[str, Value], default: Mapping[str, Any]) -> dict
         else:
             settings[name] = _as_told(value, known[name])
     return {**settings, _IN_ENCODER: options}
+
+
+def usable_values(values: Mapping[str, Value], default: Mapping[str, Any]) -> dict[str, Value]:
+    """Those of the values that the encoder they name, or that of `default`, has.
+
+    Examples
+    --------
+    >>> usable_values({"encoder": "transformer", "width": 9, "n_filters": 8}, {"encoder": "motif-cnn"})
+    {'encoder': 'transformer', 'width': 9}
+    """
+    known = sequence_settings_of(str(values.get(ENCODER, default[ENCODER])))
+    return {name: value for name, value in values.items() if name in known}
+
+
+def check_buildable(settings: Mapping[str, Any], sequences: Sequences) -> None:
+    """Refuse what an encoder refuses before anything is trained.
+
+    Raises
+    ------
+    ValueError
+        As the encoder does.
+    """
+    rule, options = PaddingRule(settings["max_length"]), dict(settings[_IN_ENCODER] or {})
+    with torch.device("meta"):
+        Recipe(settings[ENCODER], options, sequences.alphabet, rule, settings["both_strands"] is True).build()
+
+
+def sequence_space(asked: Iterable[str], given: Mapping[str, Any], *, aligned: bool) -> Space:
+    """Settings to search, with their ranges.
+
+    Parameters
+    ----------
+    asked
+        As in `oligolearn.study.search_space.search_space`.
+    given
+        Settings that are fixed, and so not searched, by name.
+    aligned
+        Whether places mean the same in all sequences, so that they may be kept apart.
+
+    Raises
+    ------
+    ValueError
+        If a name or a range cannot be used; says which there are.
+
+    Examples
+    --------
+    >>> space = sequence_space(["dropout=0:0.3"], {"encoder": "motif-cnn"}, aligned=False)
+    >>> {name: str(searched) for name, searched in space.items()}["dropout"], "encoder" in space
+    ('0:0.3', False)
+    """
+    fixed = {name for name, value in given.items() if value is not None}
+    poolings = ("max", "mean", "max+mean", "attention", *(("positions",) if aligned else ()))
+    usual: Space = {**_SEARCHED, "pooling": Choices(poolings)}
+    items = [(_ALIASES.get(name, name), text) for name, text in items_of_search(asked)]
+    encoders = [str(given[ENCODER])] if ENCODER in fixed else [str(name) for name in _SEARCHED_ENCODERS]
+    for name, text in items:
+        if name == ENCODER:
+            encoders = [str(read_value(name, part, _OF_TRAINING[ENCODER])) for part in text.split("|")]
+    known = {name: setting for one in encoders for name, setting in sequence_settings_of(one).items()}
+    space = {name: usual[name] for name in known if name in usual and name not in fixed}
+    seen: set[str] = set()
+    for name, text in items:
+        if name not in known:
+            raise ValueError(_unknown(name, " and ".join(encoders), known, "--search"))
+        if name in seen or name in fixed:
+            why = "which is fixed by another option; leave one of the two out" if name in fixed else "twice"
+            raise ValueError(f"--search names {name} {why}" if name in seen else f"--search names {name}, {why}")
+        seen.add(name)
+        space[name] = read_searched(name, text, known[name])
+    return {name: with_whole_numbers(space[name], known[name]) for name in known if name in space}
 
 
 def _as_told(value: Value, setting: Setting) -> Any:

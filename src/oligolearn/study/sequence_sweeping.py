@@ -7,10 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
-import torch
-
-from oligolearn.data import PaddingRule, Sequences, label_counts, read_sequences
-from oligolearn.estimators.sequence_networks import Recipe
+from oligolearn.data import Sequences, label_counts, read_sequences
 from oligolearn.study.design import Run, redraw_repeat
 from oligolearn.study.execute import execute
 from oligolearn.study.progress import progress_bar
@@ -20,6 +17,7 @@ from oligolearn.study.sequence_design import SequenceDesign
 from oligolearn.study.sequence_planning import SequenceSettings, SequenceStudy, plan_sequence_study
 from oligolearn.study.sequence_settings import (
     ENCODER,
+    check_buildable,
     read_sequence_value,
     sequence_name,
     shown_sequence_value,
@@ -138,7 +136,7 @@ def _plan(sequences: Sequences, label: str, vary: Vary, settings: SequenceSettin
         choices={choice["name"]: with_values(_different(choice, default), default) for choice in choices},
     )
     for own in design.choices.values():
-        _check_buildable(own, sequences)
+        check_buildable(own, sequences)
     y = study.labels.codes
     draws = [redraw_repeat(design, y, study.groups, repeat) for repeat in range(design.repeats)]
     n_classes = len(study.labels.classes)
@@ -159,15 +157,6 @@ def _plan(sequences: Sequences, label: str, vary: Vary, settings: SequenceSettin
         "choices": choices,
     }
     return _Plan(design, study, runs, {**study.asked, **design.as_dict(), "method": _SCRATCH}, about)
-
-
-def _check_buildable(settings: Mapping[str, Any], sequences: Sequences) -> None:
-    """Refuse what an encoder refuses before anything is trained."""
-    rule = PaddingRule(settings["max_length"])
-    with torch.device("meta"):
-        Recipe(
-            settings[ENCODER], settings["encoder_options"], sequences.alphabet, rule, settings["both_strands"]
-        ).build()
 
 
 def _different(choice: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Value]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oligolearn.study.alike import FAMILY
 from oligolearn.study.design import training_seed
-from oligolearn.study.search_space import Choices, Range, Space, Value, is_whole
+from oligolearn.study.search_space import Choices, Range, Space, Value
 
 if TYPE_CHECKING:
     import optuna
@@ -197,7 +197,7 @@ def _distributions(space: Space) -> "dict[str, optuna.distributions.BaseDistribu
     for name, searched in space.items():
         if isinstance(searched, Choices):
             found[name] = CategoricalDistribution(searched.values)
-        elif is_whole(name):
+        elif searched.whole:
             found[name] = IntDistribution(int(searched.low), int(searched.high), log=searched.log)
         else:
             found[name] = FloatDistribution(*_ends(searched), log=searched.log)

@@ -76,6 +76,10 @@ class Bench(NamedTuple):
         """Genes of all repeats, which share their pretraining rows; None for all genes."""
         return chosen_genes(self.cohort, self.rows("pretrain"), self.design.top_genes)
 
+    def try_all(self, choices: Sequence[Settings], part: HeldOut, *, workers: Workers) -> Iterator[tuple[int, Outcome]]:
+        """Train every choice of settings and predict, see `try_all`."""
+        return try_all(self, choices, part, workers=workers)
+
 
 def default_settings(design: Design, n_classes: int, n_pretrain: int) -> dict[str, dict[str, Any]]:
     """Settings that `oligolearn study` trains the method of `design` with."""

@@ -3,14 +3,15 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack, cast
+from typing import Any, Literal, NamedTuple, Protocol, Unpack, cast
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from oligolearn.data import read_expression
 from oligolearn.saving import write_json
@@ -25,7 +26,6 @@ from oligolearn.study.search_space import (
     command_options,
     estimator_settings,
     search_space,
-    settings_of,
     shown_value,
 )
 from oligolearn.study.store import Store
@@ -36,7 +36,6 @@ from oligolearn.study.trying import (
     balanced_accuracies,
     default_settings,
     difference_interval,
-    try_all,
 )
 from oligolearn.workers import Workers
 from oligolearn.writing import write_text
@@ -78,23 +77,67 @@ class Tuning:
     folder: Path
 
 
-class _Plan(NamedTuple):
-    bench: Bench
-    study: Study
+class AnyBench(Protocol):
+    """What trials share, whether of expression or of sequences."""
+
+    @property
+    def design(self) -> Any:
+        """One method at one fraction of the labels, on one split: `Design` or `SequenceDesign`."""
+
+    @property
+    def cohort(self) -> Any:
+        """The data: `Cohort` or `SequenceCohort`."""
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+
+    def rows(self, part: Literal["validation", "test"]) -> NDArray[np.intp]:
+        """Rows of one part of the split, which all repeats share."""
+
+    def try_all(
+        self, choices: Sequence[Mapping[str, Any]], part: Literal["validation", "test"], *, workers: Workers
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Train every choice of settings and predict; yields its place and its outcome as each is finished."""
+
+
+class Plan(NamedTuple):
+    """A tuning that is planned.
+
+    Attributes
+    ----------
+    bench
+        What trials share.
+    space
+        What is searched.
+    default
+        Settings of the estimators without a search.
+    at_once, n_trials
+        Trials that are proposed together, and all.
+    shared
+        Names of settings that trials of a family share.
+    settings
+        From values of a trial to settings of the estimators.
+    shown
+        From the name of a setting, and settings of the estimators, to a value that a user reads.
+    told
+        What `best.json` says of the best settings: themselves, and how to train with them.
+    """
+
+    bench: AnyBench
     space: Space
     default: Settings
     at_once: int
     n_trials: int
+    shared: Collection[str]
+    settings: Callable[[Mapping[str, Value]], Settings]
+    shown: Callable[[str, Settings], Value]
+    told: Callable[[Settings], dict[str, Any]]
 
     @property
     def total(self) -> int:
         """Choices of settings to train, the default ones included."""
         return self.n_trials + 1
-
-    def settings(self, values: Mapping[str, Value]) -> Settings:
-        """Settings of the estimators for the values of a trial."""
-        given = {"pretraining": self.bench.design.pretraining, "training": self.bench.design.training}
-        return estimator_settings(values, given, pretrains=METHODS[self.bench.method].objective is not None)
 
 
 def tune(
@@ -164,28 +207,61 @@ def tune(
     asked = _asked(study, space, settings)
     store.open({**asked, "storage": storage_name(storage)}, study.about)
     plan = _plan(study, store, space, settings)
+    return search_and_test(
+        plan, store, asked, storage=storage, test=settings.get("test", True), workers=workers, progress=progress
+    )
+
+
+def search_and_test(
+    plan: Plan,
+    store: Store,
+    asked: Mapping[str, Any],
+    *,
+    storage: str | None,
+    test: bool,
+    workers: int | None,
+    progress: bool,
+) -> Tuning:
+    """Carry out what is left of a tuning.
+
+    Parameters
+    ----------
+    plan
+        What is tried, and how.
+    store
+        The folder, which holds this tuning.
+    asked
+        What decides the trials.
+    storage, test, workers, progress
+        As in `tune`.
+    """
     url = storage or sqlite_url(store.folder / "tune.db")
-    hands = Workers(workers if study.design.device == "cpu" else 1)
-    seed, shared = study.design.seed, shared_names(space, METHODS[plan.bench.method].objective)
+    hands = Workers(workers if plan.bench.design.device == "cpu" else 1)
+    seed = plan.bench.design.seed
     with (
-        open_trials(url, _name(asked), space, seed=seed, at_once=plan.at_once, shared=shared) as trials,
+        open_trials(url, _name(asked), plan.space, seed=seed, at_once=plan.at_once, shared=plan.shared) as trials,
         progress_bar(shown=progress) as tell,
     ):
         _search(plan, trials, workers=hands, tell=tell)
-        if settings.get("test", True) and trials.note(_TEST) is None:
+        if test and trials.note(_TEST) is None:
             trials.keep_note(_TEST, _test(plan, trials, workers=hands))
         best = _conclude(plan, trials)
-        table = _table(trials.finished(), space)
+        table = _table(trials.finished(), plan.space)
     store.clear_work()
     write_text(store.folder / "trials.csv", table.to_csv(index=False, lineterminator="\n"))
     write_json(store.folder / "best.json", best)
     return Tuning(table, best, store.folder)
 
 
-def _plan_study(adata: ad.AnnData, label: str, settings: TuningSettings) -> Study:
-    for name, value in (("trials", settings.get("trials", 1)), ("at_once", settings.get("at_once", 1))):
+def check_numbers(**numbers: int) -> None:
+    """Refuse numbers of trials that are none."""
+    for name, value in numbers.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, found {value}")
+
+
+def _plan_study(adata: ad.AnnData, label: str, settings: TuningSettings) -> Study:
+    check_numbers(trials=settings.get("trials", 1), at_once=settings.get("at_once", 1))
     own = {"method", "trials", "at_once", "test", "search", "fraction"}
     chosen = {
         "repeats": 3,
@@ -211,15 +287,28 @@ def _name(asked: Mapping[str, Any]) -> str:
     return f"oligolearn-{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
-def _plan(study: Study, store: Store, space: Space, settings: TuningSettings) -> _Plan:
+def _plan(study: Study, store: Store, space: Space, settings: TuningSettings) -> Plan:
     cohort = Cohort(store.keep_matrix(study.X), study.labels.codes, study.groups, tuple(study.genes))
     bench = Bench(study.design, cohort, study.runs[0].n_labels)
-    default = default_settings(study.design, cohort.n_classes, len(bench.rows("pretrain")))
-    at_once, n_trials = settings.get("at_once", AT_ONCE), settings.get("trials", 50)
-    return _Plan(bench, study, space, default, at_once, n_trials)
+    objective = METHODS[bench.method].objective
+    given = {"pretraining": study.design.pretraining, "training": study.design.training}
+    return Plan(
+        bench,
+        space,
+        default=default_settings(study.design, cohort.n_classes, len(bench.rows("pretrain"))),
+        at_once=settings.get("at_once", AT_ONCE),
+        n_trials=settings.get("trials", 50),
+        shared=shared_names(space, objective),
+        settings=lambda values: estimator_settings(values, given, pretrains=objective is not None),
+        shown=lambda name, chosen: shown_value(name, chosen, bench.method),
+        told=lambda chosen: {
+            **(chosen if objective else {"training": chosen["training"]}),
+            **_commands(bench, chosen),
+        },
+    )
 
 
-def _search(plan: _Plan, trials: Trials, *, workers: Workers, tell: Tell) -> None:
+def _search(plan: Plan, trials: Trials, *, workers: Workers, tell: Tell) -> None:
     """Try group after group, the default settings beside the first."""
     y = plan.bench.cohort.y[plan.bench.rows("validation")]
     while group := trials.propose(plan.n_trials):
@@ -229,7 +318,7 @@ def _search(plan: _Plan, trials: Trials, *, workers: Workers, tell: Tell) -> Non
         if first == 0:
             choices.append(plan.default)
         outcomes: dict[int, Outcome] = {}
-        for i, outcome in try_all(plan.bench, choices, "validation", workers=workers):
+        for i, outcome in plan.bench.try_all(choices, "validation", workers=workers):
             outcomes[i] = outcome
             if tell is not None:
                 tell(first + (first > 0) + len(outcomes), plan.total, f"trials {first + 1} to {last + 1}")
@@ -246,7 +335,7 @@ def _scored(outcome: Outcome, y: Any) -> dict[str, Any]:
     return {"value": value, "scores": scores, "seconds": round(outcome.seconds, 3), "error": outcome.error}
 
 
-def _best(plan: _Plan, trials: Trials) -> Trial | None:
+def _best(plan: Plan, trials: Trials) -> Trial | None:
     """The first of the best trials; None where none is better than the default settings.
 
     Raises
@@ -262,11 +351,11 @@ def _best(plan: _Plan, trials: Trials) -> Trial | None:
     return None if best is None or (default is not None and best.value is not None and best.value <= default) else best
 
 
-def _test(plan: _Plan, trials: Trials, *, workers: Workers) -> dict[str, Any]:
+def _test(plan: Plan, trials: Trials, *, workers: Workers) -> dict[str, Any]:
     """Scores on the test samples, of the default settings and of the best if they are others."""
     best = _best(plan, trials)
     choices = [plan.default] if best is None else [plan.default, plan.settings(best.values)]
-    outcomes = dict(try_all(plan.bench, choices, "test", workers=workers))
+    outcomes = dict(plan.bench.try_all(choices, "test", workers=workers))
     rows = plan.bench.rows("test")
     y, groups = plan.bench.cohort.y[rows], plan.bench.cohort.groups
     scores = [_scored(outcomes[i], y)["scores"] for i in range(len(choices))]
@@ -284,32 +373,31 @@ def _test(plan: _Plan, trials: Trials, *, workers: Workers) -> dict[str, Any]:
     return tested
 
 
-def _conclude(plan: _Plan, trials: Trials) -> dict[str, Any]:
+def _conclude(plan: Plan, trials: Trials) -> dict[str, Any]:
     """What `best.json` holds."""
     best, method = _best(plan, trials), plan.bench.method
     default = trials.note(_DEFAULT) or {}
     settings = plan.default if best is None else plan.settings(best.values)
-    known = settings_of(method)
+    told = plan.told(settings)
+    commands = {name: told.pop(name) for name in ("commands", "python_only")}
     return {
         "method": method,
         "metric": f"{METRIC}, mean of {plan.bench.design.repeats} repeats",
         "trial": None if best is None else best.number,
         "validation": {"default": default.get("value"), "best": default.get("value") if best is None else best.value},
         "test": trials.note(_TEST),
-        **(settings if METHODS[method].objective else {"training": settings["training"]}),
+        **told,
         "settings": {
-            name: {"default": shown_value(name, plan.default, method), "best": shown_value(name, settings, method)}
-            for name in known
-            if name in plan.space
+            name: {"default": plan.shown(name, plan.default), "best": plan.shown(name, settings)} for name in plan.space
         },
         "importances": trials.importances(),
-        **_commands(plan, settings),
+        **commands,
     }
 
 
-def _commands(plan: _Plan, settings: Settings) -> dict[str, Any]:
+def _commands(bench: Bench, settings: Settings) -> dict[str, Any]:
     """Commands that train with the best settings on all samples: verb and options, without the file."""
-    design, method = plan.bench.design, plan.bench.method
+    design, method = bench.design, bench.method
     options, rest = command_options(settings, method)
     common = ["--seed", str(design.seed)]
     common += ["--normalize", design.normalize] if design.normalize != "auto" else []
