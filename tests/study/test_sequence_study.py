@@ -144,7 +144,7 @@ def test_models_fitted_together_are_those_fitted_alone():
 @pytest.mark.parametrize(
     ("settings", "label", "said"),
     [
-        ({"methods": ("swav",)}, "y", "methods for sequences must be different names among kmer-logistic"),
+        ({"methods": ("vime",)}, "y", "methods for sequences must be different names among kmer-logistic"),
         ({"fractions": (0.0,)}, "y", "fractions must lie above 0"),
         ({"methods": ("onehot-logistic",)}, "y", "lengths differ"),
         ({}, "fitness", "is a number with 96 values"),
@@ -163,3 +163,30 @@ def test_every_encoder_is_a_method():
     from oligolearn.nn import SEQUENCE_ENCODERS
 
     assert SEQUENCE_ENCODERS.keys() < SEQUENCE_METHODS.keys()
+
+
+def test_pretraining_sees_the_training_sequences_and_starts_the_network_from_what_it_learned(tmp_path):
+    methods = ("scratch", "masked-letters", "simclr", "next-letter")
+    settings = {**QUICK, "methods": methods, "fractions": (0.3,), "repeats": 2, "group": "chromosome"}
+    pretraining = {"epochs": 1, "min_steps": 3}
+    found = sequence_efficiency(draw(), "y", out=tmp_path / "out", pretraining=pretraining, **settings)
+    assert set(found.results.method) == set(methods)
+    assert len(found.results) == 2 * len(methods)
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "pretraining saw" in report
+    assert "masked letters pretraining" in report
+
+    study = plan_sequence_study(draw(), "y", {**settings, "pretraining": pretraining})
+    store = Store(tmp_path / "laid")
+    cohort = SequenceCohort.laid(study.sequences, study.labels.codes, study.groups, store)
+    split = (one := study.design.draw(cohort.y, cohort.groups, 0)).split
+    (encoder,) = cohort.pretrain(study.design, [(one, None)], "masked-letters")
+    assert encoder.pretraining_["n_sequences"] == len(split.pretrain)
+    owners = draw().obs.chromosome.to_numpy()
+    assert not set(owners[split.pretrain]) & set(owners[split.test])
+    task = cohort.task(study.design, one, None, 20, encoder)
+    frozen = {**task.settings, "frozen_layers": None, "epochs": 1}
+    (fitted,) = SEQUENCE_METHODS["masked-letters"].fit([task._replace(settings=frozen)])
+    kept, learned = fitted.model.module_[0].encoder.state_dict(), encoder.encoder_.state_dict()
+    name = next(name for name in kept if name.endswith("weight") and kept[name].ndim == 3)
+    assert np.array_equal(kept[name].numpy(), learned[name].numpy())

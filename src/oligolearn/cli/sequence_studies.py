@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 OF_GENES = ("genes_in", "duplicates", "normalize", "max_missing", "top_genes")
 _OF_EMBEDDINGS = ("embedding", "freeze_embedding", "k")
-_OF_PRETRAINING = ("pretrain_epochs", "view", "view_strength", "mask_share", "prototypes")
+_OF_VIEWS = ("view", "view_strength", "mask_share", "prototypes")
 
 
 def read_for_study(data: Path, cohort: CohortOptions, of_sequences: SequenceOptions) -> "Sequences":
@@ -29,12 +29,19 @@ def refuse_for_expression(of_sequences: SequenceOptions, data: Path | None) -> N
 
 
 def sequence_settings(
-    data: Path, cohort: CohortOptions, training: TrainingOptions, of_sequences: SequenceOptions
+    data: Path,
+    cohort: CohortOptions,
+    training: TrainingOptions,
+    of_sequences: SequenceOptions,
+    *,
+    pretrains: bool = False,
 ) -> dict[str, Any]:
     """Settings of a study of sequences, after refusing options that would do nothing."""
     refuse_options(cohort, OF_GENES, data, "sequences")
     refuse_options(of_sequences, _OF_EMBEDDINGS, data, "sequences, which a study reads as letters")
-    refuse_options(training, _OF_PRETRAINING, data, "sequences, on which no method pretrains")
+    refuse_options(training, _OF_VIEWS, data, "sequences")
+    if not pretrains:
+        refuse_options(training, ("pretrain_epochs",), data, "sequences, on which it does not pretrain")
     encoder: dict[str, Any] = chosen(both_strands=of_sequences.both_strands)
     if of_sequences.encoder != "auto":
         encoder |= {"encoder": of_sequences.encoder, "encoder_options": None}
@@ -43,6 +50,7 @@ def sequence_settings(
         "min_class_size": cohort.min_class_size,
         "identity": of_sequences.identity,
         "encoder": encoder,
+        **chosen(pretraining=chosen(epochs=training.pretrain_epochs) or None),
         "training": chosen(epochs=training.epochs, n_members=of_sequences.members, max_length=of_sequences.max_length),
         "threads": training.threads,
         "device": training.device,

@@ -22,7 +22,8 @@ Methods = Annotated[
         "(swav+self-trained), or kept frozen under a logistic regression on its embedding as it is or whitened "
         "(swav+frozen, swav+whitened). Default: logistic, pca-logistic, scratch, untrained, swav. With --target: those "
         "of adapt, default linear, coral, source, dann, cada. Of sequences: kmer-logistic, scratch (both by default), "
-        "onehot-logistic, auto, or an encoder such as motif-cnn."
+        "onehot-logistic, auto, an encoder such as motif-cnn; pretrained: masked-letters, next-letter, simclr, moco, "
+        "byol, vicreg, barlow-twins, swav."
     ),
 ]
 Sources = Annotated[
@@ -138,7 +139,7 @@ def study(
         _refuse_cohorts(data, pretrain_on, gene_map, probes, {"standardize": standardize, "min_overlap": min_overlap})
         for name in ("gene_map", "probes", *cohort.settings(), *training.settings()):
             del both[name]
-        settings = sequence_settings(data, cohort, training, of_sequences)
+        settings = sequence_settings(data, cohort, training, of_sequences, pretrains=True)
         sequences = read_for_study(data, cohort, of_sequences)
         from oligolearn.study import sequence_efficiency
 

@@ -192,10 +192,15 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
         self.encoder_ = cast(Encoder, objective.encoder).eval()
         return self._judge(objective, sequences, len(given), schedule)
 
+    @property
+    def encoder_name(self) -> str | Callable[..., Encoder]:
+        """The encoder, where it is left to the objective as well."""
+        if self.encoder != "auto":
+            return self.encoder
+        return _ENCODERS.get(self.objective, _ENCODER) if isinstance(self.objective, str) else _ENCODER
+
     def _recipe(self, sequences: Sequences) -> Recipe:
-        encoder, options = self.encoder, dict(self.encoder_options or {})
-        if encoder == "auto":
-            encoder = _ENCODERS.get(self.objective, _ENCODER) if isinstance(self.objective, str) else _ENCODER
+        encoder, options = self.encoder_name, dict(self.encoder_options or {})
         if self.objective == "next-letter" and encoder == "recurrent":
             options.setdefault("bidirectional", False)
         embedding = chosen_embedding(self.embedding, sequences.alphabet, freeze=self.freeze_embedding)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from oligolearn.data import Sequences
 from oligolearn.data.alphabets import find_alphabet
+from oligolearn.estimators import SelfSupervisedSequenceEncoder
 from oligolearn.saving import Bundle
 from oligolearn.study.design import Draw, training_seed
 from oligolearn.study.sequence_design import SequenceDesign
-from oligolearn.study.sequence_methods import SequenceTask, WordShares
+from oligolearn.study.sequence_methods import SequenceTask, WordShares, encoder_to_pretrain, pretrain_on_sequences
 from oligolearn.study.store import Store
-
-_WITHOUT = "no method of sequences pretrains"
+from oligolearn.training import DivergedError
 
 
 class SequenceCohort(NamedTuple):
@@ -79,13 +79,22 @@ class SequenceCohort(NamedTuple):
 
     def pretrain(
         self, design: SequenceDesign, drawn: Sequence[tuple[Draw, NDArray[np.intp] | None]], objective: str
-    ) -> list[Any]:
-        """Where methods that pretrain on sequences give their encoders, one for each repeat."""
-        raise ValueError(_WITHOUT)
+    ) -> list[SelfSupervisedSequenceEncoder | DivergedError]:
+        """For each repeat an encoder, or the error of one that diverged."""
+        everything = self.sequences()
+        read = {name: design.training[name] for name in ("alphabet", "aligned", "max_length")}
+        encoder = encoder_to_pretrain(objective, design.encoder)
+        return pretrain_on_sequences(
+            objective,
+            [everything.take(draw.split.pretrain) for draw, _ in drawn],
+            n_classes=int(self.y.max()) + 1,
+            seeds=[draw.seed for draw, _ in drawn],
+            settings={**design.hardware, **read, **encoder, **design.pretraining},
+        )
 
-    def encoder(self, bundle: Bundle) -> Any:
-        """Where such an encoder is read again."""
-        raise ValueError(_WITHOUT)
+    def encoder(self, bundle: Bundle) -> SelfSupervisedSequenceEncoder:
+        """The encoder that was pretrained."""
+        return SelfSupervisedSequenceEncoder.from_bundle(bundle)
 
     def measured(
         self, rows: NDArray[np.intp], shown: NDArray[np.intp], genes: NDArray[np.intp] | None

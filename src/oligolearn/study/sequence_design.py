@@ -30,6 +30,8 @@ class SequenceDesign:
         Settings of `SequenceClassifier` that say which network ``scratch`` is.
     training
         Others of its settings that differ from its defaults.
+    pretraining
+        Settings of `SelfSupervisedSequenceEncoder` that differ from its defaults, of methods that pretrain.
     choices
         Of a sweep: settings of the network by the name of the choice, which then are the methods. They are compared on
         validation sequences, and no repeat has a test sequence.
@@ -46,6 +48,7 @@ class SequenceDesign:
     min_class_size: int | None = None
     encoder: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    pretraining: dict[str, Any] = field(default_factory=dict)
     choices: dict[str, dict[str, Any]] = field(default_factory=dict)
     threads: int = 1
     device: str = "cpu"

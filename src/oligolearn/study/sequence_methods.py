@@ -1,5 +1,6 @@
 """What a study of sequences can compare: each method sees the same sequences and the same labels."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,11 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.data import PaddingRule, Sequences
-from oligolearn.estimators import SequenceClassifier, SubspaceLogisticRegression
+from oligolearn.estimators import (
+    CollapseWarning,
+    SelfSupervisedSequenceEncoder,
+    SequenceClassifier,
+    SubspaceLogisticRegression,
+)
 from oligolearn.estimators.sequence_choice import candidates
 from oligolearn.estimators.sequence_together import SequenceShare, fit_sequences_together
-from oligolearn.study.methods import Method
+from oligolearn.study.methods import Method, objective_defaults
 from oligolearn.study.task import Fitted
+from oligolearn.training import DivergedError
 
 DEFAULT_SEQUENCE_METHODS = ("kmer-logistic", "scratch")
 _SHORTEST, _LONGEST = 2, 6  # of k: 16 to 4,096 words
@@ -122,6 +129,65 @@ def _fit_networks(tasks: Sequence[SequenceTask], **encoder: Any) -> list[Fitted]
     ]
 
 
+def _fit_pretrained(tasks: Sequence[SequenceTask]) -> list[Fitted]:
+    own = {"encoder": "auto", "encoder_options": None, "both_strands": "auto"}  # the pretrained encoder says the rest
+    models = [
+        SequenceClassifier(pretrained=task.pretrained, random_state=task.seed, **{**task.settings, **own})
+        for task in tasks
+    ]
+    found = fit_sequences_together(models, [SequenceShare(task.sequences, task.labels, task.groups) for task in tasks])
+    return [Fitted(model, how) for model, how in zip(found.models, found.how, strict=True)]
+
+
+def pretrain_on_sequences(
+    objective: str, sequences: Sequence[Sequences], *, n_classes: int, seeds: Sequence[int], settings: Mapping[str, Any]
+) -> list[SelfSupervisedSequenceEncoder | DivergedError]:
+    """Pretrain the encoders that a method starts from, one after the other.
+
+    Parameters
+    ----------
+    objective
+        Name in `oligolearn.pretext.SEQUENCE_OBJECTIVES`.
+    sequences
+        What each encoder sees.
+    n_classes
+        Decides settings of the objective, as on expression.
+    seeds
+        Of the trainings.
+    settings
+        Of `SelfSupervisedSequenceEncoder`.
+    """
+    found: list[SelfSupervisedSequenceEncoder | DivergedError] = []
+    for some, seed in zip(sequences, seeds, strict=True):
+        options = objective_defaults(objective, n_classes, len(some))
+        model = SelfSupervisedSequenceEncoder(objective, objective_options=options, random_state=seed, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CollapseWarning)  # the diagnosis is kept with the run
+            try:
+                found.append(model.fit(some))
+            except DivergedError as error:
+                found.append(error)
+    return found
+
+
+def encoder_to_pretrain(objective: str, scratch: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the encoder that an objective pretrains: that of ``scratch`` if the objective can.
+
+    What predicts letters needs an output at each letter, and what predicts the next one has to read from left to right;
+    else the encoder is the one that the objective has by itself.
+
+    Examples
+    --------
+    >>> scratch = {"encoder": "multi-scale-cnn", "encoder_options": None, "both_strands": False}
+    >>> encoder_to_pretrain("simclr", scratch)["encoder"], encoder_to_pretrain("masked-letters", scratch)["encoder"]
+    ('multi-scale-cnn', 'auto')
+    """
+    pools_letters = scratch["encoder"] not in _AT_EACH_LETTER
+    if objective == "next-letter" or (objective == "masked-letters" and pools_letters):
+        return {"encoder": "auto", "encoder_options": None, "both_strands": False}
+    return {**scratch, "both_strands": scratch["both_strands"] is True}
+
+
 def _chosen(model: Any) -> tuple[str, str]:
     """The encoder that a model took, and why."""
     if not isinstance(model, SequenceClassifier):
@@ -147,6 +213,17 @@ def method_of_choice(name: str, settings: Mapping[str, Any]) -> Method:
     return Method(name, f"the network with {name}", partial(_fit_networks, **settings))
 
 
+_AT_EACH_LETTER = ("motif-cnn", "residual-cnn", "recurrent", "transformer")
+_PRETEXTS = {
+    "masked-letters": ("masked letters", "to predict hidden letters"),
+    "next-letter": ("next letter", "to predict each letter from those before it"),
+    "swav": ("SwAV", "with SwAV"),
+    "simclr": ("SimCLR", "with SimCLR"),
+    "moco": ("MoCo v2", "with MoCo v2"),
+    "byol": ("BYOL", "with BYOL"),
+    "vicreg": ("VICReg", "with VICReg"),
+    "barlow-twins": ("Barlow Twins", "with Barlow Twins"),
+}
 _TITLES = {
     "motif-cnn": ("motif CNN", "one convolution whose filters are motif detectors (DeepBind)"),
     "multi-scale-cnn": ("multi-scale CNN", "motif detectors of several widths side by side"),
@@ -188,5 +265,14 @@ SEQUENCE_METHODS: dict[str, Method] = {
             contender=True,
         )
         for name, (title, description) in _TITLES.items()
+    },
+    **{
+        name: Method(
+            f"{title} pretraining",
+            f"a network pretrained {how} on all training sequences without labels, then trained on those with labels",
+            _fit_pretrained,
+            objective=name,
+        )
+        for name, (title, how) in _PRETEXTS.items()
     },
 }

@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 from oligolearn.data import Labels, Sequences, check_class_groups, check_class_sizes, leak_free_groups, number_classes
 from oligolearn.data.sequence_groups import copies
 from oligolearn.data.sequence_inspection import conflicting_copies
-from oligolearn.estimators import SequenceClassifier, versions
+from oligolearn.estimators import SelfSupervisedSequenceEncoder, SequenceClassifier, versions
 from oligolearn.estimators.sequence_fitting import LONGEST
 from oligolearn.estimators.sequence_jobs import is_number
 from oligolearn.study.design import Draw, Run, draw_repeat, plan_runs, spread_fractions
 from oligolearn.study.planning import DEFAULT_POINTS, describe_draws, hardware
 from oligolearn.study.sequence_design import SequenceDesign
-from oligolearn.study.sequence_methods import DEFAULT_SEQUENCE_METHODS, SEQUENCE_METHODS, suited_encoder, word_length
+from oligolearn.study.sequence_methods import (
+    DEFAULT_SEQUENCE_METHODS,
+    SEQUENCE_METHODS,
+    encoder_to_pretrain,
+    suited_encoder,
+    word_length,
+)
 from oligolearn.study.summary import SEQUENCES
 
 MOST_AT_ONCE = 16  # networks of a group; on a GPU they are stacked as far as memory has room
@@ -40,6 +46,7 @@ class SequenceSettings(TypedDict, total=False):
     min_class_size: int | None
     encoder: dict[str, Any]
     training: dict[str, Any]
+    pretraining: dict[str, Any]
     threads: int
     device: str
     precision: str
@@ -118,7 +125,7 @@ def plan_sequence_study(
         "data": {**_describe(sequences, labels, design, notes), "file": file, "fingerprint": asked["data"]},
         "warnings": conflicting_copies(sequences.label(label), copies(sequences)),
         "replicas": min(design.repeats, MOST_AT_ONCE) if design.device != "cpu" else 1,
-        **_describe_draws(draws, runs, labels),
+        **_describe_draws(draws, runs, labels, design),
     }
     return SequenceStudy(design, sequences, labels, kept, runs, asked, about)
 
@@ -188,6 +195,11 @@ def _settings(sequences: Sequences, design: SequenceDesign) -> dict[str, Any]:
         options = ", ".join(f"{name} {value}" for name, value in (design.encoder["encoder_options"] or {}).items())
         shown["scratch: encoder"] = f"{design.encoder['encoder']} ({options or 'its own settings'})"
         shown["scratch: both strands"] = design.encoder["both_strands"]
+    for name in design.methods:
+        if (objective := SEQUENCE_METHODS[name].objective) is not None:
+            encoder = encoder_to_pretrain(objective, design.encoder)
+            shown[f"{name}: encoder"] = SelfSupervisedSequenceEncoder(objective, **encoder).encoder_name
+            shown[f"{name}: epochs"] = design.pretraining.get("epochs") or "50, or 6,000 steps if these are fewer"
     if "kmer-logistic" in design.methods:
         shown["kmer-logistic: k"] = word_length(sequences)
     return {
@@ -212,7 +224,10 @@ def _describe(sequences: Sequences, labels: Labels, design: SequenceDesign, note
     }
 
 
-def _describe_draws(draws: Sequence[Draw], runs: Sequence[Run], labels: Labels) -> dict[str, Any]:
+def _describe_draws(
+    draws: Sequence[Draw], runs: Sequence[Run], labels: Labels, design: SequenceDesign
+) -> dict[str, Any]:
     described = describe_draws(draws, runs, labels)
-    del described["sizes"]["n_pretrain"]  # nothing pretrains
+    if not any(SEQUENCE_METHODS[name].objective for name in design.methods):
+        del described["sizes"]["n_pretrain"]
     return described
