@@ -62,6 +62,18 @@ def test_without_numba_only_what_counts_kmers_stops(tmp_path: Path, code: int, u
     assert not (tmp_path / "o.tsv").exists()
 
 
+def test_word2vec_names_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "gensim.models", None)
+    (tmp_path / "a.fa").write_text(">a\nACGTACGT\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["pretrain", str(tmp_path / "a.fa"), "--method", "word2vec", "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith("gensim, which is not installed: pip install 'oligolearn[sequences]'\n")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_bar_that_moved_stays_beside_the_error(capsys: pytest.CaptureFixture[str]) -> None:
     def diverge() -> None:
         with epoch_bar("training", shown=True) as tell:

@@ -16,6 +16,7 @@ from oligolearn.estimators import (
     load_model,
     save_model,
 )
+from oligolearn.nn import SEQUENCE_ENCODERS
 from oligolearn.pretext import SEQUENCE_OBJECTIVES
 
 QUICK = {"epochs": 1, "min_steps": 4, "batch_size": 16, "random_state": 0, "device": "cpu"}
@@ -54,6 +55,21 @@ def test_every_objective_pretrains_is_saved_and_is_started_from(objective, tmp_p
     for given in (model, tmp_path / "e"):
         started = SequenceClassifier(pretrained=given, frozen_layers=None, **LABELLED).fit(X, y)
         np.testing.assert_allclose(started.embed(X), model.transform(X), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::oligolearn.estimators.CollapseWarning")
+@pytest.mark.parametrize("encoder", SEQUENCE_ENCODERS)
+@pytest.mark.parametrize("embedding", ["one-hot", KmerEmbedding(2, 6)], ids=["letters", "2-mers"])
+def test_every_encoder_learns_from_two_views_and_gives_the_same_alone(encoder, embedding):
+    X = [text[: 12 + i] for i, text in enumerate(draw(16, 30))]
+    settings = {"min_steps": 2, "embedding": embedding, "encoder_options": None}
+    model = quick("simclr", encoder, **settings).fit(X)
+    start = quick("simclr", encoder, **settings, learning_rate=1e-12).fit(X)
+    moved = [
+        not torch.allclose(a, b) for a, b in zip(model.encoder_.parameters(), start.encoder_.parameters(), strict=True)
+    ]
+    assert np.mean(moved) > 0.8
+    np.testing.assert_allclose(model.transform(X)[3:4], model.transform(X[3:4]), atol=1e-6)
 
 
 def test_an_objective_of_letters_hands_over_all_blocks_but_the_one_that_pools():

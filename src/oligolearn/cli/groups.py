@@ -34,9 +34,12 @@ from oligolearn.cli.options import (
     Nodes,
     Normalize,
     OptionalLabel,
+    PieceLength,
     Precision,
+    PretrainEncoder,
     PretrainEpochs,
     PretrainOn,
+    PretrainStrands,
     Probes,
     Prototypes,
     Samples,
@@ -145,10 +148,10 @@ class PretrainingCohort:
 class PretrainingSequences:
     """How sequences are read and seen in pretraining; of no use for expression."""
 
-    encoder: SequenceEncoder = "auto"
-    both_strands: BothStrands = None
+    encoder: PretrainEncoder = "auto"
+    both_strands: PretrainStrands = False
     alphabet: AlphabetName = "auto"
-    max_length: MaxLength = None
+    max_length: PieceLength = None
     embedding: EmbeddingOption = "one-hot"
     freeze_embedding: FreezeEmbedding = False
     k: KmerLengths = None

@@ -170,6 +170,23 @@ FreezeEmbedding = Annotated[
 KmerLength = Annotated[
     int | None, typer.Option("--k", help="Letters of a k-mer. Default: 3, or the one that the folder has.", min=1)
 ]
+PretrainEncoder = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        help="Of sequences: motif-cnn (auto), residual-cnn, recurrent (auto for next-letter) or transformer; where two "
+        "views are compared also multi-scale-cnn and kmer-recurrent.",
+    ),
+]
+PretrainStrands = Annotated[
+    bool, typer.Option("--both-strands/--one-strand", help="Read the reverse complement of DNA with the same weights.")
+]
+PieceLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-length", help="Longer sequences are cut into pieces of so many letters. Default: up to 2,000.", min=1
+    ),
+]
 KmerLengths = Annotated[
     str | None,
     typer.Option(

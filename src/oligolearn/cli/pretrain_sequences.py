@@ -63,7 +63,7 @@ def pretrain_sequence_encoder(
     with pretraining_bar("pretraining", shown=not quiet) as bar:
         model = SelfSupervisedSequenceEncoder(
             encoder=options.encoder,
-            both_strands=bool(options.both_strands),
+            both_strands=options.both_strands,
             max_length=options.max_length,
             embedding=named_embedding(options.embedding, low if options.k else None, options.dim),
             freeze_embedding=options.freeze_embedding,
