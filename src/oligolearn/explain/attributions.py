@@ -19,6 +19,7 @@ from oligolearn.explain.tracks import OpenNetwork, Track, track_of
 METHODS = ("mutagenesis", "integrated-gradients", "deeplift")
 REFERENCES = ("mean", "shuffles")
 _SHUFFLES = 5
+_ASKED = 0.8  # share of the tolerance that integration stops at: batches differ in their mean difference
 _FEWEST_STEPS, _MOST_STEPS = 16, 1024
 _LETTERS_AT_ONCE = 2**14  # of a batch, whose copies differ in one letter
 
@@ -242,7 +243,7 @@ def _integrated(
             total += gradient * (2 * t / n_steps)
         multipliers[rows] = total
         miss = ((total * way).sum(dim=(1, 2)) - change[rows]).abs()
-        rows = rows[miss > tolerance / 2 * torch.maximum(change[rows].abs(), change.abs().mean())]
+        rows = rows[miss > _ASKED * tolerance * torch.maximum(change[rows].abs(), change.abs().mean())]
         n_steps *= 2
     return multipliers
 
