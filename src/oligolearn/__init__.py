@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oligolearn import adapt, data, estimators, kmers, nn, pretext, report, saving, study, training, views
+    from oligolearn import adapt, data, estimators, explain, kmers, nn, pretext, report, saving, study, training, views
     from oligolearn.data import read_expression, read_sequences, simulate_cohort
     from oligolearn.estimators import (
         DomainAdaptedClassifier,
@@ -40,6 +40,7 @@ __all__ = [
     "adapt",
     "data",
     "estimators",
+    "explain",
     "kmers",
     "label_efficiency",
     "load_model",

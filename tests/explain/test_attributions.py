@@ -51,7 +51,7 @@ def test_mutagenesis_is_what_mutated_texts_give(model_of, name, both):
 
 @pytest.mark.parametrize(
     ("name", "both", "reference"),
-    [*((name, both, "mean") for name in ENCODERS for both in (False, True)), ("kmer-recurrent", True, "shuffles")],
+    [*((name, both, "mean") for name in ENCODERS for both in (False, True)), ("recurrent", True, "shuffles")],
 )
 def test_integrated_gradients_add_up(model_of, name, both, reference):
     model = model_of(name, ENCODERS[name], both=both, rule=PaddingRule(14, "start"))

@@ -84,8 +84,7 @@ def logo_figure(motifs: Sequence[dict[str, Any]], width: float, *, with_match: b
     columns = 2 if with_match and side_by_side(width) else 1
     stacked = with_match and columns == 1
     n_rows = len(motifs) * (2 if stacked else 1)
-    figure = new_figure(width, 0.25 + 0.95 * n_rows)
-    axes = figure.subplots(n_rows, columns, squeeze=False)
+    figure, axes = _rows(width, n_rows, columns)
     for i, one in enumerate(motifs):
         places = (axes[2 * i, 0], axes[2 * i + 1, 0]) if stacked else (axes[i, 0], axes[i, -1])
         draw_logo(places[0], one, f"{one['name']}, {count(one['n_sites'])} sites")
@@ -94,6 +93,16 @@ def logo_figure(motifs: Sequence[dict[str, Any]], width: float, *, with_match: b
         elif with_match:
             places[1].axis("off")
     return figure
+
+
+def _rows(width: float, n_rows: int, columns: int, *, left: float = 0.3) -> tuple[Figure, Any]:
+    """Figure with axes at fixed places: a layout that looks for room takes seconds for two dozen of them."""
+    height = 0.15 + 1.0 * n_rows
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(
+        left=left / width, right=1 - 0.05 / width, bottom=0.2 / height, top=1 - 0.25 / height, hspace=0.55, wspace=0.1
+    )
+    return figure, figure.subplots(n_rows, columns, squeeze=False)
 
 
 def draw_logo(axes: Axes, motif: dict[str, Any], title: str) -> None:
@@ -196,8 +205,8 @@ def _alphabet(summary: Summary) -> str:
 def sequence_figure(sequences: Sequence[dict[str, Any]], width: float, *, letters: str) -> Figure:
     """Draw the letters of each sequence as high as what they give."""
     most = _WIDE_LETTERS if side_by_side(width) else _NARROW_LETTERS
-    figure = new_figure(width, 0.2 + 0.95 * len(sequences))
-    for axes, one in zip(figure.subplots(len(sequences), 1, squeeze=False)[:, 0], sequences, strict=True):
+    figure, rows = _rows(width, len(sequences), 1, left=0.55)
+    for axes, one in zip(rows[:, 0], sequences, strict=True):
         scores = np.asarray(one["scores"], dtype=float)
         start = _best_part(np.abs(scores), most)
         text = one["text"][start : start + most]
