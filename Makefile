@@ -13,7 +13,7 @@ DEMO_STUDY ?= --label label --group patient --points 4 --repeats 5 --seed 1
 
 PYTEST_ARGS ?=
 # Run by hand: those that make tables of docs/methods, since they train for hours (pretext.py for a day).
-BY_HAND := $(addprefix benchmarks/,pretext.py adaptation.py adaptation_choice.py sequences.py sequence_pretraining.py motifs.py)
+BY_HAND := $(addprefix benchmarks/,pretext.py adaptation.py adaptation_choice.py sequences.py sequence_pretraining.py sequence_throughput.py motifs.py)
 BENCHMARKS := $(filter-out benchmarks/machine.py $(BY_HAND),$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help

@@ -37,3 +37,14 @@ def test_a_scale_out_of_range_is_refused():
     ended = run("reference_protocol.py", "--scale", "0")
     assert ended.returncode == 2
     assert "--scale takes a share above 0 and up to 1, found 0" in ended.stderr
+
+
+@pytest.mark.slow
+def test_the_throughput_of_sequences_is_measured_against_its_goals():
+    small = ("--length", "20", "--batch-size", "8", "--steps", "2", "--rows", "2000", "--large-steps", "2")
+    ended = run("sequence_throughput.py", *small)
+    assert ended.returncode == 0, ended.stderr
+    shown = re.findall(r"^([a-z -]+?) +[\d,]+ +[\d.]+ +[\d.]+%$", ended.stdout, re.MULTILINE)
+    assert shown[:3] == ["positions", "anywhere", "both strands"]
+    assert {"motif-cnn", "transformer"} < set(shown)
+    assert re.search(r"^2,000 x 200 letters, 2 steps: 0\.\d+ GiB", ended.stdout, re.MULTILINE)

@@ -149,6 +149,7 @@ def test_models_fitted_together_are_those_fitted_alone():
         ({"methods": ("onehot-logistic",)}, "y", "lengths differ"),
         ({}, "fitness", "is a number with 96 values"),
         ({}, "nothing", "there is no column 'nothing'"),
+        ({"encoder": {"encoder": "cnn"}}, "y", "unknown encoder 'cnn'"),
         ({"identity": 2.0}, "y", "identity must lie above 0"),
     ],
 )

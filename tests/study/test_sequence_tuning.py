@@ -65,7 +65,7 @@ def test_the_test_is_made_once_and_more_trials_go_on(finished, tmp_path, monkeyp
     monkeypatch.setattr(SequenceBench, "try_all", noted)
     first = tune_sequences(draw(), "y", out=tmp_path / "o", trials=2, search=SMALL, **TINY)
     assert parts == ["validation", "test"]
-    more = tune_sequences(draw(), "y", out=tmp_path / "o", trials=4, search=SMALL, **{**TINY, "workers": 2})
+    more = tune_sequences(draw(), "y", out=tmp_path / "o", trials=4, search=SMALL, **TINY)
     assert parts == ["validation", "test", "validation"]
     assert more.best["test"] == first.best["test"]
     pd.testing.assert_frame_equal(trials_of(finished), trials_of(more), check_exact=True)
@@ -102,6 +102,7 @@ original_plan = sequence_tuning.Plan
         (["dropout=0:2"], {}, "dropout must be"),
         (["epochs=3:9"], {"epochs": 5}, "epochs, which is fixed by another option"),
         (["encoder=cnn"], {}, "encoder must be one of motif-cnn"),
+        (["width=3:5"], {"encoder": "cnn"}, "unknown encoder 'cnn'"),
         (["cell=gru|lstm"], {"encoder": "motif-cnn"}, "motif-cnn has no setting 'cell'"),
     ],
 )

@@ -107,8 +107,8 @@ def why_alone(trainings: Sequence[Training], network: nn.Module, stacked: bool |
         "dropout of padded places, whose number the others decide": masks_places and not _Batches(trainings).complete,
         "early stopping": any(len(one.rows[1]) for one in trainings),
         "asked for": stacked is False,
-        "a single replica": stacked is None and len(trainings) < 2,
         "on a CPU convolutions are as fast alone": stacked is None and trainings[0].learning.device.type == "cpu",
+        "a single replica": stacked is None and len(trainings) < 2,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 

@@ -193,7 +193,8 @@ def _chosen(model: Any) -> tuple[str, str]:
     if not isinstance(model, SequenceClassifier):
         return "", ""
     losses = ", ".join(f"{name} {loss:.3f}" for name, loss in model.choice_.items())
-    return model.training_["encoder_chosen"], losses and f"the loss on held-out sequences was {losses}"
+    why = f"the loss on held-out sequences was {losses}" if losses else "labels were too few to compare candidates"
+    return model.training_["encoder_chosen"], why
 
 
 def suited_encoder(sequences: Sequences, max_length: int) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from oligolearn.study.sequence_methods import (
     suited_encoder,
     word_length,
 )
+from oligolearn.study.sequence_settings import check_buildable
 from oligolearn.study.summary import SEQUENCES
 
 MOST_AT_ONCE = 16  # networks of a group; on a GPU they are stacked as far as memory has room
@@ -170,6 +171,8 @@ def _design(sequences: Sequences, label: str, labels: Labels, settings: Sequence
             f"onehot-logistic compares letters at the same place, but lengths differ ({shortest:,} to {longest:,}); "
             "leave it out, or take kmer-logistic"
         )
+    if any(SEQUENCE_METHODS[name].network for name in design.methods):
+        check_buildable({**design.encoder, **design.training}, sequences)
     return design
 
 

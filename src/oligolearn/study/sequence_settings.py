@@ -10,6 +10,7 @@ import torch
 
 from oligolearn.data import PaddingRule, Sequences
 from oligolearn.estimators import SequenceClassifier
+from oligolearn.estimators.building import resolve
 from oligolearn.estimators.sequence_networks import Recipe
 from oligolearn.nn import POOLINGS, SEQUENCE_ENCODERS
 from oligolearn.nn.recurrent import CELLS
@@ -65,7 +66,7 @@ def sequence_settings_of(encoder: str) -> dict[str, Setting]:
     ['n_filters', 'width', 'pooling', 'window', 'hidden', 'encoder_dropout']
     """
     found = dict(_OF_TRAINING)
-    for name, parameter in inspect.signature(SEQUENCE_ENCODERS[encoder]).parameters.items():
+    for name, parameter in inspect.signature(resolve("encoder", encoder, SEQUENCE_ENCODERS)).parameters.items():
         if name in ("shares", "length"):
             continue
         place = (_IN_ENCODER, name)
