@@ -3,6 +3,7 @@
 import shlex
 import sys
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,6 +86,10 @@ def motifs(
 ) -> None:
     """Find the motifs that a model of sequences looks for, match them to a database, and say what they are for."""
     _check_target(out)
+    if find_spec("logomaker") is None:
+        raise ModuleNotFoundError(
+            "motifs are drawn by logomaker, which is not installed: pip install 'oligolearn[motifs]'"
+        )
     from rich.console import Console
 
     from oligolearn.estimators import load_model

@@ -1,16 +1,13 @@
 """Figures of a search for motifs: logos, letters of single sequences, distances, attention."""
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
-from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
 from oligolearn.report.figures import Plate
@@ -118,39 +115,23 @@ def draw_logo(axes: Axes, motif: dict[str, Any], title: str) -> None:
 
 
 def draw_letters(axes: Axes, heights: NDArray[np.float64], letters: str) -> None:
-    """Draw stacked letters ``(length, n_letters)``, the highest outside, those below 0 downwards.
+    """Draw stacked letters ``(length, n_letters)``, the highest outside, those below 0 downwards, by logomaker."""
+    import logomaker
 
-    All places of one letter are one shape, so that a page of logos is drawn in a second and stays small.
-    """
     colors = _NUCLEOTIDES if len(letters) == 4 else _AMINO_ACIDS
-    order = np.argsort(np.abs(heights), axis=1)
-    sorted_heights = np.take_along_axis(heights, order, axis=1)
-    above, below = np.maximum(sorted_heights, 0), np.minimum(sorted_heights, 0)
-    bottoms = np.where(sorted_heights > 0, np.cumsum(above, axis=1) - above, np.cumsum(below, axis=1))
-    seen = np.abs(sorted_heights) > _SMALLEST_LETTER * np.abs(heights).max(initial=0)
-    for number, letter in enumerate(letters):
-        places, rank = np.nonzero(seen & (order == number))
-        if not len(places):
-            continue
-        shape = _letter_shape(letter)
-        size = np.stack([np.full(len(places), 0.94), np.abs(sorted_heights[places, rank])], axis=1)
-        corner = np.stack([places - 0.47, bottoms[places, rank]], axis=1)
-        vertices = (np.asarray(shape.vertices)[None] * size[:, None] + corner[:, None]).reshape(-1, 2)
-        path = Path(vertices, np.tile(np.asarray(shape.codes), len(places)))
-        axes.add_patch(PathPatch(path, facecolor=colors[letter], linewidth=0))
-    low, high = below.sum(axis=1).min(initial=0), above.sum(axis=1).max(initial=0)
+    seen = np.abs(heights) > _SMALLEST_LETTER * np.abs(heights).max(initial=0)
+    logomaker.Logo(
+        pd.DataFrame(np.where(seen, heights, 0.0), columns=list(letters)),
+        ax=axes,
+        color_scheme={letter: colors[letter] for letter in letters},
+        font_name="DejaVu Sans",
+        flip_below=False,
+        baseline_width=0,
+    )
+    low, high = np.minimum(heights, 0).sum(axis=1).min(initial=0), np.maximum(heights, 0).sum(axis=1).max(initial=0)
     axes.set_xlim(-0.5, len(heights) - 0.5)
     axes.set_ylim(1.05 * low, 1.05 * high if high > low else 1)
     axes.grid(visible=False)
-
-
-@cache
-def _letter_shape(letter: str) -> Path:
-    """Outline of a letter, from 0 to 1 both ways."""
-    drawn = TextPath((0, 0), letter, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold"))
-    vertices = np.asarray(drawn.vertices)
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    return Path((vertices - low) / (high - low), drawn.codes)
 
 
 def _spacings(summary: Summary) -> Plate:
