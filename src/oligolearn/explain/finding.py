@@ -151,7 +151,8 @@ def find_motifs(
         for place, i in enumerate(order)
     ]
     paired = [one for one in motifs if not one.copy_of and one.motif.says_something and one.enrichment.q < 0.05]
-    apart = spacings([(one.motif, one.sites) for one in paired[:_IN_PAIRS]], rng, target)
+    classes = target if isinstance(model, SequenceClassifier) else None
+    apart = spacings([(one.motif, one.sites) for one in paired[:_IN_PAIRS]], rng, classes)
     rows = _largest_outputs(model, sequences)
     attention = attention_maps(model, sequences.take(rows), row=0) if has_attention(model) else None
     few = [f"The database has {len(database)} motifs: with fewer than {FEW_TARGETS}, p depends on which they are."] * (

@@ -63,8 +63,8 @@ def without_copies(found: Sequence[tuple[Motif, Sites]], sequences: Sequences) -
         names.append(name)
         if not name:
             covered = np.zeros(total, dtype=bool)
-            core = max(1, width // 2)  # the middle half of each site
-            at = middle[:, None] + np.arange(-(core // 2), core - core // 2)
+            reach = 3 * width // 8  # the middle three quarters of each site
+            at = middle[:, None] + np.arange(-reach, reach + 1)
             covered[at.clip(0, total - 1).ravel()] = True
             kept.append((motif.name, covered))
     return names
