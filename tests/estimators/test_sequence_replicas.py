@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from oligolearn.data import PaddingRule, encode_sequences
+from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.estimators.sequence_networks import Learning, Recipe, Task
 from oligolearn.estimators.sequence_replicas import Ended, Training, train_all
 from oligolearn.nn import ClassificationLoss
@@ -52,6 +53,16 @@ def test_replicas_end_where_separate_trainings_end(encoder, lengths):
     together, alone = train_all(group, stacked=True), train_all(group, stacked=False)
     assert {one.how for one in together} == {"stacked"}
     assert {one.how for one in alone} == {"one at a time: asked for"}
+    for one, other in zip(together, alone, strict=True):
+        for name, value in weights(one).items():
+            torch.testing.assert_close(value, weights(other)[name], rtol=1e-8, atol=1e-8)
+
+
+def test_replicas_may_read_vectors_of_kmers():
+    group = trainings("motif-cnn", lengths=(9, 20))
+    group = [one._replace(recipe=replace(one.recipe, embedding=KmerEmbedding(2, 5))) for one in group]
+    together, alone = train_all(group, stacked=True), train_all(group, stacked=False)
+    assert {one.how for one in together} == {"stacked"}
     for one, other in zip(together, alone, strict=True):
         for name, value in weights(one).items():
             torch.testing.assert_close(value, weights(other)[name], rtol=1e-8, atol=1e-8)

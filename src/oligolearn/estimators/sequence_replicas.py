@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from oligolearn.estimators.sequence_networks import Learning, Recipe, Task, Trained, new_network, train_network
-from oligolearn.nn import Encoder, Letters
+from oligolearn.nn import EmbeddedKmers, Encoder, Letters
 from oligolearn.nn.sequence_transformer import TransformerLayer
 from oligolearn.training import DivergedError, Runtime, Schedule, fit_replicas, room_for_replicas
 
@@ -159,7 +159,7 @@ def _train_stacked(group: Sequence[Training], stacked: bool | None) -> list[Ende
 @contextmanager
 def _knowing_of_padding(modules: Sequence[nn.Module], *, complete: bool) -> Iterator[None]:
     """Tell modules whether their batches have padding, which they cannot look at as replicas."""
-    letters = [part for module in modules for part in module.modules() if isinstance(part, Letters)]
+    letters = [part for module in modules for part in module.modules() if isinstance(part, Letters | EmbeddedKmers)]
     try:
         for part in letters:
             part.complete = complete

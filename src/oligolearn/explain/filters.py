@@ -91,6 +91,8 @@ def has_filters(model: SequenceModel) -> bool:
 
     Of a deep stack they are but parts of motifs, and a recurrent network has none.
     """
+    if model.recipe_.embedding is not None:
+        return False  # they read vectors of k-mers
     network: Any = model.module_[0]
     inner = network.encoder.encoder if isinstance(network.encoder, BothStrands) else network.encoder
     return isinstance(inner, MotifCNN | MultiScaleCNN)

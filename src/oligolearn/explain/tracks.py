@@ -52,7 +52,7 @@ class OpenNetwork:
     Raises
     ------
     ValueError
-        If the encoder does not read its input through `Letters`.
+        If the encoder does not read its input through `Letters`, but as vectors of k-mers.
     """
 
     def __init__(self, network: nn.Module, alphabet: Alphabet) -> None:
@@ -62,8 +62,8 @@ class OpenNetwork:
         self.strands: list[Any] = [one for one in self.network.modules() if isinstance(one, BothStrands)]
         if not self.letters:
             raise ValueError(
-                "the encoder does not read its input through oligolearn.nn.Letters, so that its letters have no "
-                "channels that could be attributed to"
+                "the model reads vectors of k-mers, so that its letters have no channels of their own to attribute "
+                "to; train one with embedding='one-hot'"
             )
         self.turned: NDArray[np.intp] | None = complement_of_letters(alphabet) if self.strands else None
 

@@ -29,6 +29,11 @@ class EmbeddedKmers(nn.Module):
     frozen
         Whether they stay as they are.
 
+    Attributes
+    ----------
+    complete
+        As in `Letters`.
+
     Raises
     ------
     ValueError
@@ -72,6 +77,7 @@ class EmbeddedKmers(nn.Module):
             self.register_buffer("weight", vectors)
         else:
             self.weight = nn.Parameter(vectors)
+        self.complete: bool | None = None
 
     def forward(self, codes: Tensor) -> Track:
         """Look the k-mers up."""
@@ -83,7 +89,8 @@ class EmbeddedKmers(nn.Module):
         whole = (letters >= 0).all(dim=2)
         values = (F.embedding(words, self.weight) * whole[:, :, None].to(self.weight)).transpose(1, 2)
         there = numbers > 0
-        return Track(values, None if bool(there.all()) else there[:, None].to(values))
+        complete = bool(there.all()) if self.complete is None else self.complete
+        return Track(values, None if complete else there[:, None].to(values))
 
 
 InputLayer: TypeAlias = Letters | EmbeddedKmers
