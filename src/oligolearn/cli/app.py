@@ -71,6 +71,7 @@ for verb in (
 
 
 INTERRUPTED = 130
+_GO_ON = ("study", "sweep", "tune", "pretrain")  # verbs that keep what they have done
 _MISTAKES = (
     ValueError,
     TypeError,
@@ -92,6 +93,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(speaking_first(_run, given))
 
 
+def _what_is_left(arguments: Sequence[str]) -> str:
+    """What a command that was stopped leaves.
+
+    >>> _what_is_left(["train", "cohort.h5ad"])
+    'nothing was written'
+    """
+    if arguments[0] in _GO_ON and "word2vec" not in arguments:
+        return "what was finished is kept, and the same command goes on from there"
+    return "nothing was written"
+
+
 def _run(arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments) or ["--help"], standalone_mode=False) or 0
@@ -106,7 +118,7 @@ def _run(arguments: Sequence[str]) -> int:
         _reraise_for_debugging()
         return _fail(f"{error.strerror or error} {error.filename or ''}", 1)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code
-        return _fail("interrupted; what was finished is kept, and the same command goes on from there", code)
+        return _fail(f"interrupted; {_what_is_left(arguments)}", code)
     return int(code)
 
 
