@@ -99,7 +99,7 @@ def _what_is_left(arguments: Sequence[str]) -> str:
     >>> _what_is_left(["train", "cohort.h5ad"])
     'nothing was written'
     """
-    if arguments[0] in _GO_ON and "word2vec" not in arguments:
+    if next(iter(arguments), "") in _GO_ON and "word2vec" not in arguments:
         return "what was finished is kept, and the same command goes on from there"
     return "nothing was written"
 
