@@ -341,3 +341,32 @@ def test_settings_that_make_no_network_are_refused():
         BothStrands(MotifCNN(SHARES), COMPLEMENT, "sum")
     with pytest.raises(ValueError, match="up to 10 letters, found 12"):
         MotifCNN(SHARES, pooling="positions", length=10)(codes(2, 12))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_truncation_changes_no_output_and_cuts_the_gradient_at_its_parts(cell):
+    from oligolearn.nn.recurrent import RecurrentLayer
+    from oligolearn.nn.track import Track
+
+    torch.manual_seed(0)
+    whole = RecurrentLayer(cell, 3, 5, bidirectional=False).double()
+    cut = RecurrentLayer(cell, 3, 5, bidirectional=False, truncation=4).double()
+    cut.load_state_dict(whole.state_dict())
+    values = torch.randn(2, 3, 10, dtype=torch.float64)
+    mask = (torch.arange(10) < torch.tensor([[10], [9]]))[:, None].double()
+    gradients = []
+    for layer in (whole, cut):
+        x = (values * mask).requires_grad_()
+        states = layer(Track(x, mask)).values
+        gradients.append(torch.autograd.grad(states[:, :, 8].sum(), x)[0])
+        if layer is whole:
+            expected = states
+    torch.testing.assert_close(states, expected)
+    assert gradients[0][:, :, 7].abs().min() > 0
+    assert gradients[1][:, :, :8].abs().max() == 0, "letters of an earlier part"
+    torch.testing.assert_close(gradients[1][:, :, 8], gradients[0][:, :, 8])
+
+
+def test_truncation_is_of_one_direction():
+    with pytest.raises(ValueError, match="pass bidirectional=False"):
+        SEQUENCE_ENCODERS["recurrent"](torch.cat([torch.zeros(1, 4), torch.eye(4)]), truncation=20)

@@ -32,6 +32,7 @@ _ALIASES = {"filters": "n_filters", "units": "n_units", "layers": "n_layers", "c
 _POSITIVE, _COUNT, _SHARE = (1e-12, math.inf), (1, math.inf), (0.0, 0.95)
 _NAMES = {"pooling": tuple(POOLINGS), "cell": tuple(CELLS), "bidirectional": ("True", "False")}
 _FROM_ZERO = ("hidden",)
+_OPTIONAL = ("truncation",)  # whole numbers, where there is one
 _OF_TRAINING = {
     ENCODER: Setting((ENCODER,), None, (0, 0), str, tuple(SEQUENCE_ENCODERS)),
     "both_strands": Setting(("both_strands",), None, (0, 0), str, ("True", "False")),
@@ -75,7 +76,7 @@ def sequence_settings_of(encoder: str) -> dict[str, Setting]:
             found[shown] = Setting(place, None, (0, 0), str, _NAMES[name])
         elif isinstance(parameter.default, float):
             found[shown] = Setting(place, None, _SHARE)
-        elif isinstance(parameter.default, int):
+        elif isinstance(parameter.default, int) or name in _OPTIONAL:
             found[shown] = Setting(place, None, (0 if name in _FROM_ZERO else 1, math.inf), int)
         else:
             found[shown] = Setting(place, None, _COUNT, str)  # several numbers, such as widths
