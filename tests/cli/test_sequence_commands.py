@@ -130,7 +130,7 @@ def test_inspect_says_what_a_file_holds(folder, capsys):
         ([*STUDY, "--pretrain-on", "{f}/e.csv"], "--pretrain-on does nothing for t.tsv.gz"),
         ([*STUDY, "--normalize", "log"], "--normalize does nothing for t.tsv.gz"),
         ([*STUDY, "--prototypes", "5"], "--prototypes does nothing for t.tsv.gz"),
-        ([*STUDY, "--methods", "swav"], "methods for sequences must be"),
+        ([*STUDY, "--methods", "vime"], "methods for sequences must be"),
         ([*STUDY[:3], "strength", *STUDY[4:]], "is a number with 80 values"),
         (["study", "{f}/e.csv", "--label", "y", "--out", "{t}/s", "--identity", "0.8"], "--identity does nothing"),
         (["sweep", *STUDY[1:], "--vary", "filters=2,4", "--method", "swav"], "--method does nothing for t.tsv.gz"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from oligolearn.study.methods import METHODS
 from oligolearn.study.summary import _diagnoses, _pretrainings
 
 PLATEAU = "collapse: the loss {} stays at its plateau 3.401; let views change less, or train longer"
@@ -26,7 +27,7 @@ def test_each_kind_of_collapse_is_said_once_with_its_repeats_an_example_and_the_
         run("swav", 2),
         run("simclr", 0),
     ]
-    first, second = _diagnoses(runs)
+    first, second = _diagnoses(runs, METHODS)
     assert first.startswith(
         "SwAV pretraining: collapse in 2 of 3 repeats (the loss 3.398 stays at its plateau 3.401): let views"
     )
@@ -36,7 +37,7 @@ def test_each_kind_of_collapse_is_said_once_with_its_repeats_an_example_and_the_
 
 def test_settings_and_quality_are_means_over_repeats_and_leave_out_what_is_unknown() -> None:
     runs = [run("swav", 0, rank=4.0), run("swav", 0, rank=4.0), run("swav", 1, rank=7.0), {"method": "scratch"}]
-    found = _pretrainings(runs)
+    found = _pretrainings(runs, METHODS)
     assert found == {
         "SwAV pretraining: settings": "n_prototypes 15, queue_length 0, version None; from 630 samples",
         "SwAV pretraining: embedding": "effective rank 5.5, RankMe 5.5, neighbourhood stability 0.5",

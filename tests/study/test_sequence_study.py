@@ -168,17 +168,18 @@ def test_every_encoder_is_a_method():
 
 def test_pretraining_sees_the_training_sequences_and_starts_the_network_from_what_it_learned(tmp_path):
     methods = ("scratch", "masked-letters", "simclr", "next-letter")
-    settings = {**QUICK, "methods": methods, "fractions": (0.3,), "repeats": 2, "group": "chromosome"}
-    pretraining = {"epochs": 1, "min_steps": 3}
-    found = sequence_efficiency(draw(), "y", out=tmp_path / "out", pretraining=pretraining, **settings)
+    settings = {name: QUICK[name] for name in ("training", "encoder")}
+    settings |= {"methods": methods, "fractions": (0.3,), "repeats": 2, "group": "chromosome"}
+    settings |= {"pretraining": {"epochs": 1, "min_steps": 3}}
+    found = sequence_efficiency(draw(), "y", out=tmp_path / "out", progress=False, workers=1, **settings)
     assert set(found.results.method) == set(methods)
     assert len(found.results) == 2 * len(methods)
     report = (tmp_path / "out" / "report.html").read_text()
     assert "pretraining saw" in report
     assert "masked letters pretraining" in report
 
-    study = plan_sequence_study(draw(), "y", {**settings, "pretraining": pretraining})
-    store = Store(tmp_path / "laid")
+    study = plan_sequence_study(draw(), "y", settings)
+    store = Store(tmp_path)
     cohort = SequenceCohort.laid(study.sequences, study.labels.codes, study.groups, store)
     split = (one := study.design.draw(cohort.y, cohort.groups, 0)).split
     (encoder,) = cohort.pretrain(study.design, [(one, None)], "masked-letters")

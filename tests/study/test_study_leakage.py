@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from oligolearn.saving import Bundle, save_bundle
+from oligolearn.study import design
 from oligolearn.study import execute as execution
 from oligolearn.study.design import Design, Run, draw_repeat
 from oligolearn.study.methods import METHODS
@@ -46,7 +47,7 @@ def train(data: execution.Cohort, method: str, folder: Path, monkeypatch: pytest
         fitted.extend(METHODS[method].fit(tasks))
         return fitted
 
-    monkeypatch.setattr(execution, "METHODS", {method: METHODS[method]._replace(fit=fit)})
+    monkeypatch.setattr(design, "METHODS", {method: METHODS[method]._replace(fit=fit)})
     encoders = []
     if METHODS[method].objective:
         encoders = [folder / f"encoder-{repeat}" for repeat in (0, 1)]
@@ -104,7 +105,7 @@ def test_held_out_values_change_no_pretrained_weight(method: str, tmp_path: Path
 def test_pretraining_sees_no_labels(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = cohort(tmp_path / "plain")
     draw = draw_repeat(DESIGN, plain.y, plain.groups, 0)
-    monkeypatch.setattr(execution, "draw_repeat", lambda *_: draw)  # the split does look at labels
+    monkeypatch.setattr(design, "draw_repeat", lambda *_: draw)  # the split does look at labels
     flipped = plain.y.copy()
     flipped[draw.split.train] = 1 - flipped[draw.split.train]
     first, second = (pretrained(data, method).weights for data in (plain, plain._replace(y=flipped)))
@@ -118,7 +119,7 @@ def test_labels_that_are_not_shown_change_nothing(method: str, tmp_path: Path, m
     draw = draw_repeat(DESIGN, plain.y, plain.groups, 0)
     hidden = plain.y.copy()
     hidden[draw.order[20:]] = 1 - hidden[draw.order[20:]]
-    monkeypatch.setattr(execution, "draw_repeat", lambda *_: draw)
+    monkeypatch.setattr(design, "draw_repeat", lambda *_: draw)
     X = values(plain)
     first = train(plain, method, tmp_path, monkeypatch).predict_proba(X)
     (tmp_path / "again").mkdir()
