@@ -96,7 +96,6 @@ def study(
 
     With --source and --target: does adaptation help to predict another cohort, and how many of its labels do as much?
     """
-    from oligolearn.data import is_sequence_file
     from oligolearn.workers import Workers
 
     both = {
@@ -135,6 +134,8 @@ def study(
     if fractions is not None:
         of_one["fractions"] = shares(fractions)
     Workers(workers, scheduler).start("oligolearn.study.execute")
+    from oligolearn.data import is_sequence_file  # brings anndata, which workers import at the same time
+
     if is_sequence_file(data):
         _refuse_cohorts(data, pretrain_on, gene_map, probes, {"standardize": standardize, "min_overlap": min_overlap})
         for name in ("gene_map", "probes", *cohort.settings(), *training.settings()):

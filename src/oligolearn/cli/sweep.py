@@ -52,8 +52,10 @@ def sweep(
 
     Test samples are not touched: test what you choose with `study --split fixed` and the same --seed.
     """
-    from oligolearn.data import is_sequence_file
     from oligolearn.workers import Workers
+
+    Workers(workers, scheduler).start("oligolearn.study.sweep_training")
+    from oligolearn.data import is_sequence_file  # brings anndata, which workers import at the same time
 
     both: dict[str, Any] = {
         "out": out,
@@ -74,7 +76,6 @@ def sweep(
         print_conclusion(sweep_sequences(sequences, label, **both, **settings))
         return
     refuse_for_expression(of_sequences, data)
-    Workers(workers, scheduler).start("oligolearn.study.sweep_training")
     adata = cohort.read(data, label)
     from oligolearn.study import sweep as sweep_settings  # brings torch: a broken file is named before that
 
