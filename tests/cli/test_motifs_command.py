@@ -147,3 +147,11 @@ def test_what_is_no_search_is_not_replaced_and_a_missing_extra_is_named(folder, 
     database = ["--database", folder / "db.meme"]
     assert run("motifs", folder / "motif-cnn", folder / "t.tsv", *database, "--out", tmp_path / "out") == 2
     assert capsys.readouterr().err.endswith("pip install 'oligolearn[motifs]'\n")
+
+
+def test_what_draws_the_logos_is_missed_before_any_work(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "logomaker", None)
+    assert run("motifs", folder / "motif-cnn", folder / "t.tsv", "--out", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "pip install 'oligolearn[motifs]'" in said

@@ -128,9 +128,7 @@ def _tables(summary: Summary) -> dict[str, Any]:
     return {
         "motif_table": _motif_table(summary),
         "spacing_table": _spacing_table(summary),
-        "about": tables.listing("Data", summary["data"]),
-        "settings": tables.listing("Settings", summary["settings"]),
-        "versions": tables.listing("Versions", summary["versions"]),
+        **tables.listings(summary),
     }
 
 

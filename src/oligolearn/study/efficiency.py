@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from oligolearn.data import Sequences, read_expression, read_sequences
-from oligolearn.saving import write_json
 from oligolearn.study.execute import AnyCohort, Cohort, embed_cohort, execute
+from oligolearn.study.outputs import write_outputs
 from oligolearn.study.planning import DesignSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
 from oligolearn.study.sequence_cohort import SequenceCohort
@@ -187,15 +187,11 @@ def rebuild(folder: str | os.PathLike[str], *, target: float | None = None) -> L
     ValueError
         If no run of it succeeded, or the target is no accuracy.
     """
-    from oligolearn.report import write_figures, write_report  # training must not wait for what draws
-
     store = Store(folder)
     summary = summarize(store, target)
-    store.write_results()
-    write_json(store.folder / "summary.json", summary)
-    write_figures(summary, store.folder / "figures")
-    write_report(summary, store.folder / "report.html")
-    return LabelEfficiency(store.results(), summary, store.folder)
+    table = store.results()
+    write_outputs(store.folder, table, summary)
+    return LabelEfficiency(table, summary, store.folder)
 
 
 def _carry_out(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oligolearn.estimators.metrics import METRICS
 from oligolearn.saving import write_json
 from oligolearn.study.design import Run
-from oligolearn.writing import differences, whole_file, write_text
+from oligolearn.writing import differences, whole_file
 
 COLUMNS = ("repeat", "fraction", "n_labels", "method", *METRICS, "seconds", "seed")
 
@@ -127,12 +127,6 @@ class Store:
     def results(self) -> pd.DataFrame:
         """Table of the runs that succeeded, with the columns of `results.csv`."""
         return pd.DataFrame([run for run in self.runs() if "error" not in run], columns=list(COLUMNS))
-
-    def write_results(self) -> Path:
-        """Write `results.csv`: a row for each run."""
-        path = self.folder / "results.csv"
-        write_text(path, self.results().to_csv(index=False, lineterminator="\n"))
-        return path
 
     def embeddings(self) -> list[dict[str, Any]]:
         """Maps of the samples that `keep_embeddings` was given."""

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from oligolearn.data import label_counts, read_expression
-from oligolearn.saving import write_json
 from oligolearn.study.design import Draw, Run, redraw_repeat
 from oligolearn.study.execute import Cohort
+from oligolearn.study.outputs import write_outputs
 from oligolearn.study.planning import DesignSettings, SharedSettings, Study, plan_study, replicas_at_once
 from oligolearn.study.progress import progress_bar
 from oligolearn.study.search_space import Value
@@ -22,7 +22,6 @@ from oligolearn.study.sweep_choices import Choice, Sizes, Vary, make_choices, re
 from oligolearn.study.sweep_summary import results_table, summarize_sweep, titled
 from oligolearn.study.sweep_training import plan_jobs, train_all
 from oligolearn.workers import Workers
-from oligolearn.writing import write_text
 
 FILE = "sweep.json"
 DEFAULT_FRACTIONS = (0.1,)
@@ -141,14 +140,9 @@ def rebuild_sweep(folder: str | os.PathLike[str]) -> Sweep:
     ValueError
         If no run of it succeeded.
     """
-    from oligolearn.report import write_figures, write_report  # training must not wait for what draws
-
     store = Store(folder, what="sweep", file=FILE)
     summary, table = summarize_sweep(store), results_table(store)
-    write_text(store.folder / "results.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_json(store.folder / "summary.json", summary)
-    write_figures(summary, store.folder / "figures")
-    write_report(summary, store.folder / "report.html")
+    write_outputs(store.folder, table, summary)
     return Sweep(table, summary, store.folder)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from oligolearn.data import read_expression
-from oligolearn.saving import write_json
 from oligolearn.study.execute import Cohort
+from oligolearn.study.outputs import write_outputs
 from oligolearn.study.progress import progress_bar
 from oligolearn.study.store import Store
 from oligolearn.study.transfer_methods import TRANSFER_METHODS
@@ -20,7 +20,6 @@ from oligolearn.study.transfer_planning import TransferPlan, TransferSettings, p
 from oligolearn.study.transfer_summary import summarize_transfer, transfer_table
 from oligolearn.study.transfer_training import MEASURED, Domains, map_domains, train_transfer
 from oligolearn.workers import Workers
-from oligolearn.writing import write_text
 
 FILE, WHAT = "transfer.json", "transfer study"
 Samples: TypeAlias = str | os.PathLike[str] | ad.AnnData
@@ -131,14 +130,9 @@ def rebuild_transfer(folder: str | os.PathLike[str]) -> Transfer:
     ValueError
         If no run of it succeeded.
     """
-    from oligolearn.report import write_figures, write_report  # training must not wait for these
-
     store = Store(folder, what=WHAT, file=FILE)
     summary, table = summarize_transfer(store), transfer_table(store)
-    write_text(store.folder / "results.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_json(store.folder / "summary.json", summary)
-    write_figures(summary, store.folder / "figures")
-    write_report(summary, store.folder / "report.html")
+    write_outputs(store.folder, table, summary)
     return Transfer(table, summary, store.folder)
 
 
