@@ -9,6 +9,7 @@ import pytest
 from oligolearn import FineTunedClassifier, SequenceClassifier, save_model
 from oligolearn.cli import main
 from oligolearn.data.alphabets import DNA
+from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.explain import Motif, read_meme, write_meme
 
 WORD = "TGACGTCAT"
@@ -40,9 +41,12 @@ def folder(tmp_path_factory):
     for name, options in small.items():
         model = SequenceClassifier(name, encoder_options=options, device="cpu", **settings).fit(texts, bound)
         save_model(model, folder / name)
+    settings |= {"encoder_options": small["motif-cnn"], "embedding": KmerEmbedding(3, 8), "device": "cpu"}
+    save_model(SequenceClassifier("motif-cnn", **settings).fit(texts, bound), folder / "k-mers")
     other = FineTunedClassifier(epochs=1, device="cpu", random_state=0).fit(rng.normal(size=(20, 3)), np.arange(20) % 2)
     save_model(other, folder / "e", features=["a", "b", "c"])
     (folder / "protein.fa").write_text(">p\nMKVLEEPW\n")
+    (folder / "short.fa").write_text(">a\nACGTACGTTT\n>b\nAC\n")
     (folder / "few.fa").write_text(">a\nACGTACGTTT\n>b\nACGTTTGTAC\n")
     (folder / "other.tsv").write_text("id\tsequence\tbound\nx\tACGTTA\ta\ny\tACGTTG\tb\n")
     write_meme(folder / "rna.meme", [Motif("R", "ACGU", np.full((4, 4), 0.25), 10)])
@@ -88,6 +92,21 @@ def test_a_learned_word_is_found_matched_and_told(folder, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("attribution", ["integrated-gradients", "deeplift", "mutagenesis"])
+def test_a_model_of_kmers_is_read_by_its_filters_and_by_attributions(folder, capsys, attribution):
+    out = folder / f"k-mers-{attribution}"
+    database = ["--database", folder / "db.meme", "--label", "bound", "--attribution", attribution]
+    for by in ("filters", "attributions"):
+        assert run("motifs", folder / "k-mers", folder / "t.tsv", *database, "--by", by, "--out", out) == 0
+        assert "WORD" in capsys.readouterr().out
+        best = pd.read_csv(out / "motifs.tsv", sep="\t", index_col="motif").iloc[0]
+        assert best["match_name"] == "WORD"
+        assert best["match_q"] < 1e-3
+        assert best["toward"] == "yes"
+    assert "Letters of single sequences" in (out / "report.html").read_text()
+
+
+@pytest.mark.slow
 def test_any_model_is_explained_by_attributions_and_a_transformer_shows_its_heads(folder, capsys):
     out, slow = folder / "d", ["--attribution", "mutagenesis"]
     assert run("motifs", folder / "transformer", folder / "t.tsv", "--out", out, "--sequences", "60", *slow) == 0
@@ -114,6 +133,7 @@ def test_any_model_is_explained_by_attributions_and_a_transformer_shows_its_head
         (["{f}/motif-cnn", "{f}/protein.fa"], "this looks like protein"),
         (["{f}/motif-cnn", "{f}/no.fa"], "does not exist"),
         (["{f}/motif-cnn", "{f}/few.fa"], "no filter finds as many as 10 windows in 2 sequences"),
+        (["{f}/k-mers", "{f}/short.fa"], "sequence 'b' has 2 letters, but the embedding reads k-mers of 3"),
         (["{f}/motif-cnn", "{f}/t.tsv", "--database", "{f}/t.tsv"], "t.tsv is not in MEME format"),
         (["{f}/motif-cnn", "{f}/t.tsv", "--database", "{f}/no.meme"], "is not a file"),
         (

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from oligolearn.data import Sequences, shuffle_dinucleotides
 from oligolearn.estimators import SequenceClassifier
-from oligolearn.estimators.sequence_input import in_alphabet
+from oligolearn.estimators.sequence_fitting import checked_sequences
 from oligolearn.explain.filters import Detectors, Filter, SequenceModel, rows_with_sites, scan, take_apart
 
 _SMALLEST = 1e-15
@@ -83,7 +83,7 @@ def filter_effects(
     target
         As `target_codes` gives it; rows with NaN are left out. None: see `Effect.loss`.
     """
-    sequences = in_alphabet(X, model.recipe_.alphabet)
+    sequences = checked_sequences(X, model.recipe_)
     known = np.arange(len(sequences)) if target is None else np.flatnonzero(~np.isnan(target))
     y = None if target is None else target[known]
     seen = sequences.take(known)
@@ -208,7 +208,7 @@ def filter_enrichment(
     model: SequenceModel, filters: Sequence[Filter], X: Any, rng: np.random.Generator
 ) -> list[Enrichment]:
     """Compare how many sequences have a site of each filter with how many of their dinucleotide shuffles do."""
-    sequences = in_alphabet(X, model.recipe_.alphabet)
+    sequences = checked_sequences(X, model.recipe_)
     shuffled = shuffle_dinucleotides(sequences, rng)
     return enrichment(rows_with_sites(model, filters, sequences), rows_with_sites(model, filters, shuffled))
 
