@@ -303,8 +303,8 @@ def train_classifier(
                 "The encoder was pretrained on these same samples, without labels: the cross-validated scores may be a "
                 "little too good."
                 if without
-                else "The encoder was trained on these same samples: if with this label, the cross-validated scores are "
-                "too good.",
+                else "The encoder was trained on these same samples: if with this label, the cross-validated scores "
+                "are too good.",
             ]
     return Trained(fitted, list(features), facts, [*labels.notes, *notes])
 
