@@ -37,11 +37,12 @@ def label_loss(logits: Tensor, labels: Tensor, class_weight: Tensor | None = Non
     >>> label_loss(logits, torch.tensor([-1, -1, -1])).item()
     0.0
     """
-    known = (labels != HIDDEN).to(logits.dtype)
-    classes = labels.clamp(min=0)
-    weight = known if class_weight is None else known * class_weight.to(logits.dtype)[classes]
-    losses = -F.log_softmax(at_least_float32(logits), dim=1).gather(1, classes[:, None])[:, 0]
-    return (weight * losses).sum() / weight.sum().clamp(min=torch.finfo(logits.dtype).tiny)
+    outputs = at_least_float32(logits)
+    known = labels != HIDDEN
+    weight = None if class_weight is None else class_weight.to(outputs.dtype)
+    size = known.sum() if weight is None else (known * weight[labels.clamp(min=0)]).sum()
+    losses = F.cross_entropy(outputs, labels, weight, ignore_index=HIDDEN, reduction="sum")
+    return losses / size.clamp(min=1 if weight is None else torch.finfo(outputs.dtype).tiny)
 
 
 def value_loss(outputs: Tensor, values: Tensor) -> Tensor:

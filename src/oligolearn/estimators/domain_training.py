@@ -109,10 +109,10 @@ class DomainTraining(NamedTuple):
             others = torch.randint(max(1, n_target), (len(rows) if n_target else 0,), generator=draws).to(self.device)
             return (
                 sides.source.index_select(0, rows),
-                sides.labels[rows],
-                sides.numbers[rows],
+                sides.labels.index_select(0, rows),
+                sides.numbers.index_select(0, rows),
                 sides.target.index_select(0, others),
-                sides.target_labels[others],
+                sides.target_labels.index_select(0, others),
             )
 
         return fit(

@@ -120,10 +120,22 @@ def clip_gradients(parameters: Iterable[nn.Parameter], longest: float, n_replica
     if math.isinf(longest):
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
-    rows = [g.reshape(n_replicas or 1, -1) for g in gradients]
+    if n_replicas is None:
+        _clip_together(gradients, longest)
+        return
+    rows = [g.reshape(n_replicas, -1) for g in gradients]
     norms = torch.stack([torch.linalg.vector_norm(g, dim=1) for g in rows])
     scale = (longest / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
     if scale.device.type == "cpu" and bool((scale == 1).all()):
         return  # on a GPU, to ask would wait for it
     for g in rows:
         g.mul_(scale[:, None])
+
+
+def _clip_together(gradients: list[Tensor], longest: float) -> None:
+    """Clip those of a single model: one call for all norms, and one for all products."""
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    scale = (longest / (norm + 1e-6)).clamp(max=1.0)
+    if scale.device.type == "cpu" and scale.item() == 1:
+        return  # on a GPU, to ask would wait for it
+    torch._foreach_mul_(gradients, scale)

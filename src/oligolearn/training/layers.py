@@ -129,4 +129,4 @@ def _drop_stacked(
 
 def _mask(x: Tensor, p: float, generator: torch.Generator) -> Tensor:
     kept = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) >= p
-    return kept.to(x.dtype) / (1 - p) if p < 1 else torch.zeros_like(x)
+    return kept.to(x.dtype).div_(1 - p) if p < 1 else torch.zeros_like(x)
