@@ -1,14 +1,16 @@
-"""How good a set of predicted probabilities is."""
+"""How good a set of predicted probabilities, or of predicted numbers, is."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
     log_loss,
     matthews_corrcoef,
+    r2_score,
     roc_auc_score,
 )
 from sklearn.metrics import confusion_matrix as count_confusions
@@ -63,6 +65,24 @@ def score_predictions(y: NDArray[np.integer], probabilities: NDArray[np.floating
         "log_loss": float(log_loss(y, clipped / clipped.sum(axis=1, keepdims=True), labels=labels)),
         "ece": expected_calibration_error(calibrate(y, probabilities)),
     }
+
+
+def score_values(y: NDArray[np.floating], predicted: NDArray[np.floating]) -> dict[str, float]:
+    """Spearman's correlation, R2 and the root mean squared error of predicted numbers, ``(n,)`` both.
+
+    The first two are left out where they are not defined: for numbers, or true ones, that are all alike.
+
+    Examples
+    --------
+    >>> score_values(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
+    {'spearman': 1.0, 'r2': -0.5, 'rmse': 1.0}
+    """
+    scores = {}
+    if np.ptp(y) > 0 and np.ptp(predicted) > 0:
+        scores["spearman"] = float(spearmanr(y, predicted)[0])
+    if np.ptp(y) > 0:
+        scores["r2"] = float(r2_score(y, predicted))
+    return {**scores, "rmse": float(np.sqrt(np.mean(np.square(y - predicted))))}
 
 
 def calibrate(y: NDArray[np.integer], probabilities: NDArray[np.floating], n_bins: int = N_BINS) -> Calibration:

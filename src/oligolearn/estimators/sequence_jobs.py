@@ -7,19 +7,15 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
-from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from oligolearn.data import Sequences, leak_free_groups, number_classes
+from oligolearn.data import Sequences, is_number, leak_free_groups, number_classes
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.cohorts import LabelColumns
 from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
-from oligolearn.estimators.metrics import score_predictions
+from oligolearn.estimators.metrics import score_predictions, score_values
 from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
 from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
-
-_FEWEST_NUMBERS = 20  # different ones: a label with fewer names classes
 
 
 class TrainedSequences(NamedTuple):
@@ -106,12 +102,6 @@ def train_on_sequences(
     return TrainedSequences(model, facts, [*notes, *found, *said])
 
 
-def is_number(text: "pd.Series[str]") -> bool:
-    """Whether a label is learned by regression: it has more than 20 different numbers and nothing else."""
-    numbers = pd.to_numeric(text, errors="coerce")
-    return bool((numbers.notna() == text.notna()).all()) and numbers.nunique() > _FEWEST_NUMBERS
-
-
 def _cross_validate(
     model: SequenceClassifier | SequenceRegressor,
     sequences: Sequences,
@@ -139,12 +129,7 @@ def _cross_validate(
     note = f"{n_parts}-fold cross-validation of {len(y):,} labelled sequences"
     if is_classifier:
         return {"note": note, **score_predictions(strata, predicted)}
-    return {
-        "note": note,
-        "spearman": float(spearmanr(y, predicted[:, 0])[0]),
-        "r2": float(r2_score(y, predicted[:, 0])),
-        "rmse": float(np.sqrt(np.mean((y - predicted[:, 0]) ** 2))),
-    }
+    return {"note": note, **score_values(y, predicted[:, 0])}
 
 
 def predict_sequences(saved: SavedModel, sequences: Sequences) -> pd.DataFrame:

@@ -7,12 +7,19 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from oligolearn.data import Labels, Sequences, check_class_groups, check_class_sizes, leak_free_groups, number_classes
+from oligolearn.data import (
+    Labels,
+    Sequences,
+    check_class_groups,
+    check_class_sizes,
+    is_number,
+    leak_free_groups,
+    number_classes,
+)
 from oligolearn.data.sequence_groups import copies
 from oligolearn.data.sequence_inspection import conflicting_copies
 from oligolearn.estimators import SelfSupervisedSequenceEncoder, SequenceClassifier, versions
 from oligolearn.estimators.sequence_fitting import LONGEST
-from oligolearn.estimators.sequence_jobs import is_number
 from oligolearn.study.design import Draw, Run, draw_repeat, plan_runs, spread_fractions
 from oligolearn.study.planning import DEFAULT_POINTS, describe_draws, hardware
 from oligolearn.study.sequence_design import SequenceDesign
