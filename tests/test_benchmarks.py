@@ -48,3 +48,13 @@ def test_the_throughput_of_sequences_is_measured_against_its_goals():
     assert shown[:3] == ["positions", "anywhere", "both strands"]
     assert {"motif-cnn", "transformer"} < set(shown)
     assert re.search(r"^2,000 x 200 letters, 2 steps: 0\.\d+ GiB", ended.stdout, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_our_integrated_gradients_are_those_of_captum():
+    ended = run("attributions.py", "--only", "motif-cnn", "--sequences", "2", "--tolerance", "0.005")
+    assert ended.returncode == 0, ended.stderr
+    (shown,) = re.findall(r"^motif-cnn +(\d+) +(\d+) .* ([\d.]+)%$", ended.stdout, re.MULTILINE)
+    assert int(shown[0]) >= 32
+    assert int(shown[1]) >= 32
+    assert float(shown[2]) < 5

@@ -257,7 +257,11 @@ def _averaged(
 def _integrated(
     output: _Output, track: Track, reference: Track, weights: Tensor, change: Tensor, tolerance: float
 ) -> Tensor:
-    """Mean gradient on the straight way from the reference, in twice the steps where the sum is not right."""
+    """Mean gradient on the straight way from the reference, in twice the steps where the sum is not right.
+
+    Our own: steps that grow from the reference need no more gradients than captum's rule (Gauss and Legendre's) and
+    take 0.8 to 1.1 times as long for the same scores (`benchmarks/attributions.py`), without one more dependency.
+    """
     multipliers = torch.zeros_like(track.values)
     rows = torch.arange(len(weights))
     n_steps = _FEWEST_STEPS
