@@ -1,19 +1,24 @@
 """How good a set of predicted probabilities is."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     f1_score,
     log_loss,
     matthews_corrcoef,
+    r2_score,
     roc_auc_score,
 )
 from sklearn.metrics import confusion_matrix as count_confusions
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "ece")
+NUMBER_METRICS = ("spearman", "pearson", "r2", "rmse")
 N_BINS = 15
 _SMALLEST = 1e-15
 
@@ -62,6 +67,80 @@ def score_predictions(y: NDArray[np.integer], probabilities: NDArray[np.floating
         "mcc": float(matthews_corrcoef(y, predicted)),
         "log_loss": float(log_loss(y, clipped / clipped.sum(axis=1, keepdims=True), labels=labels)),
         "ece": expected_calibration_error(calibrate(y, probabilities)),
+    }
+
+
+def score_labels(
+    names: Sequence[str], values: NDArray[np.floating], probabilities: NDArray[np.floating]
+) -> dict[str, Any]:
+    """Scores of labels of which a row may have several at once: of each, and their means.
+
+    Parameters
+    ----------
+    names
+        Of the labels.
+    values
+        1, 0 or NaN where not known, ``(n, n_labels)``; each label has both.
+    probabilities
+        Of each label, ``(n, n_labels)``.
+
+    Returns
+    -------
+    dict
+        ``auroc`` and ``average_precision``, each the mean over labels; ``labels``: by name both of them with
+        ``n_known`` rows, of which ``n_with`` have the label. A label that few have is found by chance with an average
+        precision of ``n_with / n_known``.
+
+    Examples
+    --------
+    >>> values = np.array([[1, 0], [1, 1], [0, np.nan], [0, 0]])
+    >>> found = score_labels(["a", "b"], values, np.array([[0.9, 0.2], [0.3, 0.8], [0.4, 0.9], [0.1, 0.4]]))
+    >>> found["labels"]["b"]
+    {'auroc': 1.0, 'average_precision': 1.0, 'n_known': 3, 'n_with': 1}
+    >>> found["auroc"]
+    0.875
+    """
+    labels: dict[str, dict[str, Any]] = {}
+    for i, name in enumerate(names):
+        known = ~np.isnan(values[:, i])
+        true, p = values[known, i], probabilities[known, i]
+        labels[name] = {
+            "auroc": float(roc_auc_score(true, p)),
+            "average_precision": float(average_precision_score(true, p)),
+            "n_known": int(known.sum()),
+            "n_with": int(true.sum()),
+        }
+    means = {score: float(np.mean([one[score] for one in labels.values()])) for score in ("auroc", "average_precision")}
+    return {**means, "labels": labels}
+
+
+def score_numbers(y: NDArray[np.floating], predicted: NDArray[np.floating]) -> dict[str, float]:
+    """All of `NUMBER_METRICS`.
+
+    Parameters
+    ----------
+    y
+        True numbers, ``(n,)``, not all alike.
+    predicted
+        ``(n,)``. Where all are alike they order nothing, and both correlations are 0.
+
+    Returns
+    -------
+    dict
+        ``spearman`` and ``pearson``, correlations of ranks and of values; ``r2``, the share of the variance explained,
+        negative where the mean of `y` would do better; ``rmse``, the root of the mean squared error, in units of `y`.
+
+    Examples
+    --------
+    >>> {name: round(score, 3) for name, score in score_numbers(np.array([1, 2, 3, 5]), np.array([1, 2, 3, 3])).items()}
+    {'spearman': 0.949, 'pearson': 0.866, 'r2': 0.543, 'rmse': 1.0}
+    """
+    says_nothing = np.ptp(predicted) == 0
+    return {
+        "spearman": 0.0 if says_nothing else float(spearmanr(y, predicted)[0]),
+        "pearson": 0.0 if says_nothing else float(pearsonr(y, predicted)[0]),
+        "r2": float(r2_score(y, predicted)),
+        "rmse": float(np.sqrt(np.mean((y - predicted) ** 2))),
     }
 
 
