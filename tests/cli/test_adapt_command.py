@@ -136,6 +136,120 @@ def test_a_network_pretrained_on_both_cohorts(
         assert message in done.output
 
 
+def aged(path: Path, X: Any, ages: Any, genes: list[str]) -> Path:
+    obs = pd.DataFrame({"age": ages}, index=[f"{path.stem}-{i}" for i in range(len(X))])
+    ad.AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=genes)).write_h5ad(path)
+    return path
+
+
+@pytest.fixture
+def ages(tmp_path: Path) -> tuple[Path, Path, Any]:
+    """80 patients each, whose age eight genes tell; the target is on another platform, and lacks 20 ages."""
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=160)
+    X = rng.normal(size=(160, 40)) + 6
+    X[:, :8] += 1.5 * factor[:, None]
+    X[80:] = 1.7 * X[80:] + rng.normal(size=40)
+    truth = np.round(60 + 10 * factor, 1)
+    genes = [f"G{i}" for i in range(40)]
+    source = aged(tmp_path / "source.h5ad", X[:80], np.where(np.arange(80) < 5, np.nan, truth[:80]), genes)
+    target = aged(tmp_path / "target.h5ad", X[80:], np.where(np.arange(80) < 20, np.nan, truth[80:]), genes)
+    return source, target, truth[80:]
+
+
+@pytest.mark.parametrize("method", ["auto", "coral", "quantile", "deep-coral"])
+def test_a_number_is_learned_by_regression(
+    run: Callable[..., SimpleNamespace], ages: tuple[Path, Path, Any], tmp_path: Path, method: str
+) -> None:
+    source, target, truth = ages
+    done = run("adapt", source, target, "--label", "age", "--method", method, "--out", tmp_path / "model", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert "'age' is a number: it is learned by regression." in done.output
+    assert "source.h5ad: 5 samples have no 'age'." in done.output
+    assert "cannot be known without values of it" in done.output
+    assert "The target has 60 labels, which were not learned from: Spearman correlation 0." in done.output
+    saved = load_model(tmp_path / "model")
+    assert saved.description["adaptation"]["n_target_labelled"] == 0
+    assert run("predict", tmp_path / "model", target, "--out", tmp_path / "found.csv").exit_code == 0
+    found = pd.read_csv(tmp_path / "found.csv", index_col="sample")
+    assert list(found.columns) == ["prediction"]
+    assert np.corrcoef(found.prediction, truth)[0, 1] > 0.85
+    told, errors = saved.description["metrics"], found.prediction.to_numpy()[20:] - truth[20:]
+    assert told["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert told["r2"] == pytest.approx(1 - np.sum(errors**2) / np.sum((truth[20:] - truth[20:].mean()) ** 2))
+    assert told["mean_error"] == pytest.approx(errors.mean())
+    assert told["spearman"] == pytest.approx(
+        pd.Series(truth[20:]).corr(found.prediction[20:].reset_index(drop=True), method="spearman")
+    )
+
+
+def test_known_numbers_of_the_target_are_used_only_when_asked_for(
+    run: Callable[..., SimpleNamespace], ages: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, truth = ages
+    other = ad.read_h5ad(target)
+    other.obs["age"] = ["unknown", *(120 - truth[1:]).astype(str)]
+    other.write_h5ad(tmp_path / "wrong.h5ad")
+    other.obs = other.obs.drop(columns="age")
+    other.write_h5ad(tmp_path / "none.h5ad")
+    found = {}
+    for name, options in (("wrong", []), ("none", []), ("wrong-used", ["--target-labels"])):
+        file = tmp_path / f"{name.split('-')[0]}.h5ad"
+        done = run("adapt", source, file, "--label", "age", "--out", tmp_path / name, "--quiet", *options)
+        assert done.exit_code == 0, done.output
+        assert ("1 samples whose 'age' is no number ('unknown') count as having none" in done.output) == (
+            name != "none"
+        )
+        assert run("predict", tmp_path / name, file, "--out", tmp_path / f"{name}.csv").exit_code == 0
+        found[name] = pd.read_csv(tmp_path / f"{name}.csv", index_col=0).prediction
+    assert found["wrong"].equals(found["none"])
+    assert np.corrcoef(found["none"], truth)[0, 1] > 0.85 > np.corrcoef(found["wrong-used"], truth)[0, 1]
+
+
+def test_what_no_regression_can_do_is_refused_in_one_line(
+    run: Callable[..., SimpleNamespace], ages: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, _ = ages
+    infinite = ad.read_h5ad(source)
+    infinite.obs.loc[infinite.obs.index[9], "age"] = np.inf
+    infinite.write_h5ad(tmp_path / "infinite.h5ad")
+    for file, options, message in (
+        (source, ["--method", "cada"], "method 'cada' needs classes, not values"),
+        (source, ["--method", "linear,cdan"], "method 'cdan' needs classes, not values"),
+        (source, ["--min-class-size", "5"], "--min-class-size is for classes, and label 'age' is a number"),
+        (tmp_path / "infinite.h5ad", [], "label 'age' has 1 infinite values"),
+    ):
+        done = run("adapt", file, target, "--label", "age", "--out", tmp_path / "model", "--quiet", *options)
+        assert done.exit_code == 2
+        assert message in done.output
+        assert "Traceback" not in done.output
+        assert not (tmp_path / "model").exists()
+    assert run("adapt", source, target, "--label", "age", "--out", tmp_path / "model", "--quiet").exit_code == 0
+    for verb in (
+        ("embed", tmp_path / "model", target, "--out", tmp_path / "e.h5ad"),
+        ("train", target, "--label", "age", "--pretrained", tmp_path / "model", "--out", tmp_path / "other"),
+    ):
+        done = run(*verb)
+        assert done.exit_code == 2, done.output
+        assert "ridge regression" in done.output
+
+
+def test_a_regression_is_chosen_and_its_network_embeds(
+    run: Callable[..., SimpleNamespace], ages: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, _ = ages
+    common = ("adapt", source, target, "--label", "age", "--quiet", "--epochs", 2, "--out")
+    done = run(*common, tmp_path / "chosen", "--method", "linear,dann")
+    assert done.exit_code == 0, done.output
+    assert "method source R2 back R2 DEV linear" in done.output
+    assert "Chosen, without values of the target: " in done.output
+    done = run(*common, tmp_path / "network", "--method", "dann", "--pretrained", "autoencoder")
+    assert done.exit_code == 0, done.output
+    assert "Its encoder was pretrained without labels (autoencoder)." in done.output
+    assert run("embed", tmp_path / "network", target, "--out", tmp_path / "e.h5ad").exit_code == 0
+    assert ad.read_h5ad(tmp_path / "e.h5ad").shape[0] == 80
+
+
 def test_several_sources(run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path) -> None:
     source, target, _ = cohorts
     done = run("adapt", source, target, "--source", source, "--label", "er", "--out", tmp_path / "model", "--quiet")

@@ -9,6 +9,7 @@ import pytest
 from oligolearn import FineTunedClassifier, SequenceClassifier, save_model
 from oligolearn.cli import main
 from oligolearn.data.alphabets import DNA
+from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.explain import Motif, read_meme, write_meme
 
 WORD = "TGACGTCAT"
@@ -40,13 +41,16 @@ def folder(tmp_path_factory):
     for name, options in small.items():
         model = SequenceClassifier(name, encoder_options=options, device="cpu", **settings).fit(texts, bound)
         save_model(model, folder / name)
-    several = np.column_stack([np.arange(n) % 2, rng.integers(0, 2, n)])
+    several = np.column_stack([np.arange(n) % 2, np.random.default_rng(1).integers(0, 2, n)])
     model = SequenceClassifier("motif-cnn", encoder_options=small["motif-cnn"], device="cpu", **settings)
     save_model(model.fit(texts, pd.DataFrame(several, columns=["word", "noise"])), folder / "several")
     table.assign(word=several[:, 0], noise=several[:, 1]).to_csv(folder / "several.tsv", sep="\t", index=False)
+    settings |= {"encoder_options": small["motif-cnn"], "embedding": KmerEmbedding(3, 8), "device": "cpu"}
+    save_model(SequenceClassifier("motif-cnn", **settings).fit(texts, bound), folder / "k-mers")
     other = FineTunedClassifier(epochs=1, device="cpu", random_state=0).fit(rng.normal(size=(20, 3)), np.arange(20) % 2)
     save_model(other, folder / "e", features=["a", "b", "c"])
     (folder / "protein.fa").write_text(">p\nMKVLEEPW\n")
+    (folder / "short.fa").write_text(">a\nACGTACGTTT\n>b\nAC\n")
     (folder / "few.fa").write_text(">a\nACGTACGTTT\n>b\nACGTTTGTAC\n")
     (folder / "other.tsv").write_text("id\tsequence\tbound\nx\tACGTTA\ta\ny\tACGTTG\tb\n")
     write_meme(folder / "rna.meme", [Motif("R", "ACGU", np.full((4, 4), 0.25), 10)])
@@ -100,9 +104,24 @@ def test_one_of_several_labels_is_explained_by_itself(folder, tmp_path, capsys):
     best, again = (pd.read_csv(tmp_path / label / "motifs.tsv", sep="\t").iloc[0] for label in ("word", "word,noise"))
     assert best["match_name"] == "WORD"
     assert best["toward"] == "word"
-    assert best["auroc_drop"] > 0.05
+    assert best["effect"] > 0.05, "the loss of the label rises"
     assert best.equals(again)
     assert "label word" in (tmp_path / "word" / "report.html").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attribution", ["integrated-gradients", "deeplift", "mutagenesis"])
+def test_a_model_of_kmers_is_read_by_its_filters_and_by_attributions(folder, capsys, attribution):
+    out = folder / f"k-mers-{attribution}"
+    database = ["--database", folder / "db.meme", "--label", "bound", "--attribution", attribution]
+    for by in ("filters", "attributions"):
+        assert run("motifs", folder / "k-mers", folder / "t.tsv", *database, "--by", by, "--out", out) == 0
+        assert "WORD" in capsys.readouterr().out
+        best = pd.read_csv(out / "motifs.tsv", sep="\t", index_col="motif").iloc[0]
+        assert best["match_name"] == "WORD"
+        assert best["match_q"] < 1e-3
+        assert best["toward"] == "yes"
+    assert "Letters of single sequences" in (out / "report.html").read_text()
 
 
 @pytest.mark.slow
@@ -132,6 +151,7 @@ def test_any_model_is_explained_by_attributions_and_a_transformer_shows_its_head
         (["{f}/motif-cnn", "{f}/protein.fa"], "this looks like protein"),
         (["{f}/motif-cnn", "{f}/no.fa"], "does not exist"),
         (["{f}/motif-cnn", "{f}/few.fa"], "no filter finds as many as 10 windows in 2 sequences"),
+        (["{f}/k-mers", "{f}/short.fa"], "sequence 'b' has 2 letters, but the embedding reads k-mers of 3"),
         (["{f}/motif-cnn", "{f}/t.tsv", "--database", "{f}/t.tsv"], "t.tsv is not in MEME format"),
         (["{f}/motif-cnn", "{f}/t.tsv", "--database", "{f}/no.meme"], "is not a file"),
         (
@@ -145,8 +165,8 @@ def test_any_model_is_explained_by_attributions_and_a_transformer_shows_its_head
         (["{f}/several", "{f}/several.tsv"], "learned several labels at once, which are explained one by one: choose"),
         (["{f}/several", "{f}/several.tsv", "--class", "wort"], "knows no label 'wort'; its labels are word, noise"),
         (
-            ["{f}/several", "{f}/several.tsv", "--class", "word", "--label", "bound"],
-            "column 'bound' must say 1 or 0 (or true and false, yes and no)",
+            ["{f}/several", "{f}/several.tsv", "--class", "word", "--label", "noise,bound"],
+            "there is no label 'word' in 'noise,bound', which has 'noise', 'bound'",
         ),
         (["{f}/motif-cnn", "{f}/t.tsv", "--class", "yes"], "learned one label, not several"),
         (["{f}/motif-cnn", "{f}/t.tsv", "--separator", ";"], "--separator is for the labels of a model of several"),

@@ -5,7 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oligolearn.data import check_class_sizes, class_labels, group_numbers, prepare_expression
+from oligolearn.data import (
+    check_class_sizes,
+    class_labels,
+    group_numbers,
+    is_number,
+    label_of,
+    numbers_of,
+    prepare_expression,
+)
 from oligolearn.data.splits import MIN_CLASS_SIZE
 
 
@@ -132,3 +140,27 @@ def test_samples_of_a_group_share_a_number_and_others_have_their_own() -> None:
     assert not set(numbers[known]) & set(numbers[~known])
     assert numbers[0] == numbers[3] != numbers[1] == numbers[5]
     assert sentence == "12 samples belong to 6 different 'patient'; those of one stay together."
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [
+        ([*range(21), np.nan], True),
+        ([f"{number}.5" for number in range(21)] + [" "], True),
+        ([*range(20), 3, np.nan], False),  # 20 different ones name classes
+        ([*(str(number) for number in range(21)), "unknown"], False),
+    ],
+)
+def test_more_than_twenty_different_numbers_and_nothing_else_are_a_number(column: list[object], wanted: bool) -> None:
+    assert is_number(label_of(cohort(22, age=column), "age")) == wanted
+
+
+def test_numbers_are_read_and_what_is_none_is_counted() -> None:
+    numbers, notes = numbers_of(cohort(5, age=["61.5", "7", "unknown", "", None]), "age")
+    np.testing.assert_array_equal(numbers, [61.5, 7, np.nan, np.nan, np.nan])
+    assert notes == [
+        "1 samples whose 'age' is no number ('unknown') count as having none.",
+        "3 samples have no 'age'.",
+    ]
+    with pytest.raises(ValueError, match="label 'age' has 1 infinite values; leave those cells empty"):
+        numbers_of(cohort(2, age=["inf", "1"]), "age")

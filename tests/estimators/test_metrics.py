@@ -13,6 +13,7 @@ from oligolearn.estimators.metrics import (
     confusion,
     expected_calibration_error,
     score_predictions,
+    score_values,
 )
 
 Floats = NDArray[np.float64]
@@ -133,3 +134,17 @@ def test_calibrated_predictions_have_almost_no_calibration_error() -> None:
     assert expected_calibration_error(calibrate(y, np.stack([p, 1 - p], axis=1))) < 0.01
     overconfident = np.clip(p + 0.2, None, 1.0)
     assert expected_calibration_error(calibrate(y, np.stack([overconfident, 1 - overconfident], axis=1))) > 0.1
+
+
+def test_scores_of_numbers_equal_their_definitions_and_what_is_not_defined_is_left_out() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=60)
+    predicted = np.round(y + rng.normal(size=60), 1)
+    found = score_values(y, predicted)
+    ranks = [np.array([np.mean(np.flatnonzero(np.sort(x) == one)) for one in x]) for x in (y, predicted)]
+    assert found["spearman"] == pytest.approx(np.corrcoef(*ranks)[0, 1])
+    assert found["rmse"] == pytest.approx(math.sqrt(np.mean((y - predicted) ** 2)))
+    assert found["r2"] == pytest.approx(1 - np.mean((y - predicted) ** 2) / np.mean((y - y.mean()) ** 2))
+    assert score_values(y, np.zeros(60)).keys() == {"r2", "rmse"}
+    assert score_values(np.ones(60), predicted).keys() == {"rmse"}
+    assert score_values(y[:1], predicted[:1]).keys() == {"rmse"}

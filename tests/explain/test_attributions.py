@@ -1,6 +1,8 @@
 """Attributions add up, agree with brute force and with captum, and say loudly when they do not."""
 
 import warnings
+from itertools import product
+from math import factorial
 
 import numpy as np
 import pytest
@@ -8,7 +10,12 @@ import torch
 from torch import nn
 
 from oligolearn.data import PaddingRule, encode_sequences
+from oligolearn.estimators.sequence_embedding import KmerEmbedding
+from oligolearn.estimators.sequence_fitting import network_outputs
 from oligolearn.explain import ConvergenceError, attribute
+from oligolearn.explain.attributions import METHODS
+from oligolearn.nn import Encoder
+from oligolearn.nn.kmer_embedding import input_layer
 
 # Small, and each with what makes it differ.
 ENCODERS = {
@@ -29,10 +36,25 @@ def log_odds(model, texts):
     return np.log(p[:, 1]) - np.log(p[:, 0])
 
 
+def mean_log_odds(model, texts):
+    """Mean over the networks of the difference of their two logits."""
+    logits = network_outputs(model, texts).mean(axis=0)
+    return logits[:, 1] - logits[:, 0]
+
+
+def reading(name, embedding):
+    """Options of the encoder, without those of k-mers of its own where it reads others."""
+    return {key: value for key, value in ENCODERS[name].items() if embedding is None or key != "embedding"}
+
+
+READS = pytest.mark.parametrize("embedding", [None, KmerEmbedding(3, 4)], ids=["letters", "k-mers"])
+
+
+@READS
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("name", ENCODERS)
-def test_mutagenesis_is_what_mutated_texts_give(model_of, name, both):
-    model = model_of(name, ENCODERS[name], both=both, rule=PaddingRule(14))
+def test_mutagenesis_is_what_mutated_texts_give(model_of, name, both, embedding):
+    model = model_of(name, reading(name, embedding), both=both, rule=PaddingRule(14), embedding=embedding)
     found = attribute(model, TEXTS, method="mutagenesis")
     assert found.outputs == pytest.approx(log_odds(model, TEXTS), abs=1e-6)
     for row in (1, 4):
@@ -49,27 +71,30 @@ def test_mutagenesis_is_what_mutated_texts_give(model_of, name, both):
         assert not found.contributions[row, len(text) :].any()
 
 
+@READS
 @pytest.mark.parametrize(
     ("name", "both", "reference"),
     [*((name, both, "mean") for name in ENCODERS for both in (False, True)), ("recurrent", True, "shuffles")],
 )
-def test_integrated_gradients_add_up(model_of, name, both, reference):
-    model = model_of(name, ENCODERS[name], both=both, rule=PaddingRule(14, "start"))
+def test_integrated_gradients_add_up(model_of, name, both, reference, embedding):
+    rule = PaddingRule(14, "start")
+    model = model_of(name, reading(name, embedding), both=both, rule=rule, embedding=embedding, n_members=2)
     found = attribute(model, TEXTS, reference=reference, tolerance=0.04)
     assert found.gap <= 0.04
     assert not found.scores[1, 9:].any()
     assert (found.codes[1] > 0).sum() == 9
     if reference == "mean":
-        nothing = log_odds(model, ["N" * len(text) for text in TEXTS])
+        nothing = mean_log_odds(model, ["N" * len(text) for text in TEXTS])
         expected = found.outputs - nothing
         scale = np.maximum(np.abs(expected), np.abs(expected).mean())
         assert (np.abs(found.scores.sum(axis=1) - expected) / scale).max() == pytest.approx(found.gap, abs=1e-6)
 
 
+@READS
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("name", ENCODERS)
-def test_deeplift_adds_up_or_says_that_it_does_not(model_of, name, both):
-    model = model_of(name, ENCODERS[name], both=both, rule=PaddingRule(14))
+def test_deeplift_adds_up_or_says_that_it_does_not(model_of, name, both, embedding):
+    model = model_of(name, reading(name, embedding), both=both, rule=PaddingRule(14), embedding=embedding)
     if name in EXACT:
         assert attribute(model, TEXTS, method="deeplift", tolerance=1e-8).gap < 1e-8
         assert attribute(model, TEXTS, method="deeplift", reference="shuffles", tolerance=1e-8).gap < 1e-8
@@ -82,6 +107,59 @@ def test_deeplift_adds_up_or_says_that_it_does_not(model_of, name, both):
 def test_deeplift_is_exact_of_a_deep_stack_of_convolutions(model_of, options):
     model = model_of("residual-cnn", options)
     assert attribute(model, TEXTS, method="deeplift", tolerance=1e-8).gap < 1e-8
+
+
+class Sums(Encoder):
+    """Linear in what it reads, summed over the places."""
+
+    def __init__(self, shares):
+        super().__init__()
+        first = input_layer(shares)
+        self.linear = nn.Linear(first.n_channels, 3, bias=False)
+        self.blocks, self.out_dim = nn.ModuleList([nn.Sequential(first), self.linear]), 3
+
+    def forward(self, x):
+        return self.linear(self.blocks[0](x).values.sum(dim=2))
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_letters_of_kmers_have_the_shapley_values_of_a_linear_model(model_of, both):
+    """Players are letters, and one that does not play is unknown: the mean over all orders of what each adds."""
+    model = model_of(Sums, both=both, embedding=KmerEmbedding(3, 4), n_members=2)
+    text = "ACGTAGG"
+    n = len(text)
+    sets = list(product((False, True), repeat=n))
+    texts = ["".join(letter if known else "N" for letter, known in zip(text, one, strict=True)) for one in sets]
+    worth = dict(zip(sets, mean_log_odds(model, texts), strict=True))
+    expected = []
+    for i in range(n):
+        without = [one for one in sets if not one[i]]
+        weights = [factorial(sum(one)) * factorial(n - sum(one) - 1) / factorial(n) for one in without]
+        gains = [worth[(*one[:i], True, *one[i + 1 :])] - worth[one] for one in without]
+        expected.append(np.dot(weights, gains))
+    for method in ("integrated-gradients", "deeplift"):
+        found = attribute(model, [text], method=method, tolerance=1e-6)
+        np.testing.assert_allclose(found.scores[0], expected, atol=1e-6)
+        changed = [[text[:i] + letter + text[i + 1 :] for letter in "ACGT"] for i in range(n)]
+        outputs = mean_log_odds(model, [one for row in changed for one in row]).reshape(n, 4)
+        np.testing.assert_allclose(found.contributions[0], outputs - outputs.mean(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_an_encoder_that_looks_nothing_up_is_explained_by_mutagenesis_alone(model_of):
+    class Own(Encoder):
+        def __init__(self, shares):
+            super().__init__()
+            self.blocks, self.out_dim = nn.ModuleList([nn.Embedding(len(shares), 3)]), 3
+
+        def forward(self, x):
+            return self.blocks[0](x.long()).mean(dim=1)
+
+    model = model_of(Own)
+    with pytest.raises(ValueError, match="no channels to attribute to; use mutagenesis"):
+        attribute(model, TEXTS)
+    found = attribute(model, TEXTS[:1], method="mutagenesis")
+    after = log_odds(model, ["T" + TEXTS[0][1:]])[0]
+    assert found.contributions[0, 0, 3] == pytest.approx(after - log_odds(model, TEXTS[:1])[0], abs=1e-6)
 
 
 def test_captum_gives_the_same(model_of):
@@ -108,8 +186,9 @@ def test_captum_gives_the_same(model_of):
     np.testing.assert_allclose(attribute(model, [text], tolerance=1e-3).scores[0], theirs, atol=5e-3)
 
 
-def test_both_strands_give_mirrored_scores(model_of):
-    model = model_of("residual-cnn", {"dilations": (1,), "n_filters": 6}, both=True)
+@READS
+def test_both_strands_give_mirrored_scores(model_of, embedding):
+    model = model_of("residual-cnn", {"dilations": (1,), "n_filters": 6}, both=True, embedding=embedding)
     turned = [text[::-1].translate(str.maketrans("ACGTR", "TGCAY")) for text in TEXTS]
     one, other = attribute(model, TEXTS), attribute(model, turned)
     for row, text in enumerate(TEXTS):
@@ -151,3 +230,10 @@ def test_a_regressor_is_explained_in_units_of_its_target(model_of):
 def test_wrong_settings_are_refused(model_of, settings, expected):
     with pytest.raises(ValueError, match=expected):
         attribute(model_of("motif-cnn"), TEXTS, **settings)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_sequences_without_a_kmer_are_refused(model_of, method):
+    model = model_of("motif-cnn", embedding=KmerEmbedding(4, 3))
+    with pytest.raises(ValueError, match="'1' has 3 letters, but the embedding reads k-mers of 4"):
+        attribute(model, ["ACGTT", "ACG"], method=method)

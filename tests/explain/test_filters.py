@@ -1,11 +1,14 @@
 """Filters become the motifs that they find, where they find them; what is lost without them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 from sklearn.metrics import log_loss, roc_auc_score
 
 from oligolearn.data import PaddingRule, encode_sequences, shuffle_dinucleotides
+from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.explain import (
     enrichment,
     filter_effects,
@@ -33,10 +36,13 @@ def texts_with(words, n=40, seed=0, shortest=30):
     return texts, np.array(places)
 
 
+@pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("pad", ["end", "start", "both"])
 @pytest.mark.parametrize("both", [False, True])
-def test_a_filter_finds_its_word_where_it_stands(model_of, set_filter, both, pad):
-    model = model_of("motif-cnn", {"n_filters": 3, "width": 9}, both=both, rule=PaddingRule(50, pad))
+def test_a_filter_finds_its_word_where_it_stands(model_of, set_filter, both, pad, k):
+    embedding = None if k == 1 else KmerEmbedding(k, 4**k, np.eye(4**k))
+    options = {"n_filters": 3, "width": 9 - k + 1}
+    model = model_of("motif-cnn", options, both=both, rule=PaddingRule(50, pad), embedding=embedding)
     set_filter(model, 1, WORD)
     texts, places = texts_with([WORD, "", OTHER_STRAND])
     found = next(one for one in filter_motifs(model, texts) if one.motif.name == "filter2")
@@ -77,13 +83,48 @@ def test_counts_follow_from_the_formula_on_texts(model_of):
     np.testing.assert_allclose(one.motif.probabilities, counts / counts.sum(axis=1, keepdims=True), atol=1e-12)
 
 
+def test_counts_of_a_filter_over_kmers_follow_from_the_formula_on_texts(model_of):
+    options = {"n_filters": 4, "widths": (4, 7), "windows": (1, 1), "hidden": 5}
+    model = model_of("multi-scale-cnn", options, embedding=KmerEmbedding(3, 5))
+    texts, _ = texts_with([""], n=30)
+    texts[3] = texts[3][:10] + "N" + texts[3][11:]
+    filters = filter_motifs(model, texts)
+    one = filters[-1]
+    kmers, side_by_side = model.module_[0].encoder.blocks[0]
+    convolution, norm, *_ = side_by_side.each[one.scale]
+    w, vectors = (x.detach().numpy().astype(float) for x in (convolution.weight[one.channel], kmers.weight))
+    width = w.shape[1]
+    assert len(one.motif.probabilities) == width + 2
+    every = ["".join(letters) for letters in product("ACGT", repeat=3)]
+    values, windows = [], []
+    for text in texts:
+        letters = np.array([np.eye(4)["ACGT".index(letter)] if letter != "N" else np.full(4, 0.25) for letter in text])
+        padded = np.pad(letters, ((20, 20), (0, 0)))
+        words = [text[i : i + 3] for i in range(len(text) - 2)]
+        known = np.array([vectors[every.index(word)] if word in every else np.zeros(5) for word in words])
+        known = np.pad(known, ((20, 22), (0, 0)))
+        for place in range(len(text)):
+            begin = place - (width - 1) // 2 + 20
+            z = (known[begin : begin + width] * w.T).sum() + convolution.bias[one.channel].item()
+            mean, var = norm.running_mean[one.channel].item(), norm.running_var[one.channel].item()
+            z = (z - mean) / np.sqrt(var + norm.eps) * norm.weight[one.channel].item() + norm.bias[one.channel].item()
+            values.append(max(z, 0))
+            windows.append(padded[begin : begin + width + 2])
+    values = np.array(values)
+    limit = values.mean() + 0.65 * (values.max() - values.mean())
+    counts = np.array(windows)[values > limit].sum(axis=0) + 1
+    assert one.threshold == pytest.approx(limit, abs=1e-9)
+    np.testing.assert_allclose(one.motif.probabilities, counts / counts.sum(axis=1, keepdims=True), atol=1e-12)
+
+
+@pytest.mark.parametrize("reads", [None, KmerEmbedding(3, 6)], ids=["letters", "k-mers"])
 @pytest.mark.parametrize("both", [False, True])
-def test_deleting_a_filter_is_averaging_what_it_gives(model_of, both):
-    model = model_of("motif-cnn", {"n_filters": 5, "width": 6}, both=both)
+def test_deleting_a_filter_is_averaging_what_it_gives(model_of, both, reads):
+    model = model_of("motif-cnn", {"n_filters": 5, "width": 6}, both=both, embedding=reads)
     texts, _ = texts_with([WORD, ""])
     y = np.arange(len(texts)) % 2
     filters = filter_motifs(model, texts)
-    one = filters[2]
+    one = filters[-1]
     head, embedding = model.module_[0].head, model.embed(texts).astype(float)
     without = embedding.copy()
     without[:, one.channel] = embedding[:, one.channel].mean()
@@ -94,10 +135,10 @@ def test_deleting_a_filter_is_averaging_what_it_gives(model_of, both):
 
     p, q = probabilities(embedding), probabilities(without)
     codes = target_codes(model, ["bound" if one else "free" for one in y])
-    effect = filter_effects(model, filters, texts, codes)[2]
+    effect = filter_effects(model, filters, texts, codes)[-1]
     assert effect.loss == pytest.approx(log_loss(y, q) - log_loss(y, p), abs=1e-6)
     assert effect.auroc == pytest.approx(roc_auc_score(y, p[:, 1]) - roc_auc_score(y, q[:, 1]), abs=1e-9)
-    unlabelled = filter_effects(model, filters, texts)[2]
+    unlabelled = filter_effects(model, filters, texts)[-1]
     assert unlabelled.loss == pytest.approx(np.abs(p - q).mean(), abs=1e-6)
     assert np.isnan(unlabelled.auroc)
     rows = np.unique(one.sites.rows)
@@ -162,6 +203,10 @@ def test_what_has_no_filters_or_too_few_sites_is_refused(model_of):
     assert has_filters(shallow)
     with pytest.raises(ValueError, match="no filter finds as many as 10 windows in 1 sequences"):
         filter_motifs(shallow, ["ACGT"])
+    of_kmers = model_of("motif-cnn", {"n_filters": 2, "width": 9}, embedding=KmerEmbedding(5, 4))
+    assert has_filters(of_kmers)
+    with pytest.raises(ValueError, match="sequence '1' has 4 letters, but the embedding reads k-mers of 5"):
+        filter_motifs(of_kmers, ["ACGTACGTACGT", "ACGT"])
 
 
 @pytest.mark.parametrize("target", [["bound"] * 4, ["a", "b", None, "bound"]])

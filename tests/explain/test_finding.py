@@ -6,6 +6,7 @@ import torch
 
 from oligolearn import SequenceClassifier
 from oligolearn.data import encode_sequences
+from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.explain import (
     Motif,
     Sites,
@@ -58,6 +59,36 @@ def test_two_planted_motifs_are_found_with_the_spacing_that_the_class_depends_on
     assert pair.p <= 0.001
     assert pair.p_class < 1e-10
     assert model.classes_[pair.toward] == "fixed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["motif-cnn", "kmer-recurrent"])
+def test_two_words_are_found_by_a_model_that_reads_kmers(encoder):
+    either = "TGACTCA", "CCGTATG"  # no three letters of one are in the other, on either strand
+    rng = np.random.default_rng(0)
+    texts = ["".join(row) for row in rng.choice(list("ACGT"), (1200, 40))]
+    places = rng.integers(0, 33, len(texts))
+    words = [("", either[0], "", either[1])[i % 4] for i in range(len(texts))]
+    texts = [text[:at] + word + text[at + len(word) :] for text, word, at in zip(texts, words, places, strict=True)]
+    classes = ["bound" if word else "free" for word in words]
+    options = {"n_filters": 24, "width": 7} if encoder == "motif-cnn" else {"n_filters": 12, "width": 6}
+    settings = {"n_members": 1, "learning_rate": 3e-3, "dropout": 0.1, "random_state": 0, "device": "cpu"}
+    settings |= {"embedding": KmerEmbedding(3, 12), "min_steps": 500}
+    model = SequenceClassifier(encoder, encoder_options=options, **settings).fit(texts[:900], classes[:900])
+    target = target_codes(model, classes[900:])
+    if encoder == "motif-cnn":  # a filter over k-mers may find both words, so that others are its copies
+        table = motif_table(find_motifs(model, texts[900:], target=target), model)
+        for word in either:
+            assert (table.consensus == word).any(), table.consensus
+            own = table[table.consensus == word]
+            assert (own.toward == "bound").all()
+            assert (own.enrichment_q < 1e-6).all()
+    table = motif_table(find_motifs(model, texts[900:], by="attributions", target=target), model)
+    best = table[table.copy_of == ""]
+    assert set(best.consensus) == set(either)
+    assert (best.effect > 0.2).all()
+    assert (best.toward == "bound").all()
+    assert (best.enrichment_q < 1e-6).all()
 
 
 def test_without_a_distance_of_their_own_pairs_are_not_called_one():
@@ -156,10 +187,11 @@ def test_seqlets_on_both_strands_gather_to_the_motifs_they_are_of():
         find_seqlets(some._replace(scores=noise * 0.1), some)
 
 
+@pytest.mark.parametrize("embedding", [None, KmerEmbedding(3, 4)], ids=["letters", "k-mers"])
 @pytest.mark.parametrize("both", [False, True])
-def test_attention_is_what_the_layer_applies(model_of, both):
+def test_attention_is_what_the_layer_applies(model_of, both, embedding):
     options = {"n_channels": 8, "n_heads": 2, "n_layers": 2, "width": 3}
-    model = model_of("transformer", options, both=both)
+    model = model_of("transformer", options, both=both, embedding=embedding)
     texts = ["ACGTTGCAAC", "GGATTT"]
     maps = attention_maps(model, texts, row=0, reach=9)
     assert maps.example.shape == (2, 2, 10, 10)

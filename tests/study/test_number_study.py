@@ -16,7 +16,7 @@ from oligolearn.study import sequence_efficiency
 from oligolearn.study.efficiency import rebuild
 from oligolearn.study.sequence_cohort import SequenceCohort
 from oligolearn.study.sequence_methods import NUMBER_METHODS, SEQUENCE_METHODS, one_hot_letters
-from oligolearn.study.sequence_numbers import numbers_of
+from oligolearn.study.sequence_numbers import read_numbers
 from oligolearn.study.sequence_planning import plan_sequence_study
 from oligolearn.study.statistics import learned_order
 from oligolearn.study.store import NUMBER_COLUMNS, Store
@@ -136,15 +136,15 @@ def test_ridge_regression_is_that_of_the_normal_equations(tmp_path):
 def test_numbers_are_stratified_by_ranges_that_can_be_split():
     groups = np.arange(100)
     text = pd.Series([str(i) for i in range(100)])
-    assert np.bincount(numbers_of(text, "y", groups).ranges.codes).tolist() == [20] * 5
+    assert np.bincount(read_numbers(text, "y", groups).ranges.codes).tolist() == [20] * 5
     ties = pd.Series(["0"] * 60 + [str(i) for i in range(40)])
-    codes = numbers_of(ties, "y", groups).ranges.codes
+    codes = read_numbers(ties, "y", groups).ranges.codes
     assert np.bincount(codes).min() >= 7
     assert len(np.unique(codes[:60])) == 1, "equal numbers are in one range"
-    by_three = numbers_of(text[:36].reset_index(drop=True), "y", np.arange(36) // 2)
+    by_three = read_numbers(text[:36].reset_index(drop=True), "y", np.arange(36) // 2)
     assert len(by_three.ranges.classes) == 2, "18 groups make two ranges of 9"
     with pytest.raises(ValueError, match="is a number for 5 different sequences or groups"):
-        numbers_of(text, "y", groups // 20)
+        read_numbers(text, "y", groups // 20)
 
 
 @pytest.mark.parametrize(

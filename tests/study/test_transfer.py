@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oligolearn.estimators.domain_adapted import method_names
+from oligolearn.estimators.adaptation_methods import method_names
 from oligolearn.report import conclude
 from oligolearn.study import transfer
 from oligolearn.study.execute import Cohort

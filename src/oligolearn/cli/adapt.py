@@ -1,4 +1,4 @@
-"""`oligolearn adapt`: a classifier for samples of another platform, hospital or kind, from labelled ones."""
+"""`oligolearn adapt`: a model for samples of another platform, hospital or kind, from labelled ones."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,11 +37,12 @@ MoreSources = Annotated[
 Method = Annotated[
     str,
     typer.Option(
-        help="linear (logistic regression), coral or optimal-transport (linear, the source given the covariance of the "
-        "target), combat or quantile (linear, the target given location and scale or quantiles of the source), dann, "
-        "cdan, deep-coral, dan, wdgrl, cada, f-cada (cada with a few labels of the target: needs --target-labels), "
-        "source (a network without adaptation), or auto: linear, which no network beat where it was measured. Several, "
-        "comma-separated, or select for the usual ones: train all, and choose without labels of the target."
+        help="linear (logistic or ridge regression), coral or optimal-transport (linear, the source given the "
+        "covariance of the target), combat or quantile (linear, the target given location and scale or quantiles of "
+        "the source), dann, deep-coral, dan, wdgrl, for classes also cdan, cada, f-cada (cada with a few labels of the "
+        "target: needs --target-labels), source (a network without adaptation), or auto: linear, which no network beat "
+        "where it was measured. Several, comma-separated, or select for the usual ones: train all, and choose without "
+        "labels of the target."
     ),
 ]
 How = Annotated[
@@ -98,13 +99,15 @@ def adapt(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Learn from the labelled samples of SOURCE to predict those of TARGET, whose labels are not needed."""
+    """Learn from the labelled samples of SOURCE to predict those of TARGET, whose labels are not needed.
+
+    A label of more than 20 different numbers is learned by regression.
+    """
     from oligolearn.estimators import (
-        DomainAdaptedClassifier,
         LabelColumns,
         Preparation,
         SelfSupervisedEncoder,
-        adapt_classifier,
+        adapt_cohorts,
         save_model,
         tabulate_shift,
     )
@@ -129,19 +132,19 @@ def adapt(
         print_notes([f"{path.name}: {note}" for note in read[-1].uns["oligolearn"]["notes"]])
     with epoch_bar("training", shown=not quiet) as on_epoch:
         machine: dict[str, Any] = {"device": device, "precision": precision, "on_epoch": on_epoch}
-        adapted = adapt_classifier(
+        adapted = adapt_cohorts(
             read[:-1],
             read[-1],
             LabelColumns(label, min_class_size=min_class_size),
-            DomainAdaptedClassifier(
-                "select" if candidates else method,
-                None if pretrained is None else SelfSupervisedEncoder(pretrained, **machine),
-                standardize=standardize,
-                candidates=candidates,
-                random_state=seed,
+            {
+                "method": "select" if candidates else method,
+                "pretrained": None if pretrained is None else SelfSupervisedEncoder(pretrained, **machine),
+                "standardize": standardize,
+                "candidates": candidates,
+                "random_state": seed,
                 **machine,
                 **of_networks,
-            ),
+            },
             Preparation(normalize, max_missing, top_genes, translation),
             min_overlap=min_overlap,
             use_target_labels=target_labels,

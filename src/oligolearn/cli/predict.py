@@ -24,7 +24,7 @@ from oligolearn.cli.reading import read_for, read_or_open, read_translation
 MIN_OVERLAP = 0.8
 
 Predictions = Annotated[
-    Path, typer.Option(help="CSV to write: sample, prediction, a probability for each class or label.")
+    Path, typer.Option(help="CSV to write: sample, prediction, and the probability of each class or label.")
 ]
 Embedding = Annotated[Path, typer.Option(help="File to write: .h5ad with the embedding in X.")]
 
@@ -42,7 +42,7 @@ def predict(
     probes: NewProbes = "auto",
     stream: Stream = None,
 ) -> None:
-    """Predict the class of each sample, expression (genes are found by name) or sequence."""
+    """Predict the class, or the number, of each sample, expression (genes are found by name) or sequence."""
     from oligolearn.data import is_sequence_file
     from oligolearn.estimators import load_model, predict_samples, predict_sequences
     from oligolearn.writing import check_folder, write_text

@@ -21,7 +21,7 @@ from oligolearn.data.preparation import (
     prepare_expression,
 )
 from oligolearn.data.quantiles import QuantileScaler
-from oligolearn.data.samples import label_of
+from oligolearn.data.samples import is_number, label_of, numbers_of
 from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
 from oligolearn.data.sequence_files import read_sequence_files
 from oligolearn.data.sequence_groups import cluster_sequences, leak_free_groups
@@ -81,6 +81,7 @@ __all__ = [
     "guess_units",
     "inspect_expression",
     "inspect_sequences",
+    "is_number",
     "is_sequence_file",
     "label_counts",
     "label_of",
@@ -93,6 +94,7 @@ __all__ = [
     "naming_of",
     "normalize",
     "number_classes",
+    "numbers_of",
     "open_expression",
     "prepare_expression",
     "prepare_stream",

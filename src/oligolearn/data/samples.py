@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from oligolearn.data.cells import split_line
 from oligolearn.data.table import some, text_column
 from oligolearn.data.textfile import TextFile, decode, existing_file
+
+_FEWEST_NUMBERS = 20  # different ones: a label with fewer names classes
 
 
 def read_sample_sheet(path: Path) -> pd.DataFrame:
@@ -162,6 +165,47 @@ def as_text(column: "pd.Series[Any]") -> "pd.Series[str]":
         column = column.astype("Int64")
     text: pd.Series[str] = column.astype(object).map(lambda cell: np.nan if pd.isna(cell) else str(cell))
     return text.astype(object)
+
+
+def is_number(text: "pd.Series[str]") -> bool:
+    """Whether a label is learned by regression: it has more than 20 different numbers and nothing else.
+
+    Parameters
+    ----------
+    text
+        As `label_of` gives it.
+    """
+    numbers = pd.to_numeric(_filled(text), errors="coerce")
+    return bool(numbers.notna().all()) and numbers.nunique() > _FEWEST_NUMBERS
+
+
+def _filled(text: "pd.Series[str]") -> "pd.Series[str]":
+    """Cells that are neither missing nor blank."""
+    known = text.dropna()
+    return known[known.str.strip() != ""]
+
+
+def numbers_of(adata: ad.AnnData, label: str) -> tuple[NDArray[np.float64], list[str]]:
+    """Numbers of a label, NaN where there are none, and how many samples lack one, in sentences.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or a number is infinite.
+    """
+    text = label_of(adata, label)
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    if np.isinf(numbers).any():
+        raise ValueError(f"label {label!r} has {int(np.isinf(numbers).sum())} infinite values; leave those cells empty")
+    notes = []
+    others = _filled(text[np.isnan(numbers)])
+    if len(others):
+        found = some(others.unique().tolist())
+        notes.append(f"{len(others):,} samples whose {label!r} is no number ({found}) count as having none.")
+    missing = int(np.isnan(numbers).sum())
+    if missing:
+        notes.append(f"{missing:,} samples have no {label!r}.")
+    return numbers, notes
 
 
 def check_sample_ids(ids: Sequence[str], name: str) -> None:

@@ -1,7 +1,7 @@
 """scikit-learn faces: estimators that pretrain, fine-tune and serve as baselines."""
 
 from oligolearn.estimators.adaptation_selection import CANDIDATES, select_adaptation
-from oligolearn.estimators.adapting import Adapted, adapt_classifier
+from oligolearn.estimators.adapting import Adapted, adapt_cohorts
 from oligolearn.estimators.baselines import SubspaceLogisticRegression
 from oligolearn.estimators.bundles import SavedModel, load_model, save_model, versions
 from oligolearn.estimators.class_mix import ClassMix, estimate_class_mix
@@ -44,9 +44,13 @@ from oligolearn.estimators.transfer_scores import (
     mean_entropy,
     neighbourhood_density,
 )
+from oligolearn.estimators.value_models import NetworkRegression, StandardisedRidge, Unit
+from oligolearn.estimators.value_selection import VALUE_CANDIDATES, select_for_values
+from oligolearn.estimators.value_shift import ValueStudy, find_value_harm, study_value_shift
 
 __all__ = [
     "CANDIDATES",
+    "VALUE_CANDIDATES",
     "Adapted",
     "Agreement",
     "ClassMix",
@@ -59,6 +63,7 @@ __all__ = [
     "KmerWord2Vec",
     "LabelColumns",
     "NegativeTransferWarning",
+    "NetworkRegression",
     "OtherCohorts",
     "Pool",
     "Preparation",
@@ -71,10 +76,13 @@ __all__ = [
     "SequenceRegressor",
     "Share",
     "ShiftStudy",
+    "StandardisedRidge",
     "SubspaceLogisticRegression",
     "Together",
     "Trained",
-    "adapt_classifier",
+    "Unit",
+    "ValueStudy",
+    "adapt_cohorts",
     "choose_samples",
     "co_variation",
     "density_ratio",
@@ -85,6 +93,7 @@ __all__ = [
     "embedded_validation",
     "estimate_class_mix",
     "find_negative_transfer",
+    "find_value_harm",
     "fit_together",
     "load_model",
     "mean_entropy",
@@ -98,7 +107,9 @@ __all__ = [
     "reverse_validation",
     "save_model",
     "select_adaptation",
+    "select_for_values",
     "study_shift",
+    "study_value_shift",
     "tabulate_shift",
     "train_classifier",
     "train_on_sequences",

@@ -1,6 +1,6 @@
 """Which of several methods to adapt by, without labels of the target."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ class Attempt(NamedTuple):
     Attributes
     ----------
     held_out, target
-        Probabilities of the classes, ``(n, n_classes)``.
+        Probabilities of the classes, ``(n, n_classes)``; where numbers are predicted, these, ``(n,)``.
     rows
         What the classifier sees of all rows: standardised, mapped or embedded, ``(n_samples, n_dimensions)``.
     """
@@ -198,7 +198,11 @@ def describe_selection(table: Sequence[dict[str, Any]]) -> list[str]:
         wrong = "-" if row["mix_error"] is None else f"{row['mix_error']:.2f}"
         lines.append(
             f"{row['method']:<18}{row['source_accuracy']:>8.3f}{row['reverse_validation']:>8.3f}{wrong:>9}"
-            f"{row['entropy']:>9.3f}{row['neighbourhood_density']:>9.3f}{row['embedded_validation']:>8.2f}"
-            + ("  chosen" if row["chosen"] else f"  {row['ruled_out']}" if row["ruled_out"] else "")
+            f"{row['entropy']:>9.3f}{row['neighbourhood_density']:>9.3f}{row['embedded_validation']:>8.2f}{verdict(row)}"
         )
     return [*lines, f"Chosen, without labels of the target: {RULE}."]
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """What ends the line of a candidate: that it was chosen, or why it was ruled out."""
+    return "  chosen" if row["chosen"] else f"  {row['ruled_out']}" if row["ruled_out"] else ""

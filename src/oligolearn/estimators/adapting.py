@@ -1,41 +1,42 @@
 """A whole job: learn from labelled cohorts for another one, whose genes, units and classes may differ."""
 
 import warnings
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 from oligolearn.data import (
     GeneMatch,
     Prepared,
     class_labels,
     gather_genes,
+    is_number,
+    label_of,
     match_genes,
     measured_by,
     naming_of,
+    numbers_of,
 )
-from oligolearn.estimators.adaptation_selection import describe_selection
+from oligolearn.estimators.adaptation_conclusion import conclude
 from oligolearn.estimators.co_variation import co_variation
 from oligolearn.estimators.cohorts import MEASURED_BY, LabelColumns, Preparation, training_facts
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
-from oligolearn.estimators.harmonising import HARMONISERS
-from oligolearn.estimators.mapping import MAPS
+from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
+from oligolearn.estimators.metrics import score_values
 from oligolearn.estimators.self_supervised import CollapseWarning
-from oligolearn.estimators.transfer_safety import NegativeTransferWarning, describe_safety
+from oligolearn.estimators.transfer_safety import NegativeTransferWarning
 
 FEWEST_SHARED = 20  # genes
-_HARMONISED = {
-    "combat": "Location and scale of each gene were brought to those of the sources (ComBat, without labels).",
-    "quantile": "Each gene was given the quantiles that it has in the sources (quantile normalisation, gene by gene).",
-}
+_NOT_USED = "on the target, whose labels were not used"
+_IN_WORDS = {"spearman": "Spearman correlation", "r2": "R2", "rmse": "root mean squared error"}
 
 
 class Adapted(NamedTuple):
-    """A classifier for a target cohort, with what has to be saved beside it.
+    """A classifier or a regression for a target cohort, with what has to be saved beside it.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class Adapted(NamedTuple):
         What it was fitted to, ``(n_samples, n_features)`` and ``(n_samples,)``, the target's samples last.
     """
 
-    model: DomainAdaptedClassifier
+    model: DomainAdaptedClassifier | DomainAdaptedRegressor
     features: list[str]
     facts: dict[str, Any]
     notes: list[str]
@@ -61,17 +62,19 @@ class Adapted(NamedTuple):
     domains: NDArray[np.int64]
 
 
-def adapt_classifier(
+def adapt_cohorts(
     sources: Sequence[ad.AnnData],
     target: ad.AnnData,
     columns: LabelColumns,
-    model: DomainAdaptedClassifier,
+    settings: Mapping[str, Any],
     preparation: Preparation,
     *,
     min_overlap: float = 0.2,
     use_target_labels: bool = False,
 ) -> Adapted:
     """Train for the samples of `target` on the labelled samples of `sources`.
+
+    A label of more than 20 different numbers is learned by regression, any other by classification.
 
     Parameters
     ----------
@@ -80,8 +83,8 @@ def adapt_classifier(
         may be in different units.
     columns
         Name of the label, and the smallest class of a source.
-    model
-        Settings; a copy of it is fitted.
+    settings
+        Of `DomainAdaptedClassifier` or `DomainAdaptedRegressor`.
     preparation
         Of each matrix; `top_genes` are those that vary most in the sources. Its `translation` says how genes are found
         that the files call differently, and which of several probes counts.
@@ -100,15 +103,17 @@ def adapt_classifier(
     joined = join_cohorts(sources, target, preparation, min_overlap=min_overlap)
     X, domains, prepared, notes = joined.X, joined.domains, joined.prepared, [*joined.notes]
     _check_co_variation(X[domains >= 0], X[domains < 0])
-    y, truth, told = _labels(sources, target, columns)
+    of_values = is_number(pd.concat([label_of(one, columns.label) for one in sources]))
+    y, truth, told = (_numbers if of_values else _classes)(sources, target, columns)
     notes += told
     genes = preparation.choose_genes(X[domains >= 0])
     X, features = X[:, genes], [joined.genes[gene] for gene in genes]
-    shown = np.concatenate([y, truth if use_target_labels else np.full(len(truth), np.nan, dtype=object)])
+    shown = np.concatenate([y, truth if use_target_labels else np.full(len(truth), np.nan, dtype=truth.dtype)])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore", NegativeTransferWarning)  # said in the notes
         warnings.simplefilter("always", CollapseWarning)
-        fitted = clone(model).fit(X, shown, domains)
+        model = (DomainAdaptedRegressor if of_values else DomainAdaptedClassifier)(**settings)
+        fitted = model.fit(X, shown, domains)
     notes += [f"Warning: {one.message}." for one in caught]
     facts = {
         **training_facts(target, X[domains < 0], prepared[-1].units),
@@ -120,9 +125,10 @@ def adapt_classifier(
     if columns_of:
         facts[MEASURED_BY] = columns_of
     notes += [f"Target: {note}" for note in prepared[-1].notes] + conclude(fitted)
-    known = np.array([label is not None for label in truth])
+    known = ~np.asarray(pd.isna(truth))
     if known.any() and not use_target_labels:
-        facts["metrics"], sentence = _score(fitted, X[domains < 0][known], truth[known])
+        predicted = fitted.predict(X[domains < 0][known])
+        facts["metrics"], sentence = (_score_numbers if of_values else _score_classes)(truth[known], predicted)
         notes.append(sentence)
     return Adapted(fitted, features, facts, notes, X, domains)
 
@@ -160,7 +166,7 @@ class Joined(NamedTuple):
 def join_cohorts(
     sources: Sequence[ad.AnnData], target: ad.AnnData, preparation: Preparation, *, min_overlap: float = 0.2
 ) -> Joined:
-    """Prepare each cohort by itself and join them on the genes that all have; arguments as of `adapt_classifier`.
+    """Prepare each cohort by itself and join them on the genes that all have; arguments as of `adapt_cohorts`.
 
     Raises
     ------
@@ -235,9 +241,10 @@ def _check_co_variation(source: NDArray[np.floating], target: NDArray[np.floatin
         )
 
 
-def _labels(
-    sources: Sequence[ad.AnnData], target: ad.AnnData, columns: LabelColumns
-) -> tuple[NDArray[np.object_], NDArray[np.object_], list[str]]:
+Labels: TypeAlias = tuple[NDArray[Any], NDArray[Any], list[str]]  # of the sources, of the target; and notes
+
+
+def _classes(sources: Sequence[ad.AnnData], target: ad.AnnData, columns: LabelColumns) -> Labels:
     """Names of the classes of the sources' samples and of the target's, None where there is none; and notes."""
     each: list[NDArray[np.object_]] = []
     notes: list[str] = []
@@ -253,61 +260,37 @@ def _labels(
     return np.concatenate(each), truth, notes
 
 
-def _score(
-    fitted: DomainAdaptedClassifier, X: NDArray[np.float32], truth: NDArray[np.object_]
-) -> tuple[dict[str, Any], str]:
-    predicted = fitted.predict(X)
+def _numbers(sources: Sequence[ad.AnnData], target: ad.AnnData, columns: LabelColumns) -> Labels:
+    """Numbers of the sources' samples and of the target's, NaN where there is none; and notes."""
+    label = columns.label
+    if columns.min_class_size is not None:
+        raise ValueError(f"--min-class-size is for classes, and label {label!r} is a number: leave it out")
+    each, notes = [], [f"{label!r} is a number: it is learned by regression."]
+    for place, one in enumerate(sources, start=1):
+        numbers, told = numbers_of(one, label)
+        each.append(numbers)
+        notes += [f"{_file(one, f'source {place}')}: {note}" for note in told]
+    has_any = label in target.obs and bool(target.obs[label].notna().any())
+    truth, told = numbers_of(target, label) if has_any else (np.full(len(target.obs_names), np.nan), [])
+    return np.concatenate(each), truth, notes + [f"{_file(target, 'target')}: {note}" for note in told]
+
+
+def _score_classes(truth: NDArray[Any], predicted: NDArray[Any]) -> tuple[dict[str, Any], str]:
     accuracy = float(np.mean(predicted == truth))
     balanced = float(np.mean([np.mean(predicted[truth == name] == name) for name in set(truth.tolist())]))
     sentence = (
         f"The target has {len(truth):,} labels, which were not learned from: of them {accuracy:.1%} were predicted "
         f"right, balanced accuracy {balanced:.3f}."
     )
-    scores = {"note": "on the target, whose labels were not used", "accuracy": accuracy, "balanced_accuracy": balanced}
-    return scores, sentence
+    return {"note": _NOT_USED, "accuracy": accuracy, "balanced_accuracy": balanced}, sentence
 
 
-def conclude(fitted: DomainAdaptedClassifier) -> list[str]:
-    """What was found about the shift, what was done about it and why, in sentences."""
-    told = fitted.adaptation_
-    notes = []
-    if told.get("domain_auroc") is not None:
-        notes.append(
-            f"Source and target are told apart with an area under the ROC curve of {told['domain_auroc']:.2f}, within "
-            f"classes of {told['domain_auroc_within_classes']:.2f} (.5 is not at all, 1 always)."
-        )
-    back = told.get("reverse_validation")
-    if "selection" in told:
-        notes += describe_selection(told["selection"])
-    if told["standardize"] == "together":
-        why = (
-            f"from the target back to the source {back['together']:.1%} are named right that way, {back['each']:.1%} "
-            "with each domain by itself"
-            if back and fitted.standardize == "auto"
-            else "within classes the domains hardly differ"
-            if fitted.standardize == "auto"
-            else "as asked"
-        )
-        notes.append(
-            f"All samples were standardised together: {why}. To standardise each domain by itself would take away "
-            "what the mix of classes makes of it."
-        )
-    elif told["standardize"] in _HARMONISED:
-        notes.append(_HARMONISED[told["standardize"]])
-    else:
-        notes.append("The genes of each domain were standardised by themselves.")
-        if back:
-            notes[-1] = notes[-1].replace(".", "; ") + (
-                f"from the target back to the source {back['each']:.1%} are named right that way, "
-                f"{back['together']:.1%} if all are standardised together."
-            )
-    mapped = "a logistic regression on source samples that were given the covariance of the target"
-    said = {
-        **dict.fromkeys(("linear", *HARMONISERS), "a logistic regression"),
-        **dict.fromkeys(MAPS, mapped),
-        "source": "a network without adaptation",
-    }
-    notes.append(f"Trained: {said.get(told['method'], 'a network by ' + told['method'])}.")
-    if told.get("pretrained"):
-        notes.append(f"Its encoder was pretrained without labels ({told['pretrained']}).")
-    return notes + describe_safety(told)
+def _score_numbers(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> tuple[dict[str, Any], str]:
+    scores = score_values(truth, predicted)
+    error = float(np.mean(predicted - truth))
+    listed = ", ".join(f"{_IN_WORDS[name]} {value:.3g}" for name, value in scores.items())
+    sentence = (
+        f"The target has {len(truth):,} labels, which were not learned from: {listed}; predictions are "
+        f"{abs(error):.3g} too {'high' if error > 0 else 'low'} on average."
+    )
+    return {"note": _NOT_USED, **scores, "mean_error": error}, sentence

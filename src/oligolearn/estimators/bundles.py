@@ -10,6 +10,7 @@ import sklearn
 import torch
 
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
+from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
 from oligolearn.estimators.linear import StandardisedLogistic
@@ -18,12 +19,15 @@ from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.estimators.sequence_classifier import SequenceClassifier
 from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
 from oligolearn.estimators.sequence_regressor import SequenceRegressor
+from oligolearn.estimators.value_models import NetworkRegression, StandardisedRidge
 from oligolearn.saving import Bundle, load_bundle, save_bundle
 
 Model = (
     SelfSupervisedEncoder
     | FineTunedClassifier
     | StandardisedLogistic
+    | StandardisedRidge
+    | NetworkRegression
     | SequenceClassifier
     | SequenceRegressor
     | KmerWord2Vec
@@ -34,6 +38,8 @@ _KINDS: dict[str, type[Model]] = {
     "encoder": SelfSupervisedEncoder,
     "classifier": FineTunedClassifier,
     "linear": StandardisedLogistic,
+    "ridge": StandardisedRidge,
+    "regressor": NetworkRegression,
     "sequence-classifier": SequenceClassifier,
     "sequence-regressor": SequenceRegressor,
     "kmer-embedding": KmerWord2Vec,
@@ -57,7 +63,7 @@ class SavedModel(NamedTuple):
 
 
 def save_model(
-    model: Model | SelfTrainedClassifier | DomainAdaptedClassifier,
+    model: Model | SelfTrainedClassifier | DomainAdaptedClassifier | DomainAdaptedRegressor,
     path: str | os.PathLike[str],
     *,
     features: Sequence[str] = (),
@@ -69,8 +75,9 @@ def save_model(
     ----------
     model
         Fitted `SelfSupervisedEncoder`, `FineTunedClassifier`, `SequenceClassifier`, `SequenceRegressor`,
-        `SelfSupervisedSequenceEncoder`, `KmerWord2Vec`, `DomainAdaptedClassifier` or `SelfTrainedClassifier`; of the
-        last the student is kept, and read as a `FineTunedClassifier`, of the one before what predicts the target.
+        `SelfSupervisedSequenceEncoder`, `KmerWord2Vec`, `DomainAdaptedClassifier`, `DomainAdaptedRegressor` or
+        `SelfTrainedClassifier`; of the last the student is kept, and read as a `FineTunedClassifier`, of the two before
+        what predicts the target.
     path
         Folder of the bundle; replaced if it holds one.
     features

@@ -36,6 +36,7 @@ from oligolearn.estimators.metrics import score_predictions
 from oligolearn.estimators.probes import principal_components, probe_embeddings
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
+from oligolearn.estimators.value_models import StandardisedRidge
 
 _Classifier: TypeAlias = FineTunedClassifier | SelfTrainedClassifier
 MEASURED_BY = "measured_by"  # in `model.json`: columns of the training data by gene, where their names are others
@@ -271,8 +272,9 @@ def train_classifier(
     """
     if pretrained is not None and "features" not in pretrained.description:
         raise ValueError("the model to start from was trained on sequences, the data are expression; give another")
-    if pretrained is not None and isinstance(pretrained.model, StandardisedLogistic):
-        raise ValueError("the model to start from is a logistic regression: it has no encoder to train on")
+    if pretrained is not None and isinstance(pretrained.model, StandardisedLogistic | StandardisedRidge):
+        kind = "logistic" if isinstance(pretrained.model, StandardisedLogistic) else "ridge"
+        raise ValueError(f"the model to start from is a {kind} regression: it has no encoder to train on")
     labels = class_labels(adata, columns.label, min_class_size=columns.min_class_size)
     columns_of: dict[str, list[str]] = {}
     if pretrained is None:

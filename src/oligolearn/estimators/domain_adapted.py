@@ -1,60 +1,44 @@
 """A classifier for a domain whose labels nobody has, learned from others, as a scikit-learn estimator."""
 
 import copy
-import inspect
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor, nn
+from torch import nn
 
-from oligolearn.adapt import ADAPTATIONS, Consensus, SourceOnly
-from oligolearn.estimators.adaptation_selection import CANDIDATES, Attempt, select_adaptation
-from oligolearn.estimators.building import OnEpoch, describe_callable, resolve, resolve_device, seeded
-from oligolearn.estimators.consensus import learn_few_labels, train_consensus
+from oligolearn.estimators.adaptation_methods import Method, for_unmapped_rows, map_to_target
+from oligolearn.estimators.adaptation_selection import CANDIDATES, select_adaptation
+from oligolearn.estimators.building import OnEpoch, resolve_device
+from oligolearn.estimators.domain_fitting import (
+    Learning,
+    Pair,
+    apply_per_domain,
+    encoder_options_of,
+    fit_domains,
+    train_pair,
+)
 from oligolearn.estimators.domain_training import (
-    DomainTraining,
+    DomainRows,
     checked_domains,
     domains_to_predict,
+    first_source,
     main_domain,
-    split_sides,
 )
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
-from oligolearn.estimators.harmonising import HARMONISERS
+from oligolearn.estimators.harmonising import Scaler
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
 from oligolearn.estimators.linear import StandardisedLogistic
-from oligolearn.estimators.mapping import MAPS
-from oligolearn.estimators.shift import linear_classifier, row_coordinates, standardise_domains
+from oligolearn.estimators.shift import linear_classifier
 from oligolearn.estimators.starting import Pretrained
-from oligolearn.estimators.transfer_safety import (
-    FEWEST_TARGET,
-    NegativeTransferWarning,
-    ShiftStudy,
-    check_target,
-    describe_harm,
-    fewest_target,
-    find_negative_transfer,
-    look_back,
-    study_shift,
-)
-from oligolearn.nn import Classifier, Encoder
+from oligolearn.estimators.transfer_safety import ShiftStudy, find_negative_transfer, look_back, study_shift
+from oligolearn.nn import Encoder
 from oligolearn.saving import Bundle
-from oligolearn.training import History, Runtime, Schedule, n_batches
-
-_BY_CONSENSUS = ("cada", "f-cada")
-_METHODS: dict[str, Callable[..., nn.Module]] = {
-    "source": SourceOnly,
-    **dict.fromkeys(_BY_CONSENSUS, Consensus),
-    **ADAPTATIONS,
-}
-_LINEAR = ("linear", *MAPS, *HARMONISERS)
-_SMALL = {"hidden": (128, 64), "dropout": 0.5}
+from oligolearn.training import History
 
 
 class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
@@ -135,6 +119,10 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    scalers_: dict[int, Scaler]
+    target_model_: FineTunedClassifier | StandardisedLogistic
+    source_model_: FineTunedClassifier | StandardisedLogistic
+
     def __init__(
         self,
         method: str | Callable[..., nn.Module] = "auto",
@@ -206,254 +194,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, codes = encode_labels(y, self.unlabelled)
         if len(codes) != len(values):
             raise ValueError(f"X and y must have as many rows, found {len(values)} and {len(codes)}")
-        domains = checked_domains(sample_domain, codes == UNLABELLED)
-        self.domains_ = np.unique(domains)
-        rows = _Rows(values, codes, domains)
-        self.adaptation_ = rows.describe()
-        named = "linear" if self.method == "auto" else self.method
-        for one in self._candidates if named == "select" else (named,):
-            self._check_method(one)
-        check_target(values, domains)
-        if not self.measure_shift and (self.method == "select" or self.standardize == "auto"):
-            raise ValueError("measure_shift=False leaves nothing to choose by: name method and standardize")
-        study = study_shift(values, codes, domains) if self.measure_shift else None
-        self.adaptation_ |= {} if study is None else study.facts
-        if 0 < fewest_target(domains) < FEWEST_TARGET:
-            self.adaptation_["few_target_rows"] = fewest_target(domains)
-        method = self._chosen_method(rows, study)
-        how = self._choose_standardisation(method, study, fewest_target(domains))
-        self.adaptation_["standardize"] = how
-        standardised = self._train(method, how, rows)
-        if study is not None:
-            self._look_back(method, rows, study, standardised)
+        fit_domains(self, DomainRows(values, codes, checked_domains(sample_domain, codes == UNLABELLED)), _OF_CLASSES)
         return self
-
-    def _chosen_method(self, rows: "_Rows", study: ShiftStudy | None) -> str | Callable[..., nn.Module]:
-        has_target = bool((rows.domains < 0).any())
-        method = "linear" if self.method == "auto" else self.method
-        if method == "select":
-            method = "linear" if study is None else self._select(self._candidates, rows, study)
-        if not has_target and method not in ("linear", "source"):
-            warnings.warn("there are no rows of a target: trained on the source alone", UserWarning, stacklevel=3)
-            method = "linear" if method in _LINEAR else "source"
-        if method == "f-cada" and not self.adaptation_["n_target_labelled"]:
-            raise ValueError(
-                "method 'f-cada' learns from a few labels of the target, found none: show some (on the command line, "
-                "--target-labels), or choose 'cada', which needs none"
-            )
-        self.adaptation_["method"] = method if isinstance(method, str) else describe_callable(method)
-        return method
-
-    @property
-    def _candidates(self) -> Sequence[str]:
-        if self.candidates is not None:
-            if len(self.candidates) == 0:
-                raise ValueError("candidates has no method to choose from; pass some, or None for the usual ones")
-            return self.candidates
-        return [name for name in CANDIDATES if self.standardize in ("each", "auto") or name not in MAPS]
-
-    def _check_method(self, method: str | Callable[..., nn.Module]) -> None:
-        if isinstance(method, str) and method not in (*_LINEAR, *_METHODS):
-            known = ", ".join((*method_names(), "select"))
-            raise ValueError(f"unknown method {method!r}; choose one of {known}, or pass a factory")
-        if self.method_options and (method in ("source", *_LINEAR) or self.method == "select"):
-            name = method if self.method != "select" else "select"
-            raise ValueError(f"method {name!r} has no options, found {', '.join(self.method_options)}")
-        if self.pretrained is not None and method in _LINEAR and self.method != "select":
-            raise ValueError(f"pretrained is for networks, and method {method!r} trains none: choose one, such as dann")
-        if method in MAPS and self.standardize not in ("each", "auto"):
-            raise ValueError(f"method {method!r} needs centred domains: pass standardize='each'")
-        if method in HARMONISERS and self.standardize not in (method, "auto"):
-            raise ValueError(
-                f"method {method!r} is a standardisation of its own, found standardize={self.standardize!r}: leave it "
-                "at 'auto'"
-            )
-
-    def _select(self, candidates: Sequence[str], rows: "_Rows", study: ShiftStudy) -> str:
-        """Train all candidates in the standardisation that suits, and choose."""
-
-        def attempt(method: str, codes: NDArray[np.int64], held: NDArray[np.intp]) -> Attempt:
-            model = clone(self).set_params(method=method)
-            model.classes_, model.domains_, model.n_features_in_ = self.classes_, self.domains_, self.n_features_in_
-            how = model._choose_standardisation(method, study, fewest_target(rows.domains))
-            standardised = model._train(method, how, rows._replace(codes=codes))
-            held_out, target = (
-                model.predict_proba(rows.values[chosen], rows.domains[chosen]) for chosen in (held, study.is_target)
-            )
-            return Attempt(held_out, target, model._seen(method, rows, standardised))
-
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        chosen, table = select_adaptation(candidates, _LINEAR, study, rows.codes, attempt, seed)
-        self.adaptation_["selection"] = table
-        return chosen
-
-    def _choose_standardisation(
-        self, method: str | Callable[..., nn.Module], study: ShiftStudy | None, n_target: int
-    ) -> str:
-        """How to standardise: as asked, else as the study of the shift says, where method and target allow it."""
-        if 0 < n_target < FEWEST_TARGET:
-            if self.standardize == "each" or method not in ("linear", "source"):
-                raise ValueError(
-                    f"a target has {n_target} rows, and at least {FEWEST_TARGET} are needed to standardise it by "
-                    "itself or to adapt to it; pass method='linear' and standardize='together', or add rows"
-                )
-            return "together"
-        if method in HARMONISERS:
-            return str(method)
-        if self.standardize != "auto":
-            return self.standardize
-        return "each" if study is None or method in MAPS else study.how
-
-    def _train(self, method: str | Callable[..., nn.Module], how: str, rows: "_Rows") -> NDArray[np.float32]:
-        """Standardise and train; gives the standardised rows."""
-        standardised, self.scalers_ = standardise_domains(rows.values, rows.domains, how)
-        train = self._linear if method in _LINEAR else self._network
-        self.target_model_, self.source_model_ = train(method, rows, standardised)
-        return standardised
-
-    def _look_back(
-        self,
-        method: str | Callable[..., nn.Module],
-        rows: "_Rows",
-        study: ShiftStudy,
-        standardised: NDArray[np.float32],
-    ) -> None:
-        """Measure what came of it, and warn if the model may do harm."""
-        how = self.adaptation_["standardize"]
-        seen = study.rows if method == "linear" and how == study.how else self._seen(method, rows, standardised)
-        named = self.predict_proba(rows.values[study.is_target], rows.domains[study.is_target]).argmax(axis=1)
-        self.adaptation_ |= look_back(study, named, seen, self.classes_.tolist())
-        reasons = find_negative_transfer(study, named)
-        self.adaptation_["warnings"] = [describe_harm(self.adaptation_, study.how, reasons)] if reasons else []
-        for sentence in self.adaptation_["warnings"]:
-            warnings.warn(sentence, NegativeTransferWarning, stacklevel=3)
-
-    def _seen(
-        self, method: str | Callable[..., nn.Module], rows: "_Rows", standardised: NDArray[np.float32]
-    ) -> NDArray[np.floating]:
-        """What the classifier sees of each row: standardised, mapped to the target, or embedded."""
-        is_source = rows.domains >= 0
-        if method in _LINEAR:
-            x = row_coordinates(standardised)
-            if method in MAPS:
-                x[is_source] = MAPS[str(method)](x[is_source], x[~is_source])(x[is_source])
-            return x
-        parts = {}
-        for domain in np.unique(rows.domains).tolist():
-            model = copy.copy(self.source_model_ if domain >= 0 else self.target_model_)
-            model.scaler_ = self.scalers_[domain]
-            parts[domain] = model.embed(rows.values[rows.domains == domain])
-        embedded = np.empty((len(rows.values), parts[domain].shape[1]), dtype=np.float32)
-        for domain, part in parts.items():
-            embedded[rows.domains == domain] = part
-        return embedded
-
-    def _linear(
-        self, method: str | Callable[..., nn.Module], rows: "_Rows", standardised: NDArray[np.float32]
-    ) -> tuple[StandardisedLogistic | FineTunedClassifier, ...]:
-        known, is_source = rows.codes != UNLABELLED, rows.domains >= 0
-        if method in MAPS:
-            to_target = MAPS[str(method)](standardised[is_source], standardised[~is_source])
-            x = standardised.astype(np.float64)
-            x[is_source] = to_target(x[is_source])
-            of_target = linear_classifier(x[known], rows.codes[known], self._weights)
-            of_source = copy.copy(of_target)
-            of_source.coef_ = to_target.before(of_target.coef_)
-            pairs = ((of_target, self._main), (of_source, self._first))
-            return tuple(StandardisedLogistic(self.scalers_[domain], one) for one, domain in pairs)
-        classifier = linear_classifier(standardised[known], rows.codes[known], self._weights)
-        return tuple(StandardisedLogistic(self.scalers_[domain], classifier) for domain in (self._main, self._first))
-
-    def _network(
-        self, method: str | Callable[..., nn.Module], rows: "_Rows", standardised: NDArray[np.float32]
-    ) -> tuple[StandardisedLogistic | FineTunedClassifier, ...]:
-        network = FineTunedClassifier(
-            self.pretrained,
-            self.encoder,
-            encoder_options=_SMALL if self.encoder_options is None and self.encoder == "mlp" else self.encoder_options,
-            dropout=self.dropout,
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            class_weight=self._weights,
-            random_state=self.random_state,
-            device=self.device,
-            precision=self.precision,
-        )
-        known = rows.codes != UNLABELLED
-        # rows as the network will see them: on raw ones an encoder would be pretrained on what tells platforms apart
-        _, codes, seed = network._prepare(standardised, np.where(known, rows.codes, np.nan))
-        if network._source is not None:
-            self.adaptation_["pretrained"] = (network._source.pretraining_ or {}).get("objective")
-        device = resolve_device(self.device)
-        x, y = torch.from_numpy(standardised).to(device), torch.from_numpy(codes).to(device)
-        loss = network._build(x[torch.from_numpy(known).to(device)], codes[known], seed)
-        train = DomainTraining(
-            split_sides(x, y, rows.domains),
-            self._schedule(rows),
-            seed,
-            Runtime(self.precision),
-            self.on_epoch,
-        )
-        if method in _BY_CONSENSUS:
-            modules, losses = self._by_consensus(str(method), train, network.module_, loss.class_weight)
-        else:
-            losses = train.fit(self._objective(method, train, network, loss.class_weight))
-            modules = network.module_, network.module_
-        models = []
-        for module, domain in zip(modules, (self._main, self._first), strict=True):
-            model = copy.copy(network)
-            model.module_, model.scaler_ = module.eval(), self.scalers_[domain]
-            models.append(model._finish(History(losses, [], len(losses) - 1), train.schedule))
-        return tuple(models)
-
-    def _schedule(self, rows: "_Rows") -> Schedule:
-        n_target = int((rows.domains < 0).sum())
-        longest = max(n_target, len(rows.domains) - n_target)
-        steps = max(self.epochs * n_batches(longest, self.batch_size), self.min_steps)
-        return Schedule(steps, self.batch_size, self.learning_rate, self.weight_decay)
-
-    def _objective(
-        self,
-        method: str | Callable[..., nn.Module],
-        train: DomainTraining,
-        network: FineTunedClassifier,
-        class_weight: Tensor | None,
-    ) -> nn.Module:
-        factory = resolve("method", method, _METHODS)
-        known = inspect.signature(factory).parameters
-        given: dict[str, Any] = {"n_sources": int((self.domains_ >= 0).sum()), "class_weight": class_weight}
-        options = {} if method == "source" else dict(self.method_options or {})  # also where there is no target
-        with seeded(train.seed + 1, train.device):
-            made = factory(
-                network.module_, **{name: value for name, value in given.items() if name in known}, **options
-            )
-            return made.to(train.device)
-
-    def _by_consensus(
-        self, method: str, train: DomainTraining, network: Classifier, class_weight: Tensor | None
-    ) -> tuple[tuple[Classifier, Classifier], list[float]]:
-        """Give the networks of target and source, and the loss of each epoch."""
-        rate = self.consensus_rate
-        agreed = train_consensus(train, network, class_weight, rate=rate, options=self.method_options)
-        if method == "f-cada":
-            agreed = learn_few_labels(train, agreed, class_weight, rate=rate)
-        return (agreed.of_target, agreed.of_source), agreed.losses
-
-    @property
-    def _weights(self) -> str | dict[int, float] | None:
-        """Weights of the classes by their numbers."""
-        weight = self.class_weight
-        if not isinstance(weight, Mapping):
-            return weight
-        return {number: weight.get(name, 1.0) for number, name in enumerate(self.classes_)}
-
-    @property
-    def _main(self) -> int:
-        return main_domain(self.domains_)
-
-    @property
-    def _first(self) -> int:
-        return int(self.domains_[self.domains_ >= 0][0])
 
     def predict_proba(self, X: ArrayLike, sample_domain: ArrayLike | None = None) -> NDArray[np.float64]:
         """Probability of each class, ``(n_samples, n_classes)``, in the order of `classes_`.
@@ -467,12 +209,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         """
         values = self._checked(X)
         domains = domains_to_predict(sample_domain, self.domains_, len(values))
-        found = np.empty((len(values), len(self.classes_)))
-        for domain in np.unique(domains).tolist():
-            model = copy.copy(self.source_model_ if domain >= 0 else self.target_model_)
-            model.scaler_ = self.scalers_[domain]
-            found[domains == domain] = model.predict_proba(values[domains == domain])
-        return found
+        return apply_per_domain(self, values, domains, lambda one, x: one.predict_proba(x))
 
     def predict(self, X: ArrayLike, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Most probable class of each row, ``(n_samples,)``; arguments as in `predict_proba`."""
@@ -513,24 +250,84 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-class _Rows(NamedTuple):
-    """What `fit` was given, checked."""
-
-    values: NDArray[np.floating]
-    codes: NDArray[np.int64]
-    domains: NDArray[np.int64]
-
-    def describe(self) -> dict[str, Any]:
-        """Sizes, JSON-able."""
-        is_target = self.domains < 0
-        return {
-            "n_source": int((~is_target).sum()),
-            "n_target": int(is_target.sum()),
-            "n_target_labelled": int((self.codes[is_target] != UNLABELLED).sum()),
-            "source_domains": np.unique(self.domains[~is_target]).tolist(),
-        }
+def _class_weights(model: DomainAdaptedClassifier) -> str | dict[int, float] | None:
+    """Weights of the classes by their numbers."""
+    weight = model.class_weight
+    if not isinstance(weight, Mapping):
+        return weight
+    return {number: weight.get(name, 1.0) for number, name in enumerate(model.classes_)}
 
 
-def method_names() -> tuple[str, ...]:
-    """Names of all methods of `DomainAdaptedClassifier`."""
-    return ("auto", *_LINEAR, *_METHODS)
+def _train_linear(
+    model: DomainAdaptedClassifier, method: Method, rows: DomainRows, standardised: NDArray[np.float32]
+) -> Pair:
+    x, to_target = map_to_target(method, standardised, rows.domains)
+    of_target = linear_classifier(x[rows.known], rows.labels[rows.known], _class_weights(model))
+    of_source = for_unmapped_rows(of_target, to_target)
+    return (
+        StandardisedLogistic(model.scalers_[main_domain(model.domains_)], of_target),
+        StandardisedLogistic(model.scalers_[first_source(model.domains_)], of_source),
+    )
+
+
+def _train_network(
+    model: DomainAdaptedClassifier, method: Method, rows: DomainRows, standardised: NDArray[np.float32]
+) -> Pair:
+    network = FineTunedClassifier(
+        model.pretrained,
+        model.encoder,
+        encoder_options=encoder_options_of(model),
+        dropout=model.dropout,
+        weight_decay=model.weight_decay,
+        batch_size=model.batch_size,
+        class_weight=_class_weights(model),
+        random_state=model.random_state,
+        device=model.device,
+        precision=model.precision,
+    )
+    known = rows.known
+    # rows as the network will see them: on raw ones an encoder would be pretrained on what tells platforms apart
+    _, codes, seed = network._prepare(standardised, np.where(known, rows.labels, np.nan))
+    if network._source is not None:
+        model.adaptation_["pretrained"] = (network._source.pretraining_ or {}).get("objective")
+    x = torch.from_numpy(standardised[known]).to(resolve_device(model.device))
+    weight = network._build(x, codes[known], seed).class_weight
+    pair = train_pair(
+        model,
+        method,
+        network.module_,
+        rows._replace(labels=codes),
+        standardised,
+        seed=seed,
+        class_weight=weight,
+    )
+    models = []
+    for module, domain in (
+        (pair.of_target, main_domain(model.domains_)),
+        (pair.of_source, first_source(model.domains_)),
+    ):
+        one = copy.copy(network)
+        one.module_, one.scaler_ = module, model.scalers_[domain]
+        models.append(one._finish(History(pair.losses, [], len(pair.losses) - 1), pair.schedule))
+    return models[0], models[1]
+
+
+def _look_back(
+    model: DomainAdaptedClassifier, study: ShiftStudy, probabilities: NDArray[np.float64], seen: NDArray[np.floating]
+) -> tuple[dict[str, Any], list[str]]:
+    named = probabilities.argmax(axis=1)
+    return look_back(study, named, seen, model.classes_.tolist()), find_negative_transfer(study, named)
+
+
+_OF_CLASSES = Learning(
+    of_values=False,
+    regression="logistic regression",
+    candidates=CANDIDATES,
+    given=("classes_",),
+    study=lambda rows: study_shift(*rows),
+    select=select_adaptation,
+    train_linear=_train_linear,
+    train_network=_train_network,
+    predict=lambda model, values, domains: model.predict_proba(values, domains),
+    look_back=_look_back,
+)

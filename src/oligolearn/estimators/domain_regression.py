@@ -1,41 +1,45 @@
 """A regression for a domain of which no values are known, learned from others, as a scikit-learn estimator."""
 
-import copy
-import inspect
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.linear_model import RidgeCV
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from oligolearn.adapt import DAN, DANN, WDGRL, DeepCORAL, SourceOnly
-from oligolearn.estimators.building import OnEpoch, describe_callable, resolve_device, seeded
-from oligolearn.estimators.domain_training import DomainTraining, checked_domains, domains_to_predict, split_sides
-from oligolearn.estimators.harmonising import HARMONISERS
-from oligolearn.estimators.mapping import MAPS
-from oligolearn.estimators.shift import standardise_domains
+from oligolearn.estimators.adaptation_methods import Method, for_unmapped_rows, map_to_target
+from oligolearn.estimators.building import OnEpoch, resolve_device, seeded
+from oligolearn.estimators.domain_fitting import (
+    Learning,
+    Pair,
+    apply_per_domain,
+    encoder_options_of,
+    fit_domains,
+    train_pair,
+)
+from oligolearn.estimators.domain_training import (
+    DomainRows,
+    checked_domains,
+    domains_to_predict,
+    first_source,
+    main_domain,
+)
+from oligolearn.estimators.harmonising import Scaler
 from oligolearn.estimators.starting import Pretrained, Start, find_pretrained
-from oligolearn.nn import Classifier, Encoder
-from oligolearn.training import Runtime, Schedule, apply_in_batches, n_batches
-
-_LINEAR = ("linear", *MAPS, *HARMONISERS)
-_NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "source": SourceOnly,
-    "dann": DANN,
-    "deep-coral": DeepCORAL,
-    "dan": DAN,
-    "wdgrl": WDGRL,
-}
-_OF_CLASSES = ("cdan", "cada", "f-cada")
-_RIDGES = tuple(10.0**power for power in range(-1, 7))
-_SMALL = {"hidden": (128, 64), "dropout": 0.5}
+from oligolearn.estimators.value_models import NetworkRegression, StandardisedRidge, Unit
+from oligolearn.estimators.value_selection import VALUE_CANDIDATES, select_for_values
+from oligolearn.estimators.value_shift import (
+    ValueStudy,
+    find_value_harm,
+    look_back_on_values,
+    ridge_regression,
+    study_value_shift,
+)
+from oligolearn.nn import Encoder
+from oligolearn.saving import Bundle
 
 
 class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
@@ -48,14 +52,18 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
     ----------
     method
         As in `DomainAdaptedClassifier`, with ridge regression, its strength chosen by leave-one-out, in place of
-        logistic regression: ``"linear"``, ``"coral"``, ``"optimal-transport"``, ``"combat"``, ``"quantile"``,
-        ``"source"``, ``"dann"``, ``"deep-coral"``, ``"dan"``, ``"wdgrl"`` or a factory ``(Classifier,
-        **method_options) -> objective`` whose classifier has one output, the value. ``"cdan"``, ``"cada"`` and
-        ``"f-cada"`` need classes.
+        logistic regression: ``"auto"`` and ``"linear"``, ``"coral"``, ``"optimal-transport"``, ``"combat"``,
+        ``"quantile"``, ``"source"``, ``"dann"``, ``"deep-coral"``, ``"dan"``, ``"wdgrl"``, ``"select"`` or a factory
+        ``(Classifier, **method_options) -> objective`` whose classifier has one output, the value. ``"cdan"``,
+        ``"cada"`` and ``"f-cada"`` need classes.
     standardize
-        ``"each"``, ``"together"``, ``"combat"`` or ``"quantile"``; ``"auto"`` for ``"each"``, since what chooses for
-        classes counts how many of them come out right.
-    pretrained, encoder, encoder_options, method_options
+        As in `DomainAdaptedClassifier`, but ``"auto"`` takes ``"together"`` where, among samples of like predicted
+        values, the domains can hardly be told apart (`domain_auroc` below .65), or where a target has fewer than five
+        rows, and ``"each"`` elsewhere; reverse validation cannot tell for numbers.
+    candidates
+        Methods for ``"select"``, the simplest first; None for `oligolearn.estimators.VALUE_CANDIDATES` (see
+        `oligolearn.estimators.select_for_values`).
+    pretrained, encoder, encoder_options, method_options, measure_shift
         As in `DomainAdaptedClassifier`.
     epochs, batch_size, learning_rate, weight_decay, dropout, min_steps, random_state, device, precision, on_epoch
         As in `DomainAdaptedClassifier`.
@@ -64,14 +72,26 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
     ----------
     domains_ : ndarray
         Values of `sample_domain`, sorted.
-    target_model_, source_model_ : RidgeCV or Classifier
-        What predicts standardised values from standardised rows of the target and of the sources.
+    target_model_, source_model_ : StandardisedRidge or NetworkRegression
+        What predicts rows of the target and of the sources.
     scalers_ : dict
         What standardises the rows of each domain.
-    center_, spread_ : float
+    unit_ : Unit
         Mean and standard deviation of the values that are known.
     adaptation_ : dict
-        What was done, JSON-able.
+        What was done and why, JSON-able: sizes, ``method``, ``standardize``, ``domain_auroc`` before, within like
+        values and after, ``values`` (of the source, and as predicted of the target), ``warnings``, and ``selection``,
+        the table of ``"select"``.
+
+    Warns
+    -----
+    NegativeTransferWarning
+        If the model is likely to be worse than ridge regression without more adaptation.
+
+    Notes
+    -----
+    The mean of the target's values, as opposed to how its samples differ, is not in the data: where each domain is
+    standardised by itself it comes out as that of the sources.
 
     Examples
     --------
@@ -86,15 +106,21 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
     True
     """
 
+    scalers_: dict[int, Scaler]
+    target_model_: StandardisedRidge | NetworkRegression
+    source_model_: StandardisedRidge | NetworkRegression
+
     def __init__(
         self,
-        method: str | Callable[..., nn.Module] = "linear",
+        method: str | Callable[..., nn.Module] = "auto",
         pretrained: Pretrained = None,
         *,
         encoder: str | Callable[..., Encoder] = "mlp",
         encoder_options: Mapping[str, Any] | None = None,
         method_options: Mapping[str, Any] | None = None,
         standardize: str = "auto",
+        candidates: Sequence[str] | None = None,
+        measure_shift: bool = True,
         epochs: int = 30,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
@@ -112,6 +138,8 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
         self.encoder_options = encoder_options
         self.method_options = method_options
         self.standardize = standardize
+        self.candidates = candidates
+        self.measure_shift = measure_shift
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -145,86 +173,11 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
         )
         values = _checked_values(y, len(rows))
         domains = checked_domains(sample_domain, np.isnan(values))
-        self.domains_ = np.unique(domains)
-        is_target, known = domains < 0, ~np.isnan(values)
-        method = self._chosen_method(has_target=bool(is_target.any()))
-        how = str(method) if method in HARMONISERS else "each" if self.standardize == "auto" else self.standardize
-        self.adaptation_: dict[str, Any] = {
-            "method": method if isinstance(method, str) else describe_callable(method),
-            "standardize": how,
-            "n_source": int((~is_target).sum()),
-            "n_target": int(is_target.sum()),
-            "n_target_labelled": int((is_target & known).sum()),
-        }
-        standardised, self.scalers_ = standardise_domains(rows, domains, how)
-        self.center_ = float(values[known].mean())
-        self.spread_ = float(values[known].std()) or 1.0
-        wanted = ((values - self.center_) / self.spread_).astype(np.float32)
-        train: Callable[..., tuple[Any, Any]] = self._ridge if method in _LINEAR else self._network
-        self.target_model_, self.source_model_ = train(method, standardised, wanted, domains)
+        known = values[~np.isnan(values)]
+        self.unit_ = Unit(float(known.mean()), float(known.std()) or 1.0)
+        wanted = self.unit_.standardise(values).astype(np.float32)
+        fit_domains(self, DomainRows(rows, wanted, domains), _OF_VALUES)
         return self
-
-    def _chosen_method(self, *, has_target: bool) -> str | Callable[..., nn.Module]:
-        method = self.method
-        if method in _OF_CLASSES:
-            raise ValueError(f"method {method!r} needs classes, not values: choose another one, such as 'dann'")
-        if isinstance(method, str) and method not in (*_LINEAR, *_NETWORKS):
-            raise ValueError(
-                f"unknown method {method!r}; choose one of {', '.join((*_LINEAR, *_NETWORKS))}, or pass a factory"
-            )
-        if self.method_options and method in ("source", *_LINEAR):
-            raise ValueError(f"method {method!r} has no options, found {', '.join(self.method_options)}")
-        if self.pretrained is not None and method in _LINEAR:
-            raise ValueError(f"pretrained is for networks, and method {method!r} trains none: choose one, such as dann")
-        allowed = {**dict.fromkeys(MAPS, "each"), **{name: name for name in HARMONISERS}}.get(str(method))
-        if allowed and self.standardize not in ("auto", allowed):
-            raise ValueError(f"method {method!r} needs standardize={allowed!r} or 'auto', found {self.standardize!r}")
-        if not has_target and method not in ("linear", "source"):
-            warnings.warn("there are no rows of a target: trained on the source alone", UserWarning, stacklevel=3)
-            return "linear" if method in _LINEAR else "source"
-        return method
-
-    def _ridge(
-        self, method: object, x: NDArray[np.float32], wanted: NDArray[np.float32], domains: NDArray[np.int64]
-    ) -> tuple[RidgeCV, RidgeCV]:
-        known, is_source = ~np.isnan(wanted), domains >= 0
-        if method not in MAPS:
-            model = RidgeCV(_RIDGES).fit(x[known], wanted[known])
-            return model, model
-        to_target = MAPS[str(method)](x[is_source], x[~is_source])
-        mapped = x.astype(np.float64)
-        mapped[is_source] = to_target(mapped[is_source])
-        of_target = RidgeCV(_RIDGES).fit(mapped[known], wanted[known])
-        of_source = copy.copy(of_target)
-        of_source.coef_ = to_target.before(of_target.coef_[None])[0]
-        return of_target, of_source
-
-    def _network(
-        self,
-        method: str | Callable[..., nn.Module],
-        standardised: NDArray[np.float32],
-        wanted: NDArray[np.float32],
-        domains: NDArray[np.int64],
-    ) -> tuple[Classifier, Classifier]:
-        device, seed = resolve_device(self.device), int(check_random_state(self.random_state).randint(2**31))
-        options = _SMALL if self.encoder_options is None and self.encoder == "mlp" else self.encoder_options
-        source = find_pretrained(self.pretrained, standardised, seed)
-        with seeded(seed, device):
-            network = Start(self.encoder, options, source, dropout=self.dropout).build(standardised.shape[1], 1)
-            objective = self._objective(method, network).to(device)
-        sides = split_sides(torch.from_numpy(standardised).to(device), torch.from_numpy(wanted).to(device), domains)
-        longest = max(len(sides.source), len(sides.target))
-        steps = max(self.epochs * n_batches(longest, self.batch_size), self.min_steps)
-        schedule = Schedule(steps, self.batch_size, self.learning_rate, self.weight_decay)
-        DomainTraining(sides, schedule, seed, Runtime(self.precision), self.on_epoch).fit(objective)
-        return network.eval(), network
-
-    def _objective(self, method: str | Callable[..., nn.Module], network: Classifier) -> nn.Module:
-        factory = _NETWORKS[method] if isinstance(method, str) else method
-        takes_sources = "n_sources" in inspect.signature(factory).parameters
-        given = {"n_sources": int((self.domains_ >= 0).sum())} if takes_sources else {}
-        options = {} if method == "source" else dict(self.method_options or {})
-        return factory(network, **given, **options)
 
     def predict(self, X: ArrayLike, sample_domain: ArrayLike | None = None) -> NDArray[np.float64]:
         """Value of each row, ``(n_samples,)``, in the unit of `y`.
@@ -236,24 +189,112 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
         sample_domain
             Domain of each row, as in `fit`; None: all are of the target.
         """
-        check_is_fitted(self)
-        rows = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
+        rows = self._checked(X)
         domains = domains_to_predict(sample_domain, self.domains_, len(rows))
-        found = np.empty(len(rows))
-        for domain in np.unique(domains).tolist():
-            x = self.scalers_[domain].transform(rows[domains == domain])
-            model = self.source_model_ if domain >= 0 else self.target_model_
-            found[domains == domain] = (
-                apply_in_batches(model, torch.from_numpy(x))[:, 0].numpy()
-                if isinstance(model, nn.Module)
-                else model.predict(x.astype(np.float64))  # the same digits whatever other rows there are
-            )
-        return self.center_ + self.spread_ * found
+        return apply_per_domain(self, rows, domains, lambda one, x: one.predict(x))
+
+    def embed(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Output of the network's encoder for rows of the target, ``(n_samples, out_dim)``.
+
+        Raises
+        ------
+        ValueError
+            If the method is ridge regression.
+        """
+        rows = self._checked(X)
+        return self.target_model_.embed(rows)
+
+    def _checked(self, X: ArrayLike) -> NDArray[np.floating]:
+        check_is_fitted(self)
+        rows: NDArray[np.floating] = validate_data(
+            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False
+        )
+        return rows
+
+    def to_bundle(self) -> Bundle:
+        """Describe what predicts rows of the target, for saving; it is read as the model that it is.
+
+        What predicts rows of sources is not kept.
+        """
+        check_is_fitted(self)
+        bundle = self.target_model_.to_bundle()
+        return Bundle({**bundle.description, "adaptation": self.adaptation_}, bundle.weights)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _train_linear(
+    model: DomainAdaptedRegressor, method: Method, rows: DomainRows, standardised: NDArray[np.float32]
+) -> Pair:
+    x, to_target = map_to_target(method, standardised, rows.domains)
+    of_target = ridge_regression(x[rows.known], rows.labels[rows.known])
+    pairs = (
+        (of_target, main_domain(model.domains_)),
+        (for_unmapped_rows(of_target, to_target), first_source(model.domains_)),
+    )
+    of_both = [
+        StandardisedRidge(model.scalers_[domain], one.coef_, float(one.intercept_), model.unit_)
+        for one, domain in pairs
+    ]
+    return of_both[0], of_both[1]
+
+
+def _train_network(
+    model: DomainAdaptedRegressor, method: Method, rows: DomainRows, standardised: NDArray[np.float32]
+) -> Pair:
+    seed = int(check_random_state(model.random_state).randint(2**31))
+    source = find_pretrained(model.pretrained, standardised, seed)
+    if source is not None:
+        model.adaptation_["pretrained"] = (source.pretraining_ or {}).get("objective")
+    start = Start(model.encoder, encoder_options_of(model), source, dropout=model.dropout)
+    with seeded(seed, resolve_device(model.device)):
+        network = start.build(standardised.shape[1], 1)
+    pair = train_pair(model, method, network, rows, standardised, seed=seed)
+    training = {
+        "epochs": len(pair.losses),
+        "batch_size": model.batch_size,
+        "learning_rate": pair.schedule.learning_rate,
+        "weight_decay": model.weight_decay,
+        "dropout": model.dropout,
+        "losses": pair.losses,
+    }
+    of_both = [
+        NetworkRegression(model.scalers_[domain], module, start.recipe, model.unit_, training)
+        for module, domain in (
+            (pair.of_target, main_domain(model.domains_)),
+            (pair.of_source, first_source(model.domains_)),
+        )
+    ]
+    return of_both[0], of_both[1]
+
+
+def _standardised_predictions(
+    model: DomainAdaptedRegressor, values: NDArray[np.floating], domains: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    return model.unit_.standardise(model.predict(values, domains))
+
+
+def _look_back(
+    model: DomainAdaptedRegressor, study: ValueStudy, found: NDArray[np.float64], seen: NDArray[np.floating]
+) -> tuple[dict[str, Any], list[str]]:
+    return look_back_on_values(study, found, seen, model.unit_), find_value_harm(study, found)
+
+
+_OF_VALUES = Learning(
+    of_values=True,
+    regression="ridge regression",
+    candidates=VALUE_CANDIDATES,
+    given=("unit_",),
+    study=study_value_shift,
+    select=select_for_values,
+    train_linear=_train_linear,
+    train_network=_train_network,
+    predict=_standardised_predictions,
+    look_back=_look_back,
+)
 
 
 def _checked_values(y: ArrayLike, n_rows: int) -> NDArray[np.float64]:

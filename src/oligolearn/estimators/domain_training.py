@@ -1,7 +1,7 @@
 """Training on rows of two sides, sources and target, at once."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,9 +10,52 @@ from torch import Tensor, nn
 
 from oligolearn.adapt import Batch
 from oligolearn.estimators.building import OnEpoch
+from oligolearn.estimators.labels import UNLABELLED
 from oligolearn.training import Runtime, Schedule, fit
 
 _SOURCE, _TARGET = 0, -1
+
+
+class DomainRows(NamedTuple):
+    """What an estimator is fitted to, checked.
+
+    Attributes
+    ----------
+    values
+        ``(n_samples, n_genes)``, NaN where missing.
+    labels
+        Class numbers, -1 where not known; or numbers in floating point, NaN where not known, ``(n_samples,)``.
+    domains
+        0 or more for sources, negative for targets, ``(n_samples,)``.
+    """
+
+    values: NDArray[np.floating]
+    labels: NDArray[Any]
+    domains: NDArray[np.int64]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Rows whose label is known, ``(n_samples,)``."""
+        return is_known(self.labels)
+
+    @property
+    def is_target(self) -> NDArray[np.bool_]:
+        """Rows of targets, ``(n_samples,)``."""
+        return self.domains < 0
+
+    @property
+    def n_sources(self) -> int:
+        """Number of source domains."""
+        return len(np.unique(self.domains[self.domains >= 0]))
+
+    def describe(self) -> dict[str, Any]:
+        """Sizes, JSON-able."""
+        return {
+            "n_source": int((~self.is_target).sum()),
+            "n_target": int(self.is_target.sum()),
+            "n_target_labelled": int((self.is_target & self.known).sum()),
+            "source_domains": np.unique(self.domains[~self.is_target]).tolist(),
+        }
 
 
 class Sides(NamedTuple):
@@ -91,6 +134,11 @@ def split_sides(x: Tensor, y: Tensor, domains: NDArray[np.integer]) -> Sides:
     return Sides(x[is_source], y[is_source], numbers, x[~is_source], y[~is_source])
 
 
+def is_known(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each label is known: a class number that is not -1, or a number that is not NaN."""
+    return ~np.isnan(labels) if np.issubdtype(labels.dtype, np.floating) else labels != UNLABELLED
+
+
 def checked_domains(sample_domain: ArrayLike | None, is_unlabelled: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Domain of each row, ``(n_samples,)``; without one, unlabelled rows are the target.
 
@@ -117,6 +165,11 @@ def main_domain(domains: NDArray[np.int64]) -> int:
     """The one of sorted `domains` that rows are from where nothing else is said: the target, else the first source."""
     targets = domains[domains < 0]
     return int(targets[-1]) if len(targets) else int(domains[0])
+
+
+def first_source(domains: NDArray[np.int64]) -> int:
+    """The one of sorted `domains` that rows of sources are from where nothing else is said."""
+    return int(domains[domains >= 0][0])
 
 
 def domains_to_predict(sample_domain: ArrayLike | None, domains: NDArray[np.int64], n_rows: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""How good a set of predicted probabilities is."""
+"""How good a set of predicted probabilities, or of predicted numbers, is."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -114,34 +114,42 @@ def score_labels(
     return {**means, "labels": labels}
 
 
+def score_values(y: NDArray[np.floating], predicted: NDArray[np.floating]) -> dict[str, float]:
+    """Spearman's correlation, R2 and the root mean squared error of predicted numbers, ``(n,)`` both.
+
+    The first two are left out where they are not defined: for numbers, or true ones, that are all alike.
+
+    Examples
+    --------
+    >>> score_values(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
+    {'spearman': 1.0, 'r2': -0.5, 'rmse': 1.0}
+    """
+    scores = {}
+    if np.ptp(y) > 0 and np.ptp(predicted) > 0:
+        scores["spearman"] = float(spearmanr(y, predicted)[0])
+    if np.ptp(y) > 0:
+        scores["r2"] = float(r2_score(y, predicted))
+    return {**scores, "rmse": float(np.sqrt(np.mean(np.square(y - predicted))))}
+
+
 def score_numbers(y: NDArray[np.floating], predicted: NDArray[np.floating]) -> dict[str, float]:
-    """All of `NUMBER_METRICS`.
+    """All of `NUMBER_METRICS`: those of `score_values` and Pearson's correlation, 0 where one is not defined.
 
     Parameters
     ----------
     y
-        True numbers, ``(n,)``, not all alike.
+        True numbers, ``(n,)``.
     predicted
-        ``(n,)``. Where all are alike they order nothing, and both correlations are 0.
-
-    Returns
-    -------
-    dict
-        ``spearman`` and ``pearson``, correlations of ranks and of values; ``r2``, the share of the variance explained,
-        negative where the mean of `y` would do better; ``rmse``, the root of the mean squared error, in units of `y`.
+        ``(n,)``. Where all are alike they order nothing.
 
     Examples
     --------
     >>> {name: round(score, 3) for name, score in score_numbers(np.array([1, 2, 3, 5]), np.array([1, 2, 3, 3])).items()}
     {'spearman': 0.949, 'pearson': 0.866, 'r2': 0.543, 'rmse': 1.0}
     """
-    says_nothing = np.ptp(predicted) == 0
-    return {
-        "spearman": 0.0 if says_nothing else float(spearmanr(y, predicted)[0]),
-        "pearson": 0.0 if says_nothing else float(pearsonr(y, predicted)[0]),
-        "r2": float(r2_score(y, predicted)),
-        "rmse": float(np.sqrt(np.mean((y - predicted) ** 2))),
-    }
+    varies = np.ptp(y) > 0 and np.ptp(predicted) > 0
+    pearson = float(pearsonr(y, predicted)[0]) if varies else 0.0
+    return {"spearman": 0.0, "pearson": pearson, "r2": 0.0, **score_values(y, predicted)}
 
 
 def calibrate(y: NDArray[np.integer], probabilities: NDArray[np.floating], n_bins: int = N_BINS) -> Calibration:

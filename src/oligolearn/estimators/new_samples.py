@@ -12,17 +12,18 @@ from oligolearn.data import StoredExpression, align_expression, align_stream
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.cohorts import MEASURED_BY
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
+from oligolearn.estimators.value_models import NetworkRegression, StandardisedRidge
 
 
 def predict_samples(
     saved: SavedModel, data: ad.AnnData | StoredExpression, **alignment: Any
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Class and probabilities of new samples.
+    """Class and probabilities of new samples, or the number that is predicted for each.
 
     Parameters
     ----------
     saved
-        A classifier from `load_model`.
+        A classifier or a regression from `load_model`.
     data
         As `oligolearn.data.read_expression` gives it, or one that stays on disk.
     **alignment
@@ -31,22 +32,27 @@ def predict_samples(
     Returns
     -------
     table, notes
-        Indexed by sample: ``prediction``, and ``probability_CLASS`` for each class. What was done, in sentences.
+        Indexed by sample: ``prediction``, and of a classifier ``probability_CLASS`` for each class. What was done, in
+        sentences.
 
     Raises
     ------
     ValueError
-        If the model is no classifier, or the samples do not suit it.
+        If the model predicts nothing, or the samples do not suit it.
     """
     if isinstance(saved.model, SelfSupervisedEncoder):
         raise ValueError(
             "this model is an encoder without classes: `embed` uses it, and `train --pretrained` builds on it"
         )
     blocks, notes = _aligned(saved, data, alignment)
+    index = pd.Index(data.obs.index.astype(str), name="sample")
+    if isinstance(saved.model, StandardisedRidge | NetworkRegression):
+        values = np.concatenate([saved.model.predict(X) for X in blocks])
+        return pd.DataFrame({"prediction": values}, index=index), notes
     probabilities = np.concatenate([saved.model.predict_proba(X) for X in blocks])
     table = pd.DataFrame(
         probabilities,
-        index=pd.Index(data.obs.index.astype(str), name="sample"),
+        index=index,
         columns=[f"probability_{name}" for name in saved.model.classes_],
     )
     table.insert(0, "prediction", saved.model.classes_[probabilities.argmax(axis=1)])

@@ -10,17 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from oligolearn.data import Sequences, large_labels, leak_free_groups, number_classes, several_labels
+from oligolearn.data import Sequences, is_number, large_labels, leak_free_groups, number_classes, several_labels
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.cohorts import LabelColumns
 from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
-from oligolearn.estimators.metrics import score_labels, score_numbers, score_predictions
+from oligolearn.estimators.metrics import score_labels, score_predictions, score_values
 from oligolearn.estimators.sequence_classifier import SequenceClassifier
 from oligolearn.estimators.sequence_input import rarest_label
 from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
 from oligolearn.estimators.sequence_regressor import SequenceRegressor
-
-_FEWEST_NUMBERS = 20  # different ones: a label with fewer names classes
 
 
 class TrainedSequences(NamedTuple):
@@ -148,12 +146,6 @@ def _seems_several(text: "pd.Series[str]", label: str) -> list[str]:
     ]
 
 
-def is_number(text: "pd.Series[str]") -> bool:
-    """Whether a label is learned by regression: it has more than 20 different numbers and nothing else."""
-    numbers = pd.to_numeric(text, errors="coerce")
-    return bool((numbers.notna() == text.notna()).all()) and numbers.nunique() > _FEWEST_NUMBERS
-
-
 def _cross_validate(
     model: SequenceClassifier | SequenceRegressor,
     sequences: Sequences,
@@ -184,7 +176,7 @@ def _cross_validate(
         return {"note": f"{note}, means over {len(names)} labels", **score_labels(names, y, predicted)}
     if is_classifier:
         return {"note": note, **score_predictions(strata, predicted)}
-    return {"note": note, **score_numbers(y, predicted[:, 0])}
+    return {"note": note, **score_values(y, predicted[:, 0])}
 
 
 def _folds(

@@ -156,7 +156,11 @@ def is_ahead(one: There, other: There, labels: NDArray[np.integer], errors: floa
     """
     counts = np.bincount(labels)
     weight = len(labels) / ((counts > 0).sum() * counts[labels])
-    lead = weight * (one.right.astype(float) - other.right.astype(float))
+    return is_lead(weight * (one.right.astype(float) - other.right.astype(float)), errors)
+
+
+def is_lead(lead: NDArray[np.floating], errors: float = 1.0) -> bool:
+    """Whether leads, row by row, are above 0 on average by more than `errors` standard errors."""
     return bool(lead.mean() > errors * lead.std(ddof=1) / np.sqrt(len(lead)) + 1e-9)
 
 

@@ -232,11 +232,11 @@ def look_back(
     }
 
 
-def describe_harm(told: Mapping[str, Any], suits: str, reasons: Sequence[str]) -> str:
+def describe_harm(told: Mapping[str, Any], suits: str, reasons: Sequence[str], regression: str) -> str:
     """A sentence of `find_negative_transfer`'s reasons, and what to compare with."""
     return (
         f"{told['method']} on genes standardised {WAYS[told['standardize']]} may do harm: {'; '.join(reasons)}. "
-        f"Compare it with logistic regression on genes standardised {WAYS[suits]}"
+        f"Compare it with {regression} on genes standardised {WAYS[suits]}"
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from oligolearn.estimators.sequence_input import in_alphabet
+from oligolearn.estimators.sequence_fitting import checked_sequences
 from oligolearn.explain.filters import SequenceModel
 from oligolearn.nn import BothStrands, SequenceTransformer
 from oligolearn.nn.sequence_transformer import TransformerLayer, rotated
@@ -66,7 +66,7 @@ def attention_maps(model: SequenceModel, X: Any, *, row: int = 0, reach: int = 3
     """
     if not has_attention(model):
         raise ValueError("only a model with the encoder 'transformer' has attention maps")
-    sequences = in_alphabet(X, model.recipe_.alphabet)
+    sequences = checked_sequences(X, model.recipe_)
     if not 0 <= row < len(sequences):
         raise ValueError(f"row must lie between 0 and {len(sequences) - 1}, found {row}")
     encoder = copy.deepcopy(_encoder(model)).cpu().double().eval()

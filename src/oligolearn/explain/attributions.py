@@ -1,6 +1,8 @@
 """What each letter of a sequence gives to a model's prediction of it."""
 
+import copy
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from oligolearn.data import Sequences, shuffle_dinucleotides
+from oligolearn.data import Alphabet, Sequences, shuffle_dinucleotides
 from oligolearn.estimators import SequenceClassifier
-from oligolearn.estimators.sequence_input import in_alphabet
+from oligolearn.estimators.sequence_fitting import checked_sequences
 from oligolearn.estimators.sequence_networks import batches_of_like_lengths
 from oligolearn.explain.deeplift import RescaleRule
 from oligolearn.explain.filters import SequenceModel, of_label
-from oligolearn.explain.tracks import OpenNetwork, Track, track_of
+from oligolearn.explain.tracks import Channels, OpenNetwork, Track, channels_of
 
 METHODS = ("mutagenesis", "integrated-gradients", "deeplift")
 REFERENCES = ("mean", "shuffles")
@@ -37,7 +39,8 @@ class Attributions(NamedTuple):
         Of each letter of each sequence, ``(n_sequences, width)``; 0 beyond its end.
     contributions
         In-silico mutagenesis: output with another letter less that with the sequence's own, ``(n_sequences, width,
-        n_letters)``. Else: what each letter would give there less the mean of all, from the same multipliers.
+        n_letters)``. Else: what each letter would give there less the mean of all, from the same multipliers; where the
+        model reads k-mers, with all k-mers that hold it.
     codes
         Letters as the model reads them, moved to the start, ``(n_sequences, width)``, 0 beyond the end.
     outputs
@@ -67,13 +70,14 @@ def attribute(
     """Attribute a model's output to the letters of each sequence.
 
     What is explained: of a classifier the logit of a class less the mean of the other classes' (with two classes the
-    log odds), averaged over the networks; of a regressor the prediction. Attributions are to the channels of letters
-    that the first layer sees, on both strands where the model reads both.
+    log odds), averaged over the networks; of a regressor the prediction. Attributions are to the channels that the
+    first layer sees, on both strands where the model reads both: those of letters, or vectors of k-mers, whose letters
+    share them evenly, see `oligolearn.explain.tracks.KmerChannels`.
 
     Parameters
     ----------
     model
-        Fitted, with any encoder; of several labels at once, what `of_label` gives for one.
+        Fitted, with any encoder, on letters or on k-mers; of several labels at once, what `of_label` gives for one.
     X
         Texts, or `Sequences`.
     method
@@ -86,8 +90,8 @@ def attribute(
         Class to explain, by name; a sequence of them, one for each; None: the last of two classes, and of more the one
         that is predicted. Of no use for a regressor.
     reference
-        ``"mean"``: the mean letter everywhere, which the first layer sees as 0. ``"shuffles"``: five dinucleotide
-        shuffles of the sequence, over which attributions are averaged.
+        ``"mean"``: unknown letters everywhere, which the first layer sees as 0: the mean letter, or no k-mer.
+        ``"shuffles"``: five dinucleotide shuffles of the sequence, over which attributions are averaged.
     tolerance
         Largest gap that is accepted, see `Attributions.gap`.
     seed
@@ -104,22 +108,23 @@ def attribute(
         raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
     if reference not in REFERENCES:
         raise ValueError(f"unknown reference {reference!r}; choose one of {', '.join(REFERENCES)}")
-    sequences = in_alphabet(X, model.recipe_.alphabet)
+    sequences = checked_sequences(X, model.recipe_)
+    alphabet = model.recipe_.alphabet
     weights = explained(model, sequences, target)
     output = _Output(model)
     rng = np.random.default_rng(seed)
     shuffled = [shuffle_dinucleotides(sequences, rng) for _ in range(_SHUFFLES)] if reference == "shuffles" else []
-    found = _nothing(len(sequences), int(sequences.lengths.max()), len(model.recipe_.alphabet.letters))
+    found = _nothing(len(sequences), int(sequences.lengths.max()), len(alphabet.letters))
     misses, changes = np.zeros(len(sequences)), np.zeros(len(sequences))
     for rows in _batches(sequences, model):
         codes = model.recipe_.codes(sequences, rows)
-        track, asked = track_of(codes, model.recipe_.alphabet), torch.from_numpy(weights[rows])
-        references = [track_of(model.recipe_.codes(one, rows), model.recipe_.alphabet) for one in shuffled]
-        one = _mutated(output, track, asked) if method == "mutagenesis" else None
-        if one is None:
+        asked = torch.from_numpy(weights[rows])
+        if method == "mutagenesis":
+            one = _mutated(output, codes, asked, alphabet)
+        else:
             multiply = _integrated if method == "integrated-gradients" else _deeplift
-            empty = Track(torch.zeros_like(track.values), track.there)
-            one = _averaged(multiply, output, track, references or [empty], asked, tolerance)
+            others = [model.recipe_.codes(one, rows) for one in shuffled]
+            one = _averaged(multiply, output, codes, others or [torch.zeros_like(codes)], asked, tolerance)
         _put(found, rows, codes, one)
         misses[rows], changes[rows] = one.misses, one.changes
     if method == "mutagenesis":
@@ -155,15 +160,35 @@ def explained(model: SequenceModel, sequences: Sequences, target: Any = None) ->
 
 
 class _Output:
-    """What is explained, as a function of a track and the weights of each row's outputs: mean over the networks."""
+    """What is explained, from codes or a track and the weights of each row's outputs: mean over the networks."""
 
     def __init__(self, model: SequenceModel) -> None:
-        self.networks = [OpenNetwork(network, model.recipe_.alphabet) for network in model.module_]
-        self.scale = 1.0 if isinstance(model, SequenceClassifier) else model.scale_
+        networks: Any = copy.deepcopy(model.module_).cpu().double().eval()
+        self._networks: list[Any] = list(networks.requires_grad_(requires_grad=False))
+        self._alphabet = model.recipe_.alphabet
+        self._scale = 1.0 if isinstance(model, SequenceClassifier) else model.scale_
 
-    def __call__(self, track: Track, weights: Tensor) -> Tensor:
-        total = torch.stack([network(track) for network in self.networks]).mean(dim=0)
-        return (total * weights).sum(dim=1) * self.scale
+    @torch.no_grad()
+    def of_codes(self, codes: Tensor, weights: Tensor) -> Tensor:
+        """Of codes ``(batch, length)``."""
+        return self._explained([network(codes) for network in self._networks], weights)
+
+    def of_track(self, track: Track, weights: Tensor) -> Tensor:
+        """Of a track, differentiable in its values."""
+        tables = zip(self._open, self.channels.tables(track.values), strict=True)
+        return self._explained([network(table, track.there) for network, table in tables], weights)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """What the networks look up."""
+        return channels_of(self._networks, self._alphabet)
+
+    @cached_property
+    def _open(self) -> list[OpenNetwork]:
+        return [OpenNetwork(network) for network in self._networks]
+
+    def _explained(self, outputs: list[Tensor], weights: Tensor) -> Tensor:
+        return (torch.stack(outputs).mean(dim=0) * weights).sum(dim=1) * self._scale
 
 
 class _Explained(NamedTuple):
@@ -183,20 +208,21 @@ def _batches(sequences: Sequences, model: SequenceModel) -> list[NDArray[np.inte
     return [rows[start : start + most] for rows in parts for start in range(0, len(rows), most)]
 
 
-@torch.no_grad()
-def _mutated(output: _Output, track: Track, weights: Tensor) -> _Explained:
+def _mutated(output: _Output, codes: Tensor, weights: Tensor, alphabet: Alphabet) -> _Explained:
     """In-silico mutagenesis, place by place."""
-    batch, length, n_letters = track.values.shape
-    before = output(track, weights)
-    contributions = torch.zeros_like(track.values)
-    letters = torch.eye(n_letters, dtype=torch.float64) - 1 / n_letters
+    batch, length = codes.shape
+    n_letters = len(alphabet.letters)
+    there = codes > 0
+    before = output.of_codes(codes, weights)
+    contributions = before.new_zeros(batch, length, n_letters)
+    copies, their_weights = (one.repeat_interleave(n_letters, dim=0) for one in (codes, weights))
+    letters = torch.arange(1, n_letters + 1).repeat(batch).to(codes)
     for place in range(length):
-        changed = track.values.repeat_interleave(n_letters, dim=0)
-        changed[:, place] = letters.repeat(batch, 1) * track.there[:, place].repeat_interleave(n_letters)[:, None]
-        there = track.there.repeat_interleave(n_letters, dim=0)
-        after = output(Track(changed, there), weights.repeat_interleave(n_letters, dim=0))
-        contributions[:, place] = (after.view(batch, n_letters) - before[:, None]) * track.there[:, place, None]
-    others = (1 - (track.values + 1 / n_letters)) / (n_letters - 1)
+        changed = copies.clone()
+        changed[:, place] = torch.where(copies[:, place] > 0, letters, 0)
+        after = output.of_codes(changed, their_weights).view(batch, n_letters)
+        contributions[:, place] = (after - before[:, None]) * there[:, place, None]
+    others = (1 - torch.from_numpy(alphabet.shares).double()[codes.long()]) / (n_letters - 1)
     scores = -(contributions * others).sum(dim=2)
     return _Explained(scores, contributions, before, np.zeros(batch), np.zeros(batch))
 
@@ -204,25 +230,28 @@ def _mutated(output: _Output, track: Track, weights: Tensor) -> _Explained:
 def _averaged(
     multiply: Callable[..., Tensor],
     output: _Output,
-    track: Track,
-    references: Sequence[Track],
+    codes: Tensor,
+    references: Sequence[Tensor],
     weights: Tensor,
     tolerance: float,
 ) -> _Explained:
     """Multipliers times differences from the reference, averaged over references; the worst miss counts."""
-    outputs = output(track, weights).detach()
-    scores, contributions = torch.zeros_like(track.values[..., 0]), torch.zeros_like(track.values)
+    channels = output.channels
+    track = channels.track(codes)
+    outputs = output.of_track(track, weights).detach()
+    scores, mean = torch.zeros_like(track.values[..., 0]), torch.zeros_like(track.values)
     misses, changes = torch.zeros_like(outputs), torch.zeros_like(outputs)
-    for reference in references:
-        change = outputs - output(reference, weights).detach()
+    for one in references:
+        reference = Track(channels.track(one).values, track.there)
+        change = outputs - output.of_track(reference, weights).detach()
         multipliers = multiply(output, track, reference, weights, change, tolerance)
-        one = (multipliers * (track.values - reference.values)).sum(dim=2)
-        miss = one.sum(dim=1) - change
+        given = channels.letter_scores(multipliers * (track.values - reference.values))
+        miss = given.sum(dim=1) - change
         worse = miss.abs() >= misses.abs()
         misses, changes = torch.where(worse, miss, misses), torch.where(worse, change, changes)
-        scores += one / len(references)
-        contributions += (multipliers - multipliers.mean(dim=2, keepdim=True)) / len(references)
-    contributions *= track.there[..., None]
+        scores += given / len(references)
+        mean += multipliers / len(references)
+    contributions = channels.contributions(mean, codes)
     return _Explained(scores, contributions, outputs, misses.numpy(), changes.numpy())
 
 
@@ -240,7 +269,7 @@ def _integrated(
             # Steps are small near the reference, where layer norm turns fastest: the share of the way is t squared.
             t = (step + 0.5) / n_steps
             at = (start + way * t**2).requires_grad_()
-            gradient = torch.autograd.grad(output(Track(at, track.there[rows]), weights[rows]).sum(), at)[0]
+            gradient = torch.autograd.grad(output.of_track(Track(at, track.there[rows]), weights[rows]).sum(), at)[0]
             total += gradient * (2 * t / n_steps)
         multipliers[rows] = total
         miss = ((total * way).sum(dim=(1, 2)) - change[rows]).abs()
@@ -256,7 +285,7 @@ def _deeplift(
     pairs = torch.stack([track.values, reference.values], dim=1).flatten(0, 1).requires_grad_()
     there = track.there.repeat_interleave(2, dim=0)
     with RescaleRule():
-        outputs = output(Track(pairs, there), weights.repeat_interleave(2, dim=0))
+        outputs = output.of_track(Track(pairs, there), weights.repeat_interleave(2, dim=0))
     return torch.autograd.grad(outputs[0::2].sum(), pairs)[0][0::2]
 
 

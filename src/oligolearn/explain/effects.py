@@ -13,7 +13,7 @@ from torch import Tensor
 
 from oligolearn.data import Sequences, shuffle_dinucleotides
 from oligolearn.estimators import SequenceClassifier
-from oligolearn.estimators.sequence_input import in_alphabet
+from oligolearn.estimators.sequence_fitting import checked_sequences
 from oligolearn.explain.filters import Detectors, Filter, SequenceModel, of_label, rows_with_sites, scan, take_apart
 
 _SMALLEST = 1e-15
@@ -84,7 +84,7 @@ def filter_effects(
     target
         As `target_codes` gives it; rows with NaN are left out. None: see `Effect.loss`.
     """
-    sequences = in_alphabet(X, of_label(model).recipe_.alphabet)
+    sequences = checked_sequences(X, of_label(model).recipe_)
     known = np.arange(len(sequences)) if target is None else np.flatnonzero(~np.isnan(target))
     y = None if target is None else target[known]
     seen = sequences.take(known)
@@ -209,7 +209,7 @@ def filter_enrichment(
     model: SequenceModel, filters: Sequence[Filter], X: Any, rng: np.random.Generator
 ) -> list[Enrichment]:
     """Compare how many sequences have a site of each filter with how many of their dinucleotide shuffles do."""
-    sequences = in_alphabet(X, model.recipe_.alphabet)
+    sequences = checked_sequences(X, model.recipe_)
     shuffled = shuffle_dinucleotides(sequences, rng)
     return enrichment(rows_with_sites(model, filters, sequences), rows_with_sites(model, filters, shuffled))
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from oligolearn.data import Sequences
 from oligolearn.estimators import SequenceClassifier, SequenceRegressor
-from oligolearn.estimators.sequence_input import in_alphabet
+from oligolearn.estimators.sequence_fitting import checked_sequences
 from oligolearn.estimators.sequence_networks import Recipe, batches_of_like_lengths
 from oligolearn.explain.motif import FEWEST_SITES, Motif, Sites, joined_sites, motif_of
-from oligolearn.nn import BothStrands, MotifCNN, MultiScaleCNN, SequencePool, reverse_complement
+from oligolearn.nn import BothStrands, EmbeddedKmers, MotifCNN, MultiScaleCNN, SequencePool, reverse_complement
 
 SequenceModel = SequenceClassifier | SequenceRegressor
 _ABOVE_MEAN = 0.65  # share of the way from a filter's mean to its largest value where sites begin
@@ -54,26 +54,31 @@ class Scale(NamedTuple):
     Attributes
     ----------
     detect
-        Convolution, norm and rectifier: `Track` of letters to `Track` of activations.
+        Convolution, norm and rectifier: `Track` of letters or k-mers to `Track` of activations.
     pool
         What follows.
-    width, n_filters
-        Letters of a detector, and how many there are.
+    width
+        Letters of a detector, or k-mers where it reads these.
+    n_filters
+        Detectors.
+    n_letters
+        Under a detector: of k-mers ``width + k - 1``, as in deepRAM (Trabelsi 2019).
     """
 
     detect: nn.Sequential
     pool: SequencePool
     width: int
     n_filters: int
+    n_letters: int
 
 
 class Detectors(NamedTuple):
-    """A network in its parts: letters, detectors with their pooling, what follows.
+    """A network in its parts: what is read, detectors with their pooling, what follows.
 
     Attributes
     ----------
     letters
-        Codes to `Track`.
+        Codes to `Track`, of letters or of k-mers.
     scales
         One for each width.
     last
@@ -119,8 +124,6 @@ def has_filters(model: SequenceModel) -> bool:
 
     Of a deep stack they are but parts of motifs, and a recurrent network has none.
     """
-    if model.recipe_.embedding is not None:
-        return False  # they read vectors of k-mers
     network: Any = model.module_[0]
     inner = network.encoder.encoder if isinstance(network.encoder, BothStrands) else network.encoder
     return isinstance(inner, MotifCNN | MultiScaleCNN)
@@ -140,21 +143,23 @@ def take_apart(network: nn.Module) -> Detectors:
     if isinstance(encoder, MotifCNN):
         letters, *detect = encoder.blocks[0].children()
         pool, *rest = encoder.blocks[1].children()
-        scales, last = [_scale([*detect, pool])], nn.Sequential(*rest)
+        each, last = [[*detect, pool]], nn.Sequential(*rest)
     elif isinstance(encoder, MultiScaleCNN):
         letters, side_by_side = encoder.blocks[0].children()
-        each: Any = side_by_side.each
-        scales, last = [_scale(list(one)) for one in each], nn.Sequential(encoder.blocks[1])
+        side_by_side_each: Any = side_by_side.each
+        each, last = [list(one) for one in side_by_side_each], nn.Sequential(encoder.blocks[1])
     else:
         raise ValueError(
             f"the first layer of a {type(encoder).__name__} has no filters that are motifs; explain it by attributions"
         )
-    return Detectors(letters, tuple(scales), last, strands, exact)
+    k = letters.k if isinstance(letters, EmbeddedKmers) else 1
+    return Detectors(letters, tuple(_scale(one, k) for one in each), last, strands, exact)
 
 
-def _scale(layers: list[Any]) -> Scale:
+def _scale(layers: list[Any], k: int) -> Scale:
     *detect, pool = layers
-    return Scale(nn.Sequential(*detect), pool, detect[0].kernel_size[0], detect[0].out_channels)
+    width = detect[0].kernel_size[0]
+    return Scale(nn.Sequential(*detect), pool, width, detect[0].out_channels, width + k - 1)
 
 
 class Scan(NamedTuple):
@@ -197,11 +202,13 @@ def filter_motifs(model: SequenceModel, X: Any) -> list[Filter]:
 
     A window is found where the filter's activation, after norm and rectifier, is above ``mean + .65 (max - mean)``,
     both over all places of the sequences (Kelley 2016, Trabelsi 2019). A model that reads both strands finds on both.
+    Where it reads k-mers, a window is all letters of its k-mers, ``width + k - 1`` of them.
 
     Parameters
     ----------
     model
-        Fitted, with the encoder ``"motif-cnn"`` or ``"multi-scale-cnn"``, on one or both strands.
+        Fitted, with the encoder ``"motif-cnn"`` or ``"multi-scale-cnn"``, on letters or on k-mers, of one or both
+        strands.
     X
         Texts, or `Sequences`.
 
@@ -215,7 +222,7 @@ def filter_motifs(model: SequenceModel, X: Any) -> list[Filter]:
     ValueError
         If the model has no such filters, the sequences do not suit it, or no filter finds 10 windows.
     """
-    sequences = in_alphabet(X, model.recipe_.alphabet)
+    sequences = checked_sequences(X, model.recipe_)
     found: list[Filter] = []
     for number, network in enumerate(model.module_):
         detectors = take_apart(network)
@@ -258,19 +265,20 @@ def _thresholds(detectors: Detectors, sequences: Sequences, recipe: Recipe) -> l
 def _windows(
     detectors: Detectors, sequences: Sequences, recipe: Recipe, limits: list[NDArray[np.float64]]
 ) -> tuple[list[NDArray[np.float64]], list[list[Sites]]]:
-    """Counts of letters ``(n_filters, width, n_letters)`` and sites of each filter, for each scale."""
+    """Counts of letters, those of each window ``(n_filters, ...)``, and sites of each filter, for each scale."""
     shares = recipe.alphabet.shares.astype(np.float64)
-    counts = [np.zeros((scale.n_filters, scale.width, shares.shape[1])) for scale in detectors.scales]
+    counts = [np.zeros((scale.n_filters, scale.n_letters, shares.shape[1])) for scale in detectors.scales]
     parts: list[list[list[Sites]]] = [[[] for _ in range(scale.n_filters)] for scale in detectors.scales]
     for batch in scan(detectors, sequences, recipe):
         for i, scale in enumerate(detectors.scales):
             strand_row, channel, place = np.nonzero(batch.activations[i] > limits[i][:, None])
             strengths = batch.activations[i][strand_row, channel, place]
             begins = place - (scale.width - 1) // 2
-            padded = np.pad(batch.codes, ((0, 0), (scale.width, scale.width)))
-            letters = padded[strand_row[:, None], begins[:, None] + scale.width + np.arange(scale.width)]
+            n_letters = scale.n_letters
+            padded = np.pad(batch.codes, ((0, 0), (n_letters, n_letters)))
+            letters = padded[strand_row[:, None], begins[:, None] + n_letters + np.arange(n_letters)]
             np.add.at(counts[i], channel, shares[letters])
-            sites = _on_sequences(batch, strand_row, begins, scale.width, strengths)
+            sites = _on_sequences(batch, strand_row, begins, n_letters, strengths)
             for which in np.unique(channel):
                 parts[i][which].append(sites.take(channel == which))
     return counts, [[joined_sites(one) for one in scale] for scale in parts]
@@ -294,7 +302,7 @@ def _on_sequences(
 
 def rows_with_sites(model: SequenceModel, filters: Sequence[Filter], X: Any) -> NDArray[np.bool_]:
     """Whether each filter finds anything in each sequence, above the threshold it has: ``(n_filters, n_sequences)``."""
-    sequences = in_alphabet(X, model.recipe_.alphabet)
+    sequences = checked_sequences(X, model.recipe_)
     found = np.zeros((len(filters), len(sequences)), dtype=bool)
     for number, network in enumerate(model.module_):
         mine = [i for i, one in enumerate(filters) if one.network == number]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oligolearn.data import Sequences, shuffle_dinucleotides
 from oligolearn.estimators import SequenceClassifier
-from oligolearn.estimators.sequence_input import in_alphabet
+from oligolearn.estimators.sequence_fitting import checked_sequences
 from oligolearn.explain.attention import AttentionMaps, attention_maps, has_attention
 from oligolearn.explain.attributions import Attributions, attribute
 from oligolearn.explain.effects import (
@@ -135,7 +135,7 @@ def find_motifs(
     """
     if by not in WAYS:
         raise ValueError(f"unknown way {by!r}; choose one of {', '.join(WAYS)}")
-    sequences = in_alphabet(X, of_label(model).recipe_.alphabet)
+    sequences = checked_sequences(X, of_label(model).recipe_)
     rng = np.random.default_rng(seed)
     by_filters = by == "filters" or (by == "auto" and has_filters(model))
     if by_filters:

@@ -28,7 +28,7 @@ class Numbers(NamedTuple):
     ranges: Labels
 
 
-def numbers_of(text: "pd.Series[str]", label: str, groups: NDArray[np.integer]) -> Numbers:
+def read_numbers(text: "pd.Series[str]", label: str, groups: NDArray[np.integer]) -> Numbers:
     """Read a label that is a number.
 
     Parameters
@@ -47,10 +47,10 @@ def numbers_of(text: "pd.Series[str]", label: str, groups: NDArray[np.integer]) 
 
     Examples
     --------
-    >>> numbers_of(pd.Series([str(i) for i in range(40)]), "rate", np.arange(40)).ranges.classes
+    >>> read_numbers(pd.Series([str(i) for i in range(40)]), "rate", np.arange(40)).ranges.classes
     ['0 to 7', '8 to 15', '16 to 23', '24 to 31', '32 to 39']
     """
-    values = pd.to_numeric(text).to_numpy(np.float64)
+    values = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
     known = ~np.isnan(values)
     if np.isinf(values[known]).any():
         raise ValueError(f"label {label!r} has infinite numbers; empty these cells")

@@ -13,6 +13,7 @@ from oligolearn.data import (
     Sequences,
     check_class_groups,
     check_class_sizes,
+    is_number,
     leak_free_groups,
     number_classes,
 )
@@ -20,7 +21,6 @@ from oligolearn.data.sequence_groups import copies
 from oligolearn.data.sequence_inspection import conflicting_copies
 from oligolearn.estimators import SelfSupervisedSequenceEncoder, SequenceClassifier, SequenceRegressor, versions
 from oligolearn.estimators.sequence_fitting import LONGEST
-from oligolearn.estimators.sequence_jobs import is_number
 from oligolearn.study.design import Draw, Run, draw_repeat, plan_runs, spread_fractions
 from oligolearn.study.planning import DEFAULT_POINTS, describe_draws, hardware
 from oligolearn.study.sequence_design import SequenceDesign
@@ -31,7 +31,7 @@ from oligolearn.study.sequence_methods import (
     suited_encoder,
     word_length,
 )
-from oligolearn.study.sequence_numbers import CLASSES, NUMBERS, Numbers, describe_numbers, numbers_of
+from oligolearn.study.sequence_numbers import CLASSES, NUMBERS, Numbers, describe_numbers, read_numbers
 from oligolearn.study.sequence_settings import check_buildable
 from oligolearn.study.summary import SEQUENCES
 
@@ -122,7 +122,7 @@ def plan_sequence_study(
     text = _text(sequences, label)
     group, identity = settings.get("group"), settings.get("identity")
     groups, grouping = leak_free_groups(sequences, column=group, identity=identity)
-    numbers = numbers_of(text, label, groups) if is_number(text) else None
+    numbers = read_numbers(text, label, groups) if is_number(text) else None
     if numbers is not None and settings.get("min_class_size") is not None:
         raise ValueError(f"--min-class-size is for classes, but label {label!r} is a number; leave it out")
     labels = _labels(text, label, settings) if numbers is None else numbers.ranges

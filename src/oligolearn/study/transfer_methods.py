@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oligolearn.data import ExpressionScaler
 from oligolearn.estimators import DomainAdaptedClassifier, NegativeTransferWarning, SubspaceLogisticRegression
-from oligolearn.estimators.domain_adapted import method_names
+from oligolearn.estimators.adaptation_methods import method_names
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.shift import linear_classifier
 

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from oligolearn.data import Split
 from oligolearn.estimators import DomainAdaptedClassifier, FineTunedClassifier
-from oligolearn.estimators.adapting import conclude
+from oligolearn.estimators.adaptation_conclusion import conclude
 from oligolearn.estimators.mapping import MAPS
 from oligolearn.estimators.metrics import score_predictions
 from oligolearn.estimators.shift import standardise_domains
