@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -57,6 +58,17 @@ def test_with_fewer_genes_than_samples_nothing_is_rotated() -> None:
     X, y = wide(p=5)
     found = SubspaceLogisticRegression(Cs=(0.5,)).fit(X, y)
     np.testing.assert_array_equal(found.coef_, LogisticRegression(C=0.5, tol=1e-6, max_iter=1000).fit(X, y).coef_)
+
+
+@pytest.mark.parametrize("p", [5, 400])
+def test_a_sparse_matrix_gives_what_a_dense_one_gives(p: int) -> None:
+    X, y = wide(p=p, n_classes=3)
+    X[np.abs(X) < 1] = 0
+    dense, sparse = (SubspaceLogisticRegression().fit(one, y) for one in (X, csr_matrix(X)))
+    assert sparse.C_ == dense.C_
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, atol=1e-5)
+    new, _ = wide(seed=1, p=p)
+    np.testing.assert_allclose(sparse.predict_proba(csr_matrix(new)), dense.predict_proba(new), atol=1e-5)
 
 
 def test_coefficients_lie_in_the_span_of_the_samples() -> None:

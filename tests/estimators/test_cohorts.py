@@ -126,6 +126,16 @@ def test_a_pretrained_model_decides_genes_and_units(
     assert trained.facts["metrics"] == {"note": "not cross-validated: it was not asked for"}
 
 
+def test_the_encoder_of_a_classifier_is_one_to_start_from(
+    adata: ad.AnnData, classifier: SavedModel, small: dict[str, Any]
+) -> None:
+    model = settings(small, frozen_layers=None)
+    trained = train_classifier(adata, LabelColumns("kind"), model, Preparation(), pretrained=classifier, n_folds=0)
+    mine, theirs = (one.module_.encoder.state_dict() for one in (trained.model, classifier.model))
+    assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
+    assert any("trained on these same samples: if with this label" in note for note in trained.notes)
+
+
 def test_cross_validation_of_learnable_and_of_shuffled_labels(adata: ad.AnnData, small: dict[str, Any]) -> None:
     rng = np.random.default_rng(11)
     shuffled = adata.copy()

@@ -7,7 +7,13 @@ from sklearn.linear_model import RidgeCV
 from oligolearn.estimators import find_value_harm, study_value_shift
 from oligolearn.estimators.domain_training import DomainRows
 from oligolearn.estimators.value_models import Unit
-from oligolearn.estimators.value_shift import describe_values, explained, go_back_by_values, look_back_on_values
+from oligolearn.estimators.value_shift import (
+    describe_source,
+    describe_values,
+    explained,
+    go_back_by_values,
+    look_back_on_values,
+)
 
 
 def rows_of(seed: int = 0, n: int = 120, shift: float = 3.0) -> tuple[DomainRows, np.ndarray]:
@@ -40,6 +46,21 @@ def test_a_linear_function_loses_nothing_on_the_way_back_however_far_the_platfor
     assert np.abs(found - truth).mean() > 10
     errors = go_back_by_values(moved.values[:120], rows.labels[:120], moved.values[120:], found)
     assert explained(errors, rows.labels[:120]) > 0.8
+
+
+def test_what_is_explained_in_the_source_is_that_of_rows_left_out_one_by_one() -> None:
+    rows, _ = rows_of(n=40)
+    study = study_value_shift(rows)
+    assert study is not None
+    x, y = study.rows[:40], study.values
+    left = [np.arange(40) != i for i in range(40)]
+    errors = [
+        np.mean([(RidgeCV([strength]).fit(x[kept], y[kept]).predict(x[~kept])[0] - y[~kept][0]) ** 2 for kept in left])
+        for strength in (10.0**power for power in range(-1, 7))
+    ]
+    assert study.facts["source_r2"] == pytest.approx(1 - min(errors) / np.var(y))
+    assert describe_source({"source_r2": 0.456}).startswith("In the source itself ridge regression explains 46% of")
+    assert "next to nothing to transfer" in describe_source({"source_r2": -0.2})
 
 
 def test_each_reason_to_fear_harm_comes_alone() -> None:

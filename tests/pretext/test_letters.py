@@ -15,10 +15,12 @@ from oligolearn.nn import (
     MotifCNN,
     MultiScaleCNN,
     Recurrent,
+    encoders_of_letters,
     letter_features,
     looks_ahead,
 )
 from oligolearn.pretext import MaskedLetters, NextLetter
+from oligolearn.study.sequence_methods import encoder_to_pretrain
 from oligolearn.training import Schedule, fit
 from oligolearn.views import mask_letters
 
@@ -94,6 +96,20 @@ def test_what_pools_before_its_last_block_has_no_letters_to_predict():
         for objective in (MaskedLetters, NextLetter):
             with pytest.raises(ValueError, match="pools letters before its last block; choose motif-cnn"):
                 objective(encoder, n_letters=4)
+
+
+def test_encoders_of_letters_are_those_that_can_be_pretrained_and_new_ones_are_among_them(monkeypatch):
+    state = torch.random.get_rng_state()
+    assert encoders_of_letters() == READS_LETTERS
+    assert torch.equal(torch.random.get_rng_state(), state), "looking draws from no generator but its own"
+    monkeypatch.setitem(SEQUENCE_ENCODERS, "narrow-cnn", lambda shares: MotifCNN(shares, 4, width=3))
+    monkeypatch.setitem(SEQUENCE_ENCODERS, "two-scales", lambda shares: MultiScaleCNN(shares, 4))
+    assert encoders_of_letters() == [*READS_LETTERS, "narrow-cnn"]
+    with pytest.raises(ValueError, match="residual-cnn, recurrent, transformer or narrow-cnn"):
+        MaskedLetters(MultiScaleCNN(SHARES), n_letters=4)
+    for name, encoder in (("narrow-cnn", "narrow-cnn"), ("two-scales", "auto")):
+        scratch = {"encoder": name, "encoder_options": None, "both_strands": False}
+        assert encoder_to_pretrain("masked-letters", scratch)["encoder"] == encoder
 
 
 def test_both_strands_are_pretrained_as_one():

@@ -6,14 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.feature_extraction.text import CountVectorizer
 
 from oligolearn.data import encode_sequences
 from oligolearn.data.sequence_groups import copies
-from oligolearn.estimators import SequenceClassifier
+from oligolearn.estimators import SequenceClassifier, SubspaceLogisticRegression
 from oligolearn.estimators.sequence_together import SequenceShare, fit_sequences_together
 from oligolearn.study import SEQUENCE_METHODS, sequence_efficiency
 from oligolearn.study.sequence_cohort import SequenceCohort
-from oligolearn.study.sequence_methods import WordShares, suited_encoder, word_length
+from oligolearn.study.sequence_methods import SequenceTask, WordShares, suited_encoder, word_length
 from oligolearn.study.sequence_planning import plan_sequence_study
 from oligolearn.study.store import COLUMNS, Store
 
@@ -116,12 +117,46 @@ def test_no_method_is_given_a_test_or_a_validation_sequence(tmp_path):
 def test_word_shares_are_hellinger_features():
     known = encode_sequences(["ACGTACGTACGTACGT", "AAAAAAAAAAAAAAAA"])
     assert word_length(known) == 3
-    shares = WordShares(known)(encode_sequences(["AAAAACCCCCGGGGG"]))
+    shares = WordShares(known)(encode_sequences(["AAAAACCCCCGGGGG"])).toarray()
     # of 13 words, AAA is there three times; no other word was ever seen
     np.testing.assert_allclose(np.sort(shares[0])[-1], 1.0)
-    both = WordShares(encode_sequences(["AAAAAAAACCCCCCCC"]))(encode_sequences(["AAAAAAAACCCCCCCC"]))
+    both = WordShares(encode_sequences(["AAAAAAAACCCCCCCC"]))(encode_sequences(["AAAAAAAACCCCCCCC"])).toarray()
     np.testing.assert_allclose((both**2).sum(), 1, rtol=1e-6)
     np.testing.assert_allclose(both.max(), np.sqrt(6 / 14), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("letters", "length"), [("ACGT", 60), ("ACDEFGHIKLMNPQRSTVWY", 120)])
+@pytest.mark.parametrize("n", [60, 900])
+def test_sparse_word_shares_give_what_dense_ones_of_the_vectorizer_give(letters, length, n):
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 3
+    texts = []
+    for code in y:
+        p = np.ones(len(letters))
+        p[: code + 1] += 0.5
+        texts.append("".join(rng.choice(list(letters), length, p=p / p.sum())))
+    sequences = encode_sequences(texts, alphabet="dna" if len(letters) == 4 else "protein")
+    train, test = sequences.take(np.arange(0, n, 2)), sequences.take(np.arange(1, n, 2))
+    k = word_length(train)
+    counter = CountVectorizer(analyzer="char", ngram_range=(k, k), lowercase=False).fit(train.texts())
+    dense = []
+    for some in (train, test):
+        counts = counter.transform(some.texts()).toarray().astype(np.float32)
+        dense.append(np.sqrt(counts / np.maximum(1, counts.sum(axis=1, keepdims=True))))
+    shares = WordShares(train)
+    for mine, theirs in zip((shares(train), shares(test)), dense, strict=True):
+        np.testing.assert_allclose(mine.toarray(), theirs, atol=1e-7)
+    task = SequenceTask(train, y[::2], None, 0, {}, train)
+    (fitted,) = SEQUENCE_METHODS["kmer-logistic"].fit([task])
+    known = SubspaceLogisticRegression(random_state=0).fit(dense[0], y[::2])
+    found = fitted.model.predict_proba(test)
+    np.testing.assert_allclose(found, known.predict_proba(dense[1]), atol=2e-4)
+    assert np.array_equal(found.argmax(axis=1), known.predict(dense[1]))
+
+
+def test_sequences_without_words_are_refused():
+    with pytest.raises(ValueError, match="no sequence has 2 known letters in a row; k-mers need longer sequences"):
+        WordShares(encode_sequences(["A", "C"], alphabet="dna"))
 
 
 def test_scratch_is_known_without_labels():

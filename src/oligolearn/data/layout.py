@@ -56,7 +56,8 @@ def find_layout(cells: pa.StringArray, names: list[str], labels: Collection[str]
     if n_leading == len(row_names):
         raise ValueError(
             f"{path.name}: no numbers in its first {n_leading} rows (row {row_names[0]!r}, column {names[-1]!r}: "
-            f"{cells[len(names) - 1].as_py()!r}); expected an expression matrix, one cell per sample and gene"
+            f"{cells[len(names) - 1].as_py()!r}); expected an expression matrix, one cell per sample and gene; a "
+            "sheet that describes samples goes beside it, as --samples (samples=)"
         )
     number, word = number[n_leading:], word[n_leading:]
     annotation = {i for i, name in enumerate(names) if name.strip().lower() in ANNOTATION}

@@ -10,7 +10,7 @@ from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
 from oligolearn.estimators.mapping import MAPS
 from oligolearn.estimators.transfer_safety import describe_safety
 from oligolearn.estimators.value_selection import describe_value_selection
-from oligolearn.estimators.value_shift import describe_values
+from oligolearn.estimators.value_shift import describe_source, describe_values
 
 _HARMONISED = {
     "combat": "Location and scale of each gene were brought to those of the sources (ComBat, without labels).",
@@ -36,6 +36,7 @@ def conclude(fitted: DomainAdaptedClassifier | DomainAdaptedRegressor) -> list[s
     if told.get("pretrained"):
         notes.append(f"Its encoder was pretrained without labels ({told['pretrained']}).")
     if "values" in told:
+        notes.append(describe_source(told))
         notes.append(describe_values(told["values"], together=told["standardize"] == "together"))
     return notes + describe_safety(told)
 

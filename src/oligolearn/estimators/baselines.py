@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import svd
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -39,7 +40,7 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
 
     With more genes than samples the solution lies in the span of the samples, so the samples are first rotated into
     that subspace (a singular value decomposition). The result is the same as without; the cost is that of as many
-    features as there are samples, not of 20,000 genes.
+    features as there are samples, not of 20,000 genes. A sparse matrix with fewer features than samples stays sparse.
 
     Parameters
     ----------
@@ -93,15 +94,16 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Choose the strength and fit on all rows: `X` ``(n_samples, n_features)``, `y` ``(n_samples,)``."""
-        values, y = validate_data(self, X, y, dtype=np.float64)
+        """Choose the strength and fit on all rows: `X` ``(n_samples, n_features)``, also CSR; `y` ``(n_samples,)``."""
+        values, y = validate_data(self, X, y, dtype=np.float64, accept_sparse="csr")
         check_are_classes(y)
         classes, counts = np.unique(y, return_counts=True)
         if len(classes) < 2:
             raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; at least two classes are needed")
         rotation = None
         if values.shape[1] > values.shape[0]:
-            left, size, rotation = svd(values, full_matrices=False)
+            dense = values.toarray() if issparse(values) else values
+            left, size, rotation = svd(dense, full_matrices=False)
             values = left * size
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=MANY_CLASSES)
@@ -151,7 +153,8 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores ``(n_samples, n_classes)``, or ``(n_samples,)`` for two classes."""
         check_is_fitted(self)
-        scores = validate_data(self, X, dtype=np.float64, reset=False) @ self.coef_.T + self.intercept_
+        scores = validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=False) @ self.coef_.T
+        scores = scores + self.intercept_
         return scores.ravel() if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -166,3 +169,8 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
         """Most probable class of each row, ``(n_samples,)``."""
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -261,7 +261,7 @@ def train_classifier(
     preparation
         Of the matrix; with `pretrained`, that model's genes and units decide.
     pretrained
-        Encoder to start from.
+        Model whose encoder to start from.
     n_folds
         Of the cross-validation, 0 for none. Its scores, pooled over folds, are kept as the model's metrics.
 
@@ -283,7 +283,7 @@ def train_classifier(
         prepared, columns_of = _like_pretrained(adata, pretrained, preparation)
         preparation = replace(preparation, top_genes=None)
     y = np.where(labels.codes >= 0, labels.codes, np.nan)
-    model = _copy(model, None if pretrained is None else pretrained.model)
+    model = _copy(model, None if pretrained is None else _encoder_of(pretrained))
     groups = None if columns.group is None else group_numbers(adata, columns.group)[0]
     metrics = _cross_validate(model, _Labelled(prepared.X, y, groups), preparation, n_folds)
     X, features, units, notes = _keep_genes(prepared, preparation.choose_genes(prepared.X))
@@ -297,12 +297,23 @@ def train_classifier(
         facts["pretraining"] = pretrained.description.get("pretraining")
         facts["pretraining_data"] = pretrained.description.get("training_data")
         if facts["pretraining_data"] == facts["training_data"]:
+            without = isinstance(pretrained.model, SelfSupervisedEncoder)
             notes = [
                 *notes,
                 "The encoder was pretrained on these same samples, without labels: the cross-validated scores may be a "
-                "little too good.",
+                "little too good."
+                if without
+                else "The encoder was trained on these same samples: if with this label, the cross-validated scores "
+                "are too good.",
             ]
     return Trained(fitted, list(features), facts, [*labels.notes, *notes])
+
+
+def _encoder_of(saved: SavedModel) -> SelfSupervisedEncoder:
+    """The encoder of a saved model of expression, with what standardises its genes."""
+    if isinstance(saved.model, SelfSupervisedEncoder):
+        return saved.model
+    return SelfSupervisedEncoder.from_bundle(saved.model.to_bundle())
 
 
 def _like_pretrained(

@@ -80,8 +80,8 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
         Mean and standard deviation of the values that are known.
     adaptation_ : dict
         What was done and why, JSON-able: sizes, ``method``, ``standardize``, ``domain_auroc`` before, within like
-        values and after, ``values`` (of the source, and as predicted of the target), ``warnings``, and ``selection``,
-        the table of ``"select"``.
+        values and after, ``source_r2`` (of ridge regression in the source, by leave-one-out), ``values`` (of the
+        source, and as predicted of the target), ``warnings``, and ``selection``, the table of ``"select"``.
 
     Warns
     -----

@@ -15,6 +15,7 @@ from oligolearn.estimators.value_models import Unit
 
 _STRENGTHS = tuple(10.0**power for power in range(-1, 7))
 _N_BINS = 10
+_LITTLE = 0.1  # share of the variance
 _FLAT = 0.1  # standard deviation in the target, in those of the sources' values, below which all get one value
 
 
@@ -118,9 +119,10 @@ def study_value_shift(rows: DomainRows) -> ValueStudy | None:
     values = rows.labels[known].astype(np.float64)
     if not is_target.any() or len(np.unique(values)) < 2:
         return None
-    how, found = "together", np.empty(0)
+    how = "together"
     x = row_coordinates(standardise_domains(rows.values, rows.domains, how)[0])
-    predicted = ridge_regression(x[known], values).predict(x)
+    ridge = ridge_regression(x[known], values)
+    predicted = ridge.predict(x)
     components = principal_components(x)
     bins = np.searchsorted(np.quantile(predicted[~is_target], np.arange(1, _N_BINS) / _N_BINS), predicted)
     within = domain_auroc(components, is_target, bins)
@@ -131,7 +133,9 @@ def study_value_shift(rows: DomainRows) -> ValueStudy | None:
     if (within is None or within >= SAME_PLATFORM) and fewest_target(rows.domains) >= FEWEST_TARGET:
         how = "each"
         x = row_coordinates(standardise_domains(rows.values, rows.domains, how)[0])
-        predicted = ridge_regression(x[known], values).predict(x)
+        ridge = ridge_regression(x[known], values)
+        predicted = ridge.predict(x)
+    facts["source_r2"] = float(1 + ridge.best_score_ / np.var(values))  # the score is minus the squared error
     found = predicted[is_target]
     errors = go_back_by_values(x[known], values, x[is_target], found)
     return ValueStudy(how, facts, known, is_target, values, x, found, errors)
@@ -208,6 +212,16 @@ def look_back_on_values(
         "domain_auroc_after": domain_auroc(principal_components(seen), study.is_target),
         "values": {name: float(value) for name, value in values.items()},
     }
+
+
+def describe_source(told: Mapping[str, Any]) -> str:
+    """What can be expected at best, from the facts of `study_value_shift`."""
+    share = told["source_r2"]
+    sentence = (
+        f"In the source itself ridge regression explains {max(share, 0.0):.0%} of the variance of values that it has "
+        "not seen (leave-one-out)"
+    )
+    return sentence + ("." if share >= _LITTLE else ": there is next to nothing to transfer.")
 
 
 def describe_values(told: Mapping[str, Any], *, together: bool) -> str:

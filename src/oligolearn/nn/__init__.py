@@ -7,7 +7,13 @@ letters, ``(batch, length)`` with 0 for padding, and are built from what each co
 
 from collections.abc import Callable
 
-from oligolearn.nn.at_letters import channels_of_letters, left_aligned, letter_features, looks_ahead
+from oligolearn.nn.at_letters import (
+    channels_of_letters,
+    encoders_of_letters,
+    left_aligned,
+    letter_features,
+    looks_ahead,
+)
 from oligolearn.nn.classifier import ClassificationLoss, Classifier, transfer
 from oligolearn.nn.decoder import Decoder
 from oligolearn.nn.discriminator import Discriminator
@@ -65,6 +71,7 @@ __all__ = [
     "SequenceTransformer",
     "Track",
     "channels_of_letters",
+    "encoders_of_letters",
     "left_aligned",
     "letter_features",
     "looks_ahead",

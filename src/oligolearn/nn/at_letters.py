@@ -34,7 +34,6 @@ def left_aligned(codes: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
     return tuple(one.gather(1, order) for one in (codes, *others))
 
 
-@torch.no_grad()
 def channels_of_letters(encoder: Encoder, method: str) -> int:
     """How many numbers an encoder has at each letter.
 
@@ -43,13 +42,35 @@ def channels_of_letters(encoder: Encoder, method: str) -> int:
     ValueError
         If it pools letters before its last block; `method` says what needs them.
     """
-    features = _probe(encoder, torch.ones(1, _PROBED, dtype=torch.uint8))
-    if not isinstance(features, Track) or features.values.shape[2] != _PROBED:
+    n_channels = _channels(encoder)
+    if not n_channels:
+        *names, last = encoders_of_letters()
         raise ValueError(
             f"{method} needs an encoder with an output at each letter, but this one pools letters before its last "
-            "block; choose motif-cnn, residual-cnn, recurrent or transformer"
+            f"block; choose {', '.join(names)} or {last}"
         )
-    return features.values.shape[1]
+    return n_channels
+
+
+def encoders_of_letters() -> list[str]:
+    """Names of the encoders of sequences that have an output at each letter, found out by building each.
+
+    >>> encoders_of_letters()
+    ['motif-cnn', 'residual-cnn', 'recurrent', 'transformer']
+    """
+    from oligolearn.nn import SEQUENCE_ENCODERS  # which imports this module
+
+    shares = torch.cat([torch.zeros(1, 4), torch.eye(4)])
+    with torch.random.fork_rng(devices=[]):
+        return [name for name, build in SEQUENCE_ENCODERS.items() if _channels(build(shares))]
+
+
+@torch.no_grad()
+def _channels(encoder: Encoder) -> int:
+    """Numbers at each letter, 0 where there is no output at each."""
+    features = _probe(encoder, torch.ones(1, _PROBED, dtype=torch.uint8))
+    there = isinstance(features, Track) and features.values.shape[2] == _PROBED
+    return features.values.shape[1] if there else 0
 
 
 @torch.no_grad()

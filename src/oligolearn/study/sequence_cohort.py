@@ -113,4 +113,5 @@ class SequenceCohort(NamedTuple):
         self, rows: NDArray[np.intp], shown: NDArray[np.intp], genes: NDArray[np.intp] | None
     ) -> NDArray[np.floating]:
         """The rows `shown` as shares of the k-mers that `rows` have."""
-        return WordShares(self.values(rows))(self.values(shown))
+        shares: NDArray[np.floating] = WordShares(self.values(rows))(self.values(shown)).toarray()
+        return shares

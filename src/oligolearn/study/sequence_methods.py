@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.preprocessing import normalize
 
 from oligolearn.data import PaddingRule, Sequences
 from oligolearn.estimators import (
@@ -18,6 +19,8 @@ from oligolearn.estimators import (
 )
 from oligolearn.estimators.sequence_choice import candidates
 from oligolearn.estimators.sequence_together import SequenceShare, fit_sequences_together
+from oligolearn.kmers.encoded import count_words, occurring_words
+from oligolearn.nn import encoders_of_letters
 from oligolearn.study.methods import Method, objective_defaults
 from oligolearn.study.sequence_numbers import NUMBERS
 from oligolearn.study.task import Fitted
@@ -84,27 +87,28 @@ def word_length(sequences: Sequences) -> int:
 
 
 class WordShares:
-    """Square roots of the share of each k-mer, whose distances are Hellinger distances: ``(n_sequences, n_words)``.
+    """Square roots of the share of each k-mer, whose distances are Hellinger distances.
 
     Parameters
     ----------
     sequences
         Whose words are counted, in others too; the length of the words is chosen by theirs.
+
+    Raises
+    ------
+    ValueError
+        If none of them has a word.
     """
 
     def __init__(self, sequences: Sequences) -> None:
-        from sklearn.feature_extraction.text import CountVectorizer
+        self._k = word_length(sequences)
+        self._known = occurring_words(sequences, self._k)
+        if not self._known.any():
+            raise ValueError(f"no sequence has {self._k} known letters in a row; k-mers need longer sequences")
 
-        k = word_length(sequences)
-        # of every alphabet; `oligolearn.kmers`, for genomes, reads DNA alone
-        self._count = CountVectorizer(analyzer="char", ngram_range=(k, k), lowercase=False, dtype=np.float32)
-        self._count.fit(sequences.texts())
-
-    def __call__(self, sequences: Sequences) -> NDArray[np.float32]:
-        """Profiles of sequences; a word that none of the first had does not count."""
-        counts = self._count.transform(sequences.texts()).toarray()
-        shares: NDArray[np.float32] = np.sqrt(counts / np.maximum(1, counts.sum(axis=1, keepdims=True)))
-        return shares
+    def __call__(self, sequences: Sequences) -> Any:
+        """Profiles of sequences, ``(n_sequences, n_words)``, CSR; a word that none of the first had does not count."""
+        return normalize(count_words(sequences, self._k, self._known), norm="l1", copy=False).sqrt()
 
 
 def one_hot_letters(sequences: Sequences, width: int) -> NDArray[np.float32]:
@@ -115,7 +119,7 @@ def one_hot_letters(sequences: Sequences, width: int) -> NDArray[np.float32]:
 class _Logistic:
     """Logistic regression on what a function makes of sequences."""
 
-    def __init__(self, features: Callable[[Sequences], NDArray[np.float32]], task: SequenceTask) -> None:
+    def __init__(self, features: Callable[[Sequences], Any], task: SequenceTask) -> None:
         self._features = features
         self._model = SubspaceLogisticRegression(random_state=task.seed).fit(features(task.sequences), task.labels)
         self.classes_ = self._model.classes_
@@ -216,8 +220,8 @@ def encoder_to_pretrain(objective: str, scratch: Mapping[str, Any]) -> dict[str,
     >>> encoder_to_pretrain("simclr", scratch)["encoder"], encoder_to_pretrain("masked-letters", scratch)["encoder"]
     ('multi-scale-cnn', 'auto')
     """
-    pools_letters = scratch["encoder"] not in _AT_EACH_LETTER
-    if objective == "next-letter" or (objective == "masked-letters" and pools_letters):
+    pools_letters = objective == "masked-letters" and scratch["encoder"] not in encoders_of_letters()
+    if objective == "next-letter" or pools_letters:
         return {"encoder": "auto", "encoder_options": None, "both_strands": False}
     return {**scratch, "both_strands": scratch["both_strands"] is True}
 
@@ -248,7 +252,6 @@ def method_of_choice(name: str, settings: Mapping[str, Any]) -> Method:
     return Method(name, f"the network with {name}", partial(_fit_networks, **settings))
 
 
-_AT_EACH_LETTER = ("motif-cnn", "residual-cnn", "recurrent", "transformer")
 _PRETEXTS = {
     "masked-letters": ("masked letters", "to predict hidden letters"),
     "next-letter": ("next letter", "to predict each letter from those before it"),
