@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.preprocessing import normalize
 
 from oligolearn.data import PaddingRule, Sequences
@@ -132,17 +133,18 @@ class _Logistic:
 class _Ridge:
     """Ridge regression on what a function makes of sequences, its strength chosen by leaving out one at a time."""
 
-    def __init__(self, features: Callable[[Sequences], NDArray[np.float32]], task: SequenceTask) -> None:
+    def __init__(self, features: Callable[[Sequences], Any], task: SequenceTask) -> None:
         from sklearn.linear_model import RidgeCV
 
         values = features(task.sequences)
         self._features = features
-        self._varying = np.ptp(values, axis=0) > 0  # others say nothing, and of long alignments they are most
-        self._model = RidgeCV(np.logspace(-4, 4, 17)).fit(values[:, self._varying].astype(np.float64), task.labels)
+        # letters that never vary say nothing, and of long alignments they are most; words are few, and sparse
+        self._kept: Any = slice(None) if issparse(values) else np.ptp(values, axis=0) > 0
+        self._model = RidgeCV(np.logspace(-4, 4, 17)).fit(values[:, self._kept].astype(np.float64), task.labels)
 
     def predict(self, X: Sequences) -> NDArray[np.float64]:
         """Predicted number of each sequence."""
-        found: NDArray[np.float64] = self._model.predict(self._features(X)[:, self._varying].astype(np.float64))
+        found: NDArray[np.float64] = self._model.predict(self._features(X)[:, self._kept].astype(np.float64))
         return found
 
 
