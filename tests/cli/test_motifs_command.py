@@ -41,6 +41,10 @@ def folder(tmp_path_factory):
     for name, options in small.items():
         model = SequenceClassifier(name, encoder_options=options, device="cpu", **settings).fit(texts, bound)
         save_model(model, folder / name)
+    several = np.column_stack([np.arange(n) % 2, np.random.default_rng(1).integers(0, 2, n)])
+    model = SequenceClassifier("motif-cnn", encoder_options=small["motif-cnn"], device="cpu", **settings)
+    save_model(model.fit(texts, pd.DataFrame(several, columns=["word", "noise"])), folder / "several")
+    table.assign(word=several[:, 0], noise=several[:, 1]).to_csv(folder / "several.tsv", sep="\t", index=False)
     settings |= {"encoder_options": small["motif-cnn"], "embedding": KmerEmbedding(3, 8), "device": "cpu"}
     save_model(SequenceClassifier("motif-cnn", **settings).fit(texts, bound), folder / "k-mers")
     other = FineTunedClassifier(epochs=1, device="cpu", random_state=0).fit(rng.normal(size=(20, 3)), np.arange(20) % 2)
@@ -89,6 +93,20 @@ def test_a_learned_word_is_found_matched_and_told(folder, capsys):
         run("motifs", folder / "motif-cnn", folder / "t.tsv", "--label", "bound", *database, "--out", folder / "o") == 0
     )
     assert (folder / "o" / "motifs.tsv").read_bytes() == before, "the same command gives the same motifs"
+
+
+@pytest.mark.slow
+def test_one_of_several_labels_is_explained_by_itself(folder, tmp_path, capsys):
+    for label in ("word", "word,noise"):
+        out = tmp_path / label
+        given = ["--class", "word", "--label", label, "--database", folder / "db.meme", "--out", out]
+        assert run("motifs", folder / "several", folder / "several.tsv", *given) == 0
+    best, again = (pd.read_csv(tmp_path / label / "motifs.tsv", sep="\t").iloc[0] for label in ("word", "word,noise"))
+    assert best["match_name"] == "WORD"
+    assert best["toward"] == "word"
+    assert best["effect"] > 0.05, "the loss of the label rises"
+    assert best.equals(again)
+    assert "label word" in (tmp_path / "word" / "report.html").read_text()
 
 
 @pytest.mark.slow
@@ -144,6 +162,14 @@ def test_any_model_is_explained_by_attributions_and_a_transformer_shows_its_head
         (["{f}/t.tsv", "{f}/t.tsv"], "is not a model"),
         (["{f}/transformer", "{f}/t.tsv", "--by", "filters"], "first layer of a SequenceTransformer has no filters"),
         (["{f}/transformer", "{f}/t.tsv", "--attribution", "deeplift"], "deeplift does not converge"),
+        (["{f}/several", "{f}/several.tsv"], "learned several labels at once, which are explained one by one: choose"),
+        (["{f}/several", "{f}/several.tsv", "--class", "wort"], "knows no label 'wort'; its labels are word, noise"),
+        (
+            ["{f}/several", "{f}/several.tsv", "--class", "word", "--label", "noise,bound"],
+            "there is no label 'word' in 'noise,bound', which has 'noise', 'bound'",
+        ),
+        (["{f}/motif-cnn", "{f}/t.tsv", "--class", "yes"], "learned one label, not several"),
+        (["{f}/motif-cnn", "{f}/t.tsv", "--separator", ";"], "--separator is for the labels of a model of several"),
         (["{f}/motif-cnn", "{f}/t.tsv", "--sequences", "-1"], "must be at least 1, found -1"),
     ],
 )

@@ -51,6 +51,23 @@ def test_word2vec_reads_all_files_and_keeps_what_it_did(folder):
     assert description["kind"] == "kmer-embedding"
     assert description["training_data"]["files"] == ["a.fna", "b.fna"]
     assert sorted(path.name for path in (folder / "v").iterdir()) == ["model.json", "weights.safetensors"]
+    assert not list(folder.glob("v.checkpoint*")), "the checkpoint goes when the vectors are written"
+
+
+def test_an_encoder_is_pretrained_on_several_files_as_on_one_that_holds_all(folder, tmp_path, capsys):
+    """The order is that of the files; letters, seeds and so weights are those of the file that holds both."""
+    both = (folder / "a.fna").read_text() + (folder / "b.fna").read_text()
+    (tmp_path / "both.fna").write_text(both)
+    encoder = ["--method", "masked-letters", "--max-length", "100", "--device", "cpu", *QUICK]
+    for name, files in (("one", [tmp_path / "both.fna"]), ("two", [folder / "a.fna", folder / "b.fna"])):
+        assert run("pretrain", *files, "--out", tmp_path / name, *encoder) == 0
+    said = capsys.readouterr().out
+    assert "b.fna: Read as DNA" in said
+    assert said.count("masked-letters: 2 sequences, cut into 18 pieces") == 2
+    one, two = (load_model(tmp_path / name).model.encoder_.state_dict() for name in ("one", "two"))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    description = json.loads((tmp_path / "two" / "model.json").read_text())
+    assert description["training_data"]["files"] == ["a.fna", "b.fna"]
 
 
 @pytest.mark.parametrize("how", [["--embedding", "kmer", "--k", "2"], ["--embedding", "{f}/v", "--k", "3"]])
@@ -92,8 +109,11 @@ def test_an_encoder_is_pretrained_told_of_embedded_and_started_from(folder, tmp_
         (["pretrain", "{f}/t.tsv", "--label", "y"], "--label does nothing for t.tsv"),
         (["pretrain", "{f}/e.csv", "--encoder", "motif-cnn"], "--encoder does nothing for e.csv, which holds express"),
         (["pretrain", "{f}/e.csv", "--method", "word2vec"], "word2vec learns from sequences, and e.csv holds expres"),
-        (["pretrain", "{f}/e.csv", "{f}/e.csv"], "pretraining takes one file, found 2; give others with --pretrain-on"),
-        (["pretrain", "{f}/a.fna", "{f}/b.fna"], "pretraining takes one file, found 2; give all sequences in one"),
+        (["pretrain", "{f}/e.csv", "{f}/e.csv"], "takes one matrix, found 2 files; give others with --pretrain-on"),
+        (["pretrain", "{f}/a.fna", "{f}/protein.fa"], "a.fna was read as dna and protein.fa as protein; give files of"),
+        (["pretrain", "{f}/a.fna", "{f}/e.csv"], "e.csv"),
+        (["pretrain", "{f}/a.fna", "{f}/a.fna"], "a.fna is given twice"),
+        (["pretrain", "{f}/a.fna", "--method", "word2vec", "--checkpoint-minutes", "1"], "--checkpoint-minutes does"),
         (["pretrain", "{f}/t.tsv", "--method", "masked-genes"], "unknown objective 'masked-genes'"),
         (["pretrain", "{f}/t.tsv", "--window", "3"], "--window does nothing with --method masked-letters"),
         (

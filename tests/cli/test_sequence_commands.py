@@ -65,7 +65,8 @@ def test_a_label_of_many_numbers_is_learned_by_regression(folder, capsys):
     said = capsys.readouterr().out
     assert "'strength' is a number: it is learned by regression." in said
     assert "Clusters at 80% identity stay together" in said
-    assert set(json.loads((out / "model.json").read_text())["metrics"]) == {"note", "spearman", "r2", "rmse"}
+    metrics = json.loads((out / "model.json").read_text())["metrics"]
+    assert set(metrics) == {"note", "spearman", "r2", "rmse"}
     assert run("predict", out, folder / "new.fa", "--out", folder / "r.csv") == 0
     assert list(pd.read_csv(folder / "r.csv").columns) == ["sample", "prediction"]
 
@@ -74,6 +75,32 @@ def test_a_pretrained_model_can_be_built_on(folder):
     more = ["--pretrained", folder / "m", "--freeze-layers", "1", "--folds", "0"]
     assert run("train", folder / "t.tsv.gz", "--label", "bound", "--out", folder / "m2", *QUICK, *more) == 0
     assert run("predict", folder / "m2", folder / "new.fa", "--out", folder / "m2.csv") == 0
+
+
+@pytest.mark.parametrize("written", [["--label", "long,rich"], ["--label", "names", "--separator", ";"]])
+def test_several_labels_are_trained_scored_and_predicted(written, folder, tmp_path, capsys):
+    table = pd.read_csv(folder / "t.tsv.gz", sep="\t")
+    table["long"] = np.arange(80) % 2
+    table["rich"] = (table.strength > table.strength.median()).astype(int)
+    names = [
+        ";".join(name for name in ("long", "rich") if row[name]) or ";" for _, row in table.iterrows()
+    ]  # a cell of the separator alone: none of them
+    table.assign(names=names).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    assert run("inspect", tmp_path / "t.tsv", *written) == 0
+    assert "2 at once, 0 sequences without any known\n  long: 40 of 80" in capsys.readouterr().out
+    assert run("train", tmp_path / "t.tsv", *written, "--out", tmp_path / "m", *QUICK) == 0
+    said = capsys.readouterr().out
+    assert "2 labels, of which a sequence may have several at once, or none." in said
+    assert "2-fold cross-validation of 80 labelled sequences, means over 2 labels: auroc " in said
+    assert "  long: auroc " in said
+    description = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert description["multilabel"]
+    assert description["classes"] == ["long", "rich"]
+    assert set(description["metrics"]["labels"]["rich"]) == {"auroc", "average_precision", "n_known", "n_with"}
+    assert run("predict", tmp_path / "m", folder / "new.fa", "--out", tmp_path / "p.csv") == 0
+    predicted = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
+    assert list(predicted.columns) == ["sample", "prediction", "probability_long", "probability_rich"]
+    assert set(predicted.prediction) <= {"", "long", "rich", "long;rich"}
 
 
 def test_inspect_says_what_a_file_holds(folder, capsys):
@@ -126,12 +153,30 @@ def test_inspect_says_what_a_file_holds(folder, capsys):
         (["predict", "{f}/m", "{f}/new.fa", "--out", "{t}/p.csv", "--samples", "{f}/e.csv"], "--samples does nothing"),
         (["embed", "{f}/m", "{f}/new.fa", "--out", "{t}/p.h5ad", "--probes", "mean"], "--probes does nothing"),
         (["embed", "{f}/m", "{f}/new.fa", "--out", "{t}/p.h5ad", "--min-overlap", "0.5"], "--min-overlap does nothing"),
+        (
+            ["train", "{f}/t.tsv.gz", "--label", "bound,strength", "--out", "{t}/m"],
+            "column 'strength' must say 1 or 0 (or true and false, yes and no) of each sequence",
+        ),
+        (["train", "{f}/t.tsv.gz", "--label", "bound,bond", "--out", "{t}/m"], "no column 'bond' to use"),
+        (
+            ["train", "{f}/t.tsv.gz", "--label", "bound", "--separator", "and", "--out", "{t}/m"],
+            "--separator must be what stands between names",
+        ),
+        (["train", "{f}/e.csv", "--label", "y", "--separator", ";", "--out", "{t}/m"], "--separator does nothing for"),
+        (["inspect", "{f}/e.csv", "--label", "y", "--separator", ";"], "--separator does nothing for e.csv"),
+        ([*STUDY[:3], "bound,strength", *STUDY[4:]], "a study is about one label"),
         (["inspect", "{f}/t.tsv.gz", "--genes-in", "rows"], "--genes-in does nothing for t.tsv.gz"),
         ([*STUDY, "--pretrain-on", "{f}/e.csv"], "--pretrain-on does nothing for t.tsv.gz"),
         ([*STUDY, "--normalize", "log"], "--normalize does nothing for t.tsv.gz"),
         ([*STUDY, "--prototypes", "5"], "--prototypes does nothing for t.tsv.gz"),
         ([*STUDY, "--methods", "vime"], "methods for sequences must be"),
-        ([*STUDY[:3], "strength", *STUDY[4:]], "is a number with 80 values"),
+        (
+            [*STUDY[:3], "strength", *STUDY[4:], "--methods", "kmer-logistic"],
+            "methods for a label that is a number must",
+        ),
+        ([*STUDY[:3], "strength", *STUDY[4:], "--min-class-size", "3"], "--min-class-size is for classes"),
+        (["sweep", *STUDY[1:3], "strength", *STUDY[4:], "--vary", "filters=2,4"], "sweep compares classifiers"),
+        (["tune", *STUDY[1:3], "strength", *STUDY[4:]], "tune compares classifiers"),
         (["study", "{f}/e.csv", "--label", "y", "--out", "{t}/s", "--identity", "0.8"], "--identity does nothing"),
         (["sweep", *STUDY[1:], "--vary", "filters=2,4", "--method", "swav"], "--method does nothing for t.tsv.gz"),
         (["sweep", *STUDY[1:], "--vary", "prototypes=2,4"], "has no setting 'n_prototypes'"),

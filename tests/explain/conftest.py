@@ -25,7 +25,7 @@ def _model_of(
     """Classifier with drawn weights, and norms that have seen something; a regressor where there are no classes."""
     model = SequenceClassifier() if classes else SequenceRegressor()
     if classes:
-        model.classes_ = list(classes)
+        model.classes_, model.multilabel_ = list(classes), False
     else:
         model.mean_, model.scale_ = 2.0, 3.0
     model.recipe_ = Recipe(encoder, options or {}, find_alphabet(alphabet), rule or PaddingRule(), both, embedding)

@@ -68,6 +68,64 @@ def test_the_vectors_are_those_of_gensim_on_the_same_sentences(architecture):
     assert found.counts[3].sum() == 30 * 118
 
 
+def test_a_training_goes_on_from_any_epoch_with_the_same_digits():
+    """What a state leaves out would show: the generator, the weights of the output layer, the rate."""
+    texts = draw(20, 200)
+    settings = Word2VecSettings((2, 3), 5, "skip-gram", 4, epochs=4, seed=2)
+    states = []
+
+    class Kept:
+        def __init__(self, state):
+            self.state = state
+
+        def read(self):
+            return self.state
+
+        def keep(self, state):
+            states.append(state)
+
+    whole = learn_vectors(texts, settings, keeper=Kept(None))
+    assert len(states) == 4
+    for state in states[:4]:
+        again = learn_vectors(texts, settings, keeper=Kept(state))
+        np.testing.assert_array_equal(again.vectors[3], whole.vectors[3])
+        assert again.losses == whole.losses
+    assert not np.array_equal(states[0].vectors, states[1].vectors)
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_with_the_digits_of_one_that_was_not(tmp_path):
+    (tmp_path / "g.fa").write_text(">g\n" + draw(1, 20_000)[0] + "\n")
+    program = (
+        "import os, pathlib; from oligolearn.estimators import KmerWord2Vec; "
+        "die = lambda done, of, what: os._exit(9) if done > 3 else None; "  # in the third epoch
+        "KmerWord2Vec((2, 3), dim=5, epochs=4, random_state=2, checkpoint='c.safetensors')"
+        ".fit_files([pathlib.Path('g.fa')], die)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False).returncode == 9
+    settings = {"k": (2, 3), "dim": 5, "epochs": 4, "random_state": 2}
+    told = []
+    again = KmerWord2Vec(**settings, checkpoint=tmp_path / "c.safetensors")
+    again.fit_files([tmp_path / "g.fa"], lambda *one: told.append(one))
+    assert {what for *_, what in told} == {"counting k-mers", "epoch 3 of 4", "epoch 4 of 4"}
+    whole = KmerWord2Vec(**settings).fit_files([tmp_path / "g.fa"])
+    for k in (2, 3):
+        np.testing.assert_array_equal(again.vectors_[k], whole.vectors_[k])
+    assert again.losses_ == whole.losses_
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    texts, path = draw(10, 60), tmp_path / "c.safetensors"
+    KmerWord2Vec(2, dim=4, epochs=2, random_state=0, checkpoint=path).fit(texts)
+    with pytest.raises(ValueError, match="is the checkpoint of another training: dim"):
+        KmerWord2Vec(2, dim=5, epochs=2, random_state=0, checkpoint=path).fit(texts)
+    with pytest.raises(ValueError, match="the files have other k-mers than when the training began"):
+        KmerWord2Vec(2, dim=4, epochs=2, random_state=0, checkpoint=path).fit(texts[1:])
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ValueError, match="is damaged"):
+        KmerWord2Vec(2, dim=4, epochs=2, random_state=0, checkpoint=path).fit(texts)
+
+
 def test_words_that_stand_in_like_places_get_like_vectors():
     """In random text, AAA and GGG stand where the same words are around; TTT among others."""
     rng = np.random.default_rng(0)

@@ -105,7 +105,7 @@ def test_copies_and_groups_are_never_parted():
 
 def test_no_method_is_given_a_test_or_a_validation_sequence(tmp_path):
     plan = plan_sequence_study(draw(), "y", {"fractions": (0.3,), "repeats": 2})
-    cohort = SequenceCohort.laid(plan.sequences, plan.labels.codes, plan.groups, Store(tmp_path))
+    cohort = SequenceCohort.laid(plan, Store(tmp_path))
     for repeat in range(2):
         rows = plan.design.draw(plan.labels.codes, plan.groups, repeat)
         task = cohort.task(plan.design, rows, None, 20, None)
@@ -182,7 +182,7 @@ def test_models_fitted_together_are_those_fitted_alone():
         ({"methods": ("vime",)}, "y", "methods for sequences must be different names among kmer-logistic"),
         ({"fractions": (0.0,)}, "y", "fractions must lie above 0"),
         ({"methods": ("onehot-logistic",)}, "y", "lengths differ"),
-        ({}, "fitness", "is a number with 96 values"),
+        ({"methods": ("kmer-logistic",)}, "fitness", "methods for a label that is a number must be"),
         ({}, "nothing", "there is no column 'nothing'"),
         ({"encoder": {"encoder": "cnn"}}, "y", "unknown encoder 'cnn'"),
         ({"identity": 2.0}, "y", "identity must lie above 0"),
@@ -215,7 +215,7 @@ def test_pretraining_sees_the_training_sequences_and_starts_the_network_from_wha
 
     study = plan_sequence_study(draw(), "y", settings)
     store = Store(tmp_path)
-    cohort = SequenceCohort.laid(study.sequences, study.labels.codes, study.groups, store)
+    cohort = SequenceCohort.laid(study, store)
     split = (one := study.design.draw(cohort.y, cohort.groups, 0)).split
     (encoder,) = cohort.pretrain(study.design, [(one, None)], "masked-letters")
     assert encoder.pretraining_["n_sequences"] == len(split.pretrain)

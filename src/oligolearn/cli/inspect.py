@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from oligolearn.cli.groups import refuse_named
-from oligolearn.cli.options import DataOrSequences, Duplicates, GenesIn, OptionalLabel, Samples
+from oligolearn.cli.options import DataOrSequences, Duplicates, GenesIn, OptionalLabel, Samples, Separator
 
 Group = Annotated[str | None, typer.Option(help="Column whose rows a split keeps together, such as patient.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -19,6 +19,7 @@ def inspect(
     label: OptionalLabel = None,
     samples: Samples = None,
     group: Group = None,
+    separator: Separator = None,
     genes_in: GenesIn = "auto",
     duplicates: Duplicates = "auto",
     as_json: Json = False,
@@ -32,9 +33,10 @@ def inspect(
         refuse_named(given, data, "sequences")
         from oligolearn.data import inspect_sequences, read_sequences
 
-        found = inspect_sequences(read_sequences(data, samples=samples), data, label, group)
+        found = inspect_sequences(read_sequences(data, samples=samples), data, label, group, separator=separator)
         print(json.dumps(found, indent=2) if as_json else "\n".join(_sequence_lines(found)))
         return
+    refuse_named({"separator": (separator, None)}, data, "expression")
     named = [name for name in (label, group) if name is not None]
     adata = read_expression(data, samples=samples, label=named, genes_in=genes_in, duplicate_genes=duplicates)
     summary = inspect_expression(adata, label, group)
@@ -90,6 +92,10 @@ def _label(label: dict[str, Any] | None) -> Iterator[str]:
     if label is None:
         return
     classes = label["classes"]
+    if "known" in label:
+        yield f"Labels {label['column']}: {len(classes)} at once, {label['n_unlabelled']:,} sequences without any known"
+        yield from (f"  {name}: {count:,} of {label['known'][name]:,}" for name, count in classes.items())
+        return
     yield f"Label {label['column']}: {len(classes)} classes, {label['n_unlabelled']:,} samples without a label"
     total = sum(classes.values())
     yield from (f"  {name}: {count:,} ({count / total:.1%})" for name, count in classes.items())

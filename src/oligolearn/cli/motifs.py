@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oligolearn.cli.options import Model, OptionalLabel, Quiet, Seed
+from oligolearn.cli.options import Model, OptionalLabel, Quiet, Seed, Separator
 from oligolearn.cli.printing import print_notes
 from oligolearn.cli.reading import read_for
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
+    from oligolearn.data import Sequences
     from oligolearn.explain import FoundMotifs
 
 SHOWN = 10  # motifs printed; the file has all
@@ -62,6 +65,9 @@ AttributionOption = Annotated[
         help="How letters get their share of a prediction. deeplift is fast, and refused where its sums are wrong.",
     ),
 ]
+OneLabel = Annotated[
+    str | None, typer.Option("--class", help="Of a model of several labels at once: the one that is explained.")
+]
 MostSequences = Annotated[
     int | None,
     typer.Option(
@@ -77,6 +83,8 @@ def motifs(
     data: Data,
     out: Out,
     label: OptionalLabel = None,
+    one_label: OneLabel = None,
+    separator: Separator = None,
     database: Database = None,
     by: ByOption = By.AUTO,
     attribution: AttributionOption = Attribution.INTEGRATED_GRADIENTS,
@@ -86,6 +94,8 @@ def motifs(
 ) -> None:
     """Find the motifs that a model of sequences looks for, match them to a database, and say what they are for."""
     _check_target(out)
+    if separator is not None and one_label is None:
+        raise ValueError("--separator is for the labels of a model of several at once: it needs --class")
     if find_spec("logomaker") is None:
         raise ModuleNotFoundError(
             "motifs are drawn by logomaker, which is not installed: pip install 'oligolearn[motifs]'"
@@ -95,26 +105,26 @@ def motifs(
     from oligolearn.estimators import load_model
     from oligolearn.estimators.bundles import versions
     from oligolearn.estimators.sequence_jobs import sequence_model
-    from oligolearn.explain import find_motifs, has_filters, motif_table, read_database, some_sequences, target_codes
+    from oligolearn.explain import find_motifs, has_filters, motif_table, of_label, read_database, some_sequences
     from oligolearn.explain.summary import summarise
     from oligolearn.report import conclude_motifs
 
     saved = load_model(model)
-    network = sequence_model(saved)
+    network = of_label(sequence_model(saved), one_label)
     if network.recipe_.alphabet.has_gap:
         raise ValueError("the model reads alignments with gaps, and motifs have none; train one on unaligned sequences")
     known = [] if database is None else read_database(database, network.recipe_.alphabet.letters)
     read = read_for(saved, data)
     filters = by is By.FILTERS or (by is By.AUTO and has_filters(network))
     some, drawn = some_sequences(read, sequences or (_BY_FILTERS if filters else _BY_ATTRIBUTIONS), seed)
-    target = None if label is None else target_codes(network, some.label(label))
+    target = None if label is None else _targets(network, some, label, one_label, separator)
     with Console(stderr=True, quiet=quiet).status("looking for motifs"):
         found = find_motifs(network, some, by=by, method=attribution, target=target, database=known, seed=seed)
     table = motif_table(found, network)
     notes = [*read.notes, *drawn, *found.notes]
     facts = {
         "has_labels": label is not None,
-        "title": f"Motifs of {model.name}",
+        "title": f"Motifs of {model.name}" + ("" if one_label is None else f", label {one_label}"),
         "data": {"file": data.name, "n_sequences": len(some), "label": label or "", "model": model.name},
         "settings": {
             "by": found.by,
@@ -132,6 +142,19 @@ def motifs(
     for sentence in conclude_motifs(summary):
         print(sentence)
     print(f"Motifs: {out / 'motifs.tsv'}, {out / 'motifs.meme'}; report: {out / 'report.html'}")
+
+
+def _targets(
+    network: Any, sequences: "Sequences", label: str, one_label: str | None, separator: str | None
+) -> "NDArray[np.float64]":
+    """What is known of the sequences, as the network learned it."""
+    from oligolearn.data import values_of_label
+    from oligolearn.explain import target_codes
+
+    if one_label is None:
+        return target_codes(network, sequences.label(label))
+    values = values_of_label(sequences, label, one_label, separator)
+    return target_codes(network, values.map({0.0: network.classes_[0], 1.0: network.classes_[1]}))
 
 
 def _check_target(out: Path) -> None:

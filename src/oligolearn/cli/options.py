@@ -23,8 +23,8 @@ PretrainData = Annotated[
     list[Path],
     typer.Argument(
         help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix. Or "
-        "sequences: .fasta/.fa/.fna/.faa, .fastq/.fq, or a .tsv/.csv with a column 'sequence' (all also .gz); for "
-        "word2vec as many FASTA or FASTQ files of DNA as you like."
+        "sequences: .fasta/.fa/.fna/.faa, .fastq/.fq, or a .tsv/.csv with a column 'sequence' (all also .gz), in "
+        "as many files as you like."
     ),
 ]
 OptionalData = Annotated[
@@ -39,6 +39,20 @@ Samples = Annotated[
     typer.Option(help="Sample sheet (CSV/TSV) joined by sample id: its columns can be used as label and group."),
 ]
 Label = Annotated[str, typer.Option(help="Column that holds the label; empty cells are unlabelled samples.")]
+LabelOrLabels = Annotated[
+    str,
+    typer.Option(
+        "--label",
+        help="Column that holds the label; empty cells are unlabelled samples. Of sequences also several columns of 0 "
+        "and 1, with commas between, for labels that a sequence may have at once.",
+    ),
+]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        help="Of sequences: what stands between names where a cell of --label has those of several labels, such as ';'."
+    ),
+]
 OptionalLabel = Annotated[str | None, typer.Option(help="Column that holds the label.")]
 GenesIn = Annotated[str, typer.Option(help="Where the genes are: auto, rows or columns.")]
 Duplicates = Annotated[

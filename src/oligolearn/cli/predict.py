@@ -24,8 +24,7 @@ from oligolearn.cli.reading import read_for, read_or_open, read_translation
 MIN_OVERLAP = 0.8
 
 Predictions = Annotated[
-    Path,
-    typer.Option(help="CSV to write: sample, prediction, of classes the probability of each."),
+    Path, typer.Option(help="CSV to write: sample, prediction, and the probability of each class or label.")
 ]
 Embedding = Annotated[Path, typer.Option(help="File to write: .h5ad with the embedding in X.")]
 

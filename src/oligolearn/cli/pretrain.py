@@ -43,6 +43,9 @@ Method = Annotated[
 Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters; about three for each class you expect.")]
 
 
+_MINUTES = 5.0  # between two savings
+
+
 @with_groups
 def pretrain(
     data: PretrainData,
@@ -57,7 +60,7 @@ def pretrain(
     prototypes: Prototypes = None,
     device: Device = "auto",
     precision: Precision = "auto",
-    checkpoint_minutes: CheckpointMinutes = 5.0,
+    checkpoint_minutes: CheckpointMinutes = _MINUTES,
     seed: Seed = 0,
     quiet: Quiet = False,
     of_sequences: PretrainingSequences,
@@ -85,27 +88,25 @@ def pretrain(
     if is_sequence_file(data[0]):
         refuse_options(cohort, [field.name for field in fields(cohort)], data[0], "sequences")
         if method == "word2vec":
-            refuse_with(method, batch_size=batch_size, mask_share=mask_share, prototypes=prototypes)
-            training = chosen(epochs=epochs, learning_rate=learning_rate)
-            learn_kmers(data, out, of_sequences, training, seed=seed, quiet=quiet)
+            often = checkpoint_minutes if checkpoint_minutes != _MINUTES else None  # word2vec: after each epoch
+            unused = {"batch_size": batch_size, "mask_share": mask_share, "prototypes": prototypes}
+            refuse_with(method, **unused, checkpoint_minutes=often)
+            kept = {"random_state": seed, "checkpoint": settings["checkpoint"]}
+            kept |= chosen(epochs=epochs, learning_rate=learning_rate)
+            learn_kmers(data, out, of_sequences, kept, quiet=quiet)
             return
-        _check_one(data, "give all sequences in one (several are for --method word2vec)")
         settings["objective"] = method or "masked-letters"
         pretrain_sequence_encoder(
-            data[0], out, of_sequences, settings, mask_share=mask_share, prototypes=prototypes, quiet=quiet
+            data, out, of_sequences, settings, mask_share=mask_share, prototypes=prototypes, quiet=quiet
         )
         return
     refuse_options(of_sequences, [field.name for field in fields(of_sequences)], data[0], "expression")
     if method == "word2vec":
         raise ValueError(f"word2vec learns from sequences, and {data[0].name} holds expression; give FASTA or FASTQ")
-    _check_one(data, "give others with --pretrain-on")
+    if len(data) > 1:
+        raise ValueError(f"pretraining takes one matrix, found {len(data)} files; give others with --pretrain-on")
     settings |= {"objective": method or "swav", **view_settings(cohort.view, cohort.view_strength, mask_share)}
     _pretrain_on_expression(data[0], out, cohort, settings, prototypes, quiet=quiet)
-
-
-def _check_one(data: list[Path], advice: str) -> None:
-    if len(data) > 1:
-        raise ValueError(f"pretraining takes one file, found {len(data)}; {advice}")
 
 
 def _pretrain_on_expression(

@@ -13,18 +13,21 @@ _OF_ENCODERS = ("encoder", "both_strands", "alphabet", "max_length", "embedding"
 
 
 def learn_kmers(
-    files: list[Path], out: Path, options: PretrainingSequences, training: dict[str, Any], *, seed: int, quiet: bool
+    files: list[Path], out: Path, options: PretrainingSequences, settings: dict[str, Any], *, quiet: bool
 ) -> None:
     """Learn vectors of k-mers by word2vec from files, which are read anew for each epoch."""
     from oligolearn.estimators import KmerWord2Vec, save_model
 
     refuse_with("word2vec", **options.given(*_OF_ENCODERS))
     low, high = options.lengths()
-    settings = {**options.given("dim", *_OF_WORD2VEC), **training}
-    model = KmerWord2Vec(low if low == high else (low, high), random_state=seed, **settings)
+    own = options.given("dim", *_OF_WORD2VEC)
+    model = KmerWord2Vec(low if low == high else (low, high), **own, **settings)
+    if settings["checkpoint"].exists():
+        print(f"Going on from {settings['checkpoint']}.")
     with late_bar(shown=not quiet) as tell:
         model.fit_files(files, tell)
     save_model(model, out, facts={"training_data": {"files": [file.name for file in files]}})
+    settings["checkpoint"].unlink(missing_ok=True)
     for k, counts in model.counts_.items():
         print(f"{int((counts > 0).sum()):,} of {len(counts):,} {k}-mers have a vector, of {int(counts.sum()):,} read.")
     first, last = model.losses_[0], model.losses_[-1]
@@ -33,7 +36,7 @@ def learn_kmers(
 
 
 def pretrain_sequence_encoder(
-    data: Path,
+    files: list[Path],
     out: Path,
     options: PretrainingSequences,
     settings: dict[str, Any],
@@ -42,8 +45,8 @@ def pretrain_sequence_encoder(
     prototypes: int | None,
     quiet: bool,
 ) -> None:
-    """Pretrain an encoder on the sequences of a file."""
-    from oligolearn.data import read_sequences
+    """Pretrain an encoder on the sequences of one file or several."""
+    from oligolearn.data import read_sequence_files
     from oligolearn.estimators import SelfSupervisedSequenceEncoder, save_model
     from oligolearn.estimators.sequence_embedding import named_embedding
 
@@ -56,7 +59,7 @@ def pretrain_sequence_encoder(
     low, high = options.lengths()
     if low != high:
         raise ValueError(f"--k {options.k} is of --method word2vec; an encoder reads k-mers of one length")
-    sequences = read_sequences(data, alphabet=options.alphabet)
+    sequences = read_sequence_files(files, alphabet=options.alphabet)
     print_notes(sequences.notes)
     if settings["checkpoint"].exists():
         print(f"Going on from {settings['checkpoint']}.")
@@ -73,7 +76,8 @@ def pretrain_sequence_encoder(
             on_watch=bar.watch,
             **settings,
         ).fit(sequences)
-    save_model(model, out, facts={"training_data": {"file": data.name}})
+    names = [file.name for file in files]
+    save_model(model, out, facts={"training_data": {"file": names[0]} if len(names) == 1 else {"files": names}})
     settings["checkpoint"].unlink(missing_ok=True)
     print_notes(_summary(model.pretraining_))
     print(f"Encoder: {model.recipe_.encoder}")

@@ -13,7 +13,7 @@ from oligolearn.cli.options import (
     Device,
     Epochs,
     GeneMapFile,
-    Label,
+    LabelOrLabels,
     Layers,
     LearningRate,
     ModelOut,
@@ -21,6 +21,7 @@ from oligolearn.cli.options import (
     Probes,
     Quiet,
     Seed,
+    Separator,
 )
 from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
 from oligolearn.cli.reading import read_translation
@@ -42,14 +43,16 @@ Folds = Annotated[int, typer.Option(help="Folds of the cross-validation that say
 
 
 LAYERS = "512,256,128"
+_SHOWN = 20  # labels whose scores are printed; model.json has all
 
 
 @with_groups
 def train(
     data: DataOrSequences,
-    label: Label,
+    label: LabelOrLabels,
     out: ModelOut,
     *,
+    separator: Separator = None,
     pretrained: Pretrained = None,
     gene_map: GeneMapFile = None,
     probes: Probes = "auto",
@@ -71,7 +74,8 @@ def train(
 ) -> None:
     """Train on the labelled samples of a file, expression or sequences, and keep the model.
 
-    Of sequences, a label of more than 20 different numbers is learned by regression.
+    Of sequences, a label of more than 20 different numbers is learned by regression, and several columns of 0 and 1, or
+    a column of several names a cell (--separator), as labels that a sequence may have at once.
     """
     from oligolearn.data import is_sequence_file
 
@@ -93,8 +97,10 @@ def train(
             "precision": precision,
             **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         }
-        _train_on_sequences(data, label, out, settings, cohort, of_sequences, folds=folds, quiet=quiet)
+        asked = {"identity": of_sequences.identity, "n_folds": folds, "separator": separator}
+        _train_on_sequences(data, label, out, {**settings, **of_sequences.settings()}, cohort, asked, quiet=quiet)
         return
+    refuse_named({"separator": (separator, None)}, data, "expression")
     refuse_options(of_sequences, [field.name for field in fields(of_sequences)], data, "expression")
     from oligolearn.estimators import (
         FineTunedClassifier,
@@ -141,7 +147,15 @@ def train(
 def _print_trained(notes: list[str], facts: dict[str, Any], out: Path) -> None:
     print_notes(notes)
     metrics = dict(facts["metrics"])
+    labels = metrics.pop("labels", {})
     print(f"{metrics.pop('note')}: {', '.join(f'{name} {value:.3f}' for name, value in metrics.items())}".rstrip(": "))
+    for name, one in list(labels.items())[:_SHOWN]:
+        print(
+            f"  {name}: auroc {one['auroc']:.3f}, average precision {one['average_precision']:.3f} "
+            f"({one['n_with']:,} of {one['n_known']:,} sequences have it)"
+        )
+    if len(labels) > _SHOWN:
+        print(f"  and {len(labels) - _SHOWN} more labels: metrics in {out / 'model.json'}")
     print(f"Model: {out}")
 
 
@@ -151,9 +165,8 @@ def _train_on_sequences(
     out: Path,
     settings: dict[str, Any],
     cohort: CohortOptions,
-    of_sequences: SequenceOptions,
+    asked: dict[str, Any],
     *,
-    folds: int,
     quiet: bool,
 ) -> None:
     from oligolearn.data import read_sequences
@@ -162,15 +175,14 @@ def _train_on_sequences(
 
     refuse_options(cohort, OF_GENES, data, "sequences")
     check_bundle_target(out)
-    sequences = read_sequences(data, alphabet=of_sequences.alphabet, samples=cohort.samples)
+    sequences = read_sequences(data, alphabet=settings["alphabet"], samples=cohort.samples)
     print_notes(sequences.notes)
     with epoch_bar("training", shown=not quiet) as on_epoch:
         trained = train_on_sequences(
             sequences,
             LabelColumns(label, cohort.group, cohort.min_class_size),
-            {**settings, **of_sequences.settings(), "on_epoch": on_epoch},
-            identity=of_sequences.identity,
-            n_folds=folds,
+            {**settings, "on_epoch": on_epoch},
+            **asked,
         )
     trained.facts["training_data"]["file"] = data.name
     save_model(trained.model, out, facts=trained.facts)

@@ -23,11 +23,13 @@ from oligolearn.data.preparation import (
 from oligolearn.data.quantiles import QuantileScaler
 from oligolearn.data.samples import is_number, label_of, numbers_of
 from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
+from oligolearn.data.sequence_files import read_sequence_files
 from oligolearn.data.sequence_groups import cluster_sequences, leak_free_groups
 from oligolearn.data.sequence_inspection import inspect_sequences
 from oligolearn.data.sequence_pieces import cut_into_pieces
 from oligolearn.data.sequence_records import is_sequence_file
 from oligolearn.data.sequences import PaddingRule, Sequences, encode_sequences, read_sequences
+from oligolearn.data.several_labels import SeveralLabels, large_labels, several_labels, values_of_label
 from oligolearn.data.shuffling import shuffle_dinucleotides
 from oligolearn.data.simulate import simulate_cohort
 from oligolearn.data.splits import Split, label_counts, label_order, redraw_validation, split_rows
@@ -57,6 +59,7 @@ __all__ = [
     "Prepared",
     "QuantileScaler",
     "Sequences",
+    "SeveralLabels",
     "Split",
     "StoredExpression",
     "Subjects",
@@ -83,6 +86,7 @@ __all__ = [
     "label_counts",
     "label_of",
     "label_order",
+    "large_labels",
     "leak_free_groups",
     "match_genes",
     "measured_by",
@@ -96,11 +100,14 @@ __all__ = [
     "prepare_stream",
     "read_expression",
     "read_gene_map",
+    "read_sequence_files",
     "read_sequences",
     "redraw_validation",
     "sample_warnings",
+    "several_labels",
     "shuffle_dinucleotides",
     "simulate_cohort",
     "split_rows",
     "top_variance_genes",
+    "values_of_label",
 ]

@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 
 from oligolearn.data.sequence_groups import copies
 from oligolearn.data.sequences import Sequences
+from oligolearn.data.several_labels import several_labels
 
 
 def inspect_sequences(
-    sequences: Sequences, file: str | Path, label: str | None = None, group: str | None = None
+    sequences: Sequences,
+    file: str | Path,
+    label: str | None = None,
+    group: str | None = None,
+    *,
+    separator: str | None = None,
 ) -> dict[str, Any]:
     """Count, lengths, letters, copies, classes, and what may go wrong.
 
@@ -23,7 +29,9 @@ def inspect_sequences(
     file
         Whose name to state.
     label, group
-        Columns of `obs`.
+        Columns of `obs`; several labels are separated by commas.
+    separator
+        Between names in a cell of the label, see `several_labels`.
 
     Returns
     -------
@@ -39,14 +47,7 @@ def inspect_sequences(
     n_plain = len(sequences.alphabet.letters)
     numbers = copies(sequences)
     sizes = np.bincount(numbers)
-    classes: dict[str, int] = {}
-    n_unlabelled = 0
-    warnings = []
-    if label is not None:
-        text = sequences.label(label)
-        classes = {str(name): int(n) for name, n in text.value_counts().items()}
-        n_unlabelled = int(text.isna().sum())
-        warnings += conflicting_copies(text, numbers)
+    labels, warnings = (None, []) if label is None else _labels(sequences, label, separator, numbers)
     if group is not None:
         sequences.label(group)
     if (sizes > 1).any():
@@ -68,9 +69,27 @@ def inspect_sequences(
             "n_sequences": int(sum((sequences.of(row) > n_plain).any() for row in range(len(sequences)))),
         },
         "copies": {"n_sequences": int((sizes - 1).sum()), "n_groups": int((sizes > 1).sum())},
-        "label": None if label is None else {"column": label, "classes": classes, "n_unlabelled": n_unlabelled},
+        "label": labels,
         "warnings": warnings,
     }
+
+
+def _labels(
+    sequences: Sequences, label: str, separator: str | None, numbers: NDArray[np.integer]
+) -> tuple[dict[str, Any], list[str]]:
+    """How many sequences have each class or label, and warnings; `numbers` are those of `copies`."""
+    values = several_labels(sequences, label, separator)
+    if values is not None:
+        counts = {"classes": (values == 1).sum(), "known": values.notna().sum()}
+        told = {what: {str(name): int(n) for name, n in count.items()} for what, count in counts.items()}
+        rows = pd.Series([str(row) for row in values.to_numpy().tolist()], index=values.index)
+        text = rows.where(values.notna().any(axis=1))
+        n_unlabelled = int(values.isna().all(axis=1).sum())
+    else:
+        text = sequences.label(label)
+        told = {"classes": {str(name): int(n) for name, n in text.value_counts().items()}}
+        n_unlabelled = int(text.isna().sum())
+    return {"column": label, **told, "n_unlabelled": n_unlabelled}, conflicting_copies(text, numbers)
 
 
 def conflicting_copies(text: "pd.Series[str]", numbers: NDArray[np.integer]) -> list[str]:

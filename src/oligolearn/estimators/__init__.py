@@ -24,10 +24,11 @@ from oligolearn.estimators.probes import describe_probes, principal_components, 
 from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
 from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
+from oligolearn.estimators.sequence_classifier import SequenceClassifier
 from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.estimators.sequence_jobs import embed_new_sequences, predict_sequences, train_on_sequences
-from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
 from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
+from oligolearn.estimators.sequence_regressor import SequenceRegressor
 from oligolearn.estimators.shift import domain_auroc, reverse_validation
 from oligolearn.estimators.shift_table import tabulate_shift
 from oligolearn.estimators.together import Share, Together, fit_together

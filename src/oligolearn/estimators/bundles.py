@@ -16,8 +16,9 @@ from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
-from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
+from oligolearn.estimators.sequence_classifier import SequenceClassifier
 from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
+from oligolearn.estimators.sequence_regressor import SequenceRegressor
 from oligolearn.estimators.value_models import NetworkRegression, StandardisedRidge
 from oligolearn.saving import Bundle, load_bundle, save_bundle
 

@@ -1,7 +1,8 @@
 """Vectors of k-mers, learned from genomes without labels, as an estimator."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,8 +14,44 @@ from sklearn.utils.validation import check_is_fitted
 
 from oligolearn.estimators.sequence_embedding import VECTORS, KmerEmbedding, embedding_of
 from oligolearn.estimators.sequence_input import as_sequences
-from oligolearn.kmers.word2vec import Tell, Word2VecSettings, learn_vectors
+from oligolearn.kmers.word2vec import Tell, Word2VecSettings, WordState, learn_vectors
 from oligolearn.saving import Bundle
+from oligolearn.training import read_state, write_state
+
+
+@dataclass(frozen=True)
+class _InFile:
+    """Keeps the state of a training in a file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    settings
+        What decides the training, but for the text.
+    """
+
+    path: Path
+    settings: Word2VecSettings
+
+    def read(self) -> WordState | None:
+        """Give the last state; a file of a training with other settings is refused."""
+        if not self.path.exists():
+            return None
+        tensors, facts = read_state(self.path, asdict(self.settings))
+        try:
+            arrays = {name: tensors[name].numpy() for name in ("vectors", "hidden", "random")}
+            return WordState(**arrays, losses=facts["losses"], vocabulary=facts["vocabulary"])
+        except KeyError as error:
+            raise ValueError(
+                f"the checkpoint {self.path} is damaged ({error} is missing); remove it to start again"
+            ) from None
+
+    def keep(self, state: WordState) -> None:
+        """Write a state in place of the one before."""
+        tensors = {name: torch.from_numpy(getattr(state, name)) for name in ("vectors", "hidden", "random")}
+        facts = {"identity": asdict(self.settings), "losses": state.losses, "vocabulary": state.vocabulary}
+        write_state(self.path, tensors, facts)
 
 
 class KmerWord2Vec(BaseEstimator):
@@ -37,6 +74,9 @@ class KmerWord2Vec(BaseEstimator):
         Share of the fragments that are read as the other strand.
     random_state
         Seed of every draw.
+    checkpoint
+        File, ``.safetensors``, that keeps the state after each epoch: a training that was killed goes on from it, and
+        ends with the digits of one that was not. It is left when training is over.
 
     Attributes
     ----------
@@ -75,6 +115,7 @@ class KmerWord2Vec(BaseEstimator):
         learning_rate: float = 0.025,
         reverse_complement: float = 0.5,
         random_state: int | np.random.RandomState | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
         self.k = k
         self.dim = dim
@@ -86,6 +127,7 @@ class KmerWord2Vec(BaseEstimator):
         self.learning_rate = learning_rate
         self.reverse_complement = reverse_complement
         self.random_state = random_state
+        self.checkpoint = checkpoint
 
     def fit(self, X: Any, y: object = None) -> Self:
         """Learn from sequences in memory, texts or `Sequences` of DNA or RNA; `y` is ignored.
@@ -130,7 +172,8 @@ class KmerWord2Vec(BaseEstimator):
             reverse_complement=self.reverse_complement,
             seed=int(check_random_state(self.random_state).randint(2**31)),
         )
-        self.vectors_, self.counts_, self.losses_ = learn_vectors(source, settings, tell)
+        keeper = None if self.checkpoint is None else _InFile(Path(self.checkpoint), settings)
+        self.vectors_, self.counts_, self.losses_ = learn_vectors(source, settings, tell, keeper)
         self.training_: dict[str, Any] = {**asdict(settings), "k": list(settings.k), "losses": self.losses_}
         return self
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -64,6 +65,62 @@ def encode_labels(y: ArrayLike, unlabelled: Any = None) -> tuple[NDArray[Any], N
     codes = np.full(len(values), UNLABELLED, dtype=np.int64)
     codes[~missing] = numbers
     return classes, codes
+
+
+def has_several_labels(y: Any) -> bool:
+    """Whether `y` has a column for each of several labels, ``(n_samples, n_labels)``, rather than one label a row.
+
+    Examples
+    --------
+    >>> has_several_labels([[0, 1], [1, 1]]), has_several_labels([[0], [1]]), has_several_labels(["a", "b"])
+    (True, False, False)
+    """
+    shape = y.shape if hasattr(y, "shape") else np.shape(np.asarray(y, dtype=object))
+    return len(shape) == 2 and shape[1] > 1
+
+
+def encode_several_labels(y: Any) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
+    """Read several labels that a row may have at once.
+
+    Parameters
+    ----------
+    y
+        1 where a row has a label, 0 where it has not, NaN or None where that is not known, ``(n_samples, n_labels)``:
+        array, scipy.sparse matrix, or a table, whose columns then name the labels.
+
+    Returns
+    -------
+    labels
+        Name or number of each, ``(n_labels,)``.
+    values
+        1, 0 or NaN, ``(n_samples, n_labels)``.
+    labelled
+        Whether anything is known of a row.
+
+    Raises
+    ------
+    ValueError
+        If there is anything else in it, or no label that some rows have and others have not.
+
+    Examples
+    --------
+    >>> encode_several_labels(pd.DataFrame({"nucleus": [1, 0, 0], "membrane": [1, None, None]}))[2]
+    array([ True,  True,  True])
+    """
+    names = (
+        np.asarray(y.columns) if isinstance(y, pd.DataFrame) else np.arange(y.shape[1] if issparse(y) else len(y[0]))
+    )
+    given = pd.DataFrame(y.toarray() if issparse(y) else y)
+    values = given.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    other = ~(np.isin(values, (0, 1)) | given.isna().to_numpy())
+    if other.any():
+        raise ValueError(
+            "y with a column for each label must hold 1, 0, or NaN where a label is not known, found "
+            f"{given.to_numpy(object)[other][0]!r}"
+        )
+    if not ((values == 0).any(axis=0) & (values == 1).any(axis=0)).any():
+        raise ValueError("y has no label that some rows have (1) and others have not (0); at least one is needed")
+    return names, values.astype(np.float32), ~np.isnan(values).all(axis=1)
 
 
 def check_are_classes(y: ArrayLike) -> None:

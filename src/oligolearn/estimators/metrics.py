@@ -1,12 +1,14 @@
 """How good a set of predicted probabilities, or of predicted numbers, is."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     f1_score,
     log_loss,
     matthews_corrcoef,
@@ -16,6 +18,7 @@ from sklearn.metrics import (
 from sklearn.metrics import confusion_matrix as count_confusions
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "ece")
+NUMBER_METRICS = ("spearman", "pearson", "r2", "rmse")
 N_BINS = 15
 _SMALLEST = 1e-15
 
@@ -67,6 +70,50 @@ def score_predictions(y: NDArray[np.integer], probabilities: NDArray[np.floating
     }
 
 
+def score_labels(
+    names: Sequence[str], values: NDArray[np.floating], probabilities: NDArray[np.floating]
+) -> dict[str, Any]:
+    """Scores of labels of which a row may have several at once: of each, and their means.
+
+    Parameters
+    ----------
+    names
+        Of the labels.
+    values
+        1, 0 or NaN where not known, ``(n, n_labels)``; each label has both.
+    probabilities
+        Of each label, ``(n, n_labels)``.
+
+    Returns
+    -------
+    dict
+        ``auroc`` and ``average_precision``, each the mean over labels; ``labels``: by name both of them with
+        ``n_known`` rows, of which ``n_with`` have the label. A label that few have is found by chance with an average
+        precision of ``n_with / n_known``.
+
+    Examples
+    --------
+    >>> values = np.array([[1, 0], [1, 1], [0, np.nan], [0, 0]])
+    >>> found = score_labels(["a", "b"], values, np.array([[0.9, 0.2], [0.3, 0.8], [0.4, 0.9], [0.1, 0.4]]))
+    >>> found["labels"]["b"]
+    {'auroc': 1.0, 'average_precision': 1.0, 'n_known': 3, 'n_with': 1}
+    >>> found["auroc"]
+    0.875
+    """
+    labels: dict[str, dict[str, Any]] = {}
+    for i, name in enumerate(names):
+        known = ~np.isnan(values[:, i])
+        true, p = values[known, i], probabilities[known, i]
+        labels[name] = {
+            "auroc": float(roc_auc_score(true, p)),
+            "average_precision": float(average_precision_score(true, p)),
+            "n_known": int(known.sum()),
+            "n_with": int(true.sum()),
+        }
+    means = {score: float(np.mean([one[score] for one in labels.values()])) for score in ("auroc", "average_precision")}
+    return {**means, "labels": labels}
+
+
 def score_values(y: NDArray[np.floating], predicted: NDArray[np.floating]) -> dict[str, float]:
     """Spearman's correlation, R2 and the root mean squared error of predicted numbers, ``(n,)`` both.
 
@@ -83,6 +130,26 @@ def score_values(y: NDArray[np.floating], predicted: NDArray[np.floating]) -> di
     if np.ptp(y) > 0:
         scores["r2"] = float(r2_score(y, predicted))
     return {**scores, "rmse": float(np.sqrt(np.mean(np.square(y - predicted))))}
+
+
+def score_numbers(y: NDArray[np.floating], predicted: NDArray[np.floating]) -> dict[str, float]:
+    """All of `NUMBER_METRICS`: those of `score_values` and Pearson's correlation, 0 where one is not defined.
+
+    Parameters
+    ----------
+    y
+        True numbers, ``(n,)``.
+    predicted
+        ``(n,)``. Where all are alike they order nothing.
+
+    Examples
+    --------
+    >>> {name: round(score, 3) for name, score in score_numbers(np.array([1, 2, 3, 5]), np.array([1, 2, 3, 3])).items()}
+    {'spearman': 0.949, 'pearson': 0.866, 'r2': 0.543, 'rmse': 1.0}
+    """
+    varies = np.ptp(y) > 0 and np.ptp(predicted) > 0
+    pearson = float(pearsonr(y, predicted)[0]) if varies else 0.0
+    return {"spearman": 0.0, "pearson": pearson, "r2": 0.0, **score_values(y, predicted)}
 
 
 def calibrate(y: NDArray[np.integer], probabilities: NDArray[np.floating], n_bins: int = N_BINS) -> Calibration:

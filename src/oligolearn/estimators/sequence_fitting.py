@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -34,7 +35,7 @@ class LabelledSequences(NamedTuple):
     X
         Texts, or `Sequences`.
     target
-        ``(n_sequences,)``: class numbers, or standardised numbers.
+        ``(n_sequences,)``: class numbers, or standardised numbers. ``(n_sequences, n_labels)``: several labels at once.
     labelled
         Whether each has one.
     groups
@@ -301,6 +302,15 @@ def checked_sequences(X: Any, recipe: Recipe) -> Sequences:
             "new sequences to the same columns"
         )
     return sequences
+
+
+def with_one_output(network: Classifier, number: int) -> Classifier:
+    """Make a network whose logits are 0 and one output of the network given, with its encoder."""
+    found = Classifier(network.encoder, 2, dropout=network.dropout.p)
+    with torch.no_grad():
+        found.head.weight.zero_()[1] = network.head.weight[number]
+        found.head.bias.zero_()[1] = network.head.bias[number]
+    return found.to(network.head.weight.device)
 
 
 def describe_networks(model: SequenceModel, head: dict[str, Any]) -> Bundle:

@@ -57,7 +57,9 @@ def independent_groups(sequences: Sequences, groups: ArrayLike | None) -> NDArra
 def hold_out(
     target: NDArray[Any], groups: NDArray[np.int64], fraction: float, seed: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows that train and rows that are held out, by whole groups; classes are stratified, other numbers by fifths.
+    """Rows that train and rows that are held out, by whole groups.
+
+    Classes are stratified, other numbers by fifths, several labels at once by the rarest that a row has.
 
     Raises
     ------
@@ -73,12 +75,42 @@ def hold_out(
             f"{len(np.unique(groups))}; pass early_stopping=False and an encoder by name"
         )
     strata = target
-    if target.dtype.kind == "f":
+    if target.ndim == 2:
+        strata = rarest_label(target)
+    elif target.dtype.kind == "f":
         strata = np.searchsorted(np.quantile(target, [0.2, 0.4, 0.6, 0.8]), target)
     if np.unique(strata, return_counts=True)[1].max() < n_parts:  # classes too small to be in every part
         strata = np.zeros(len(target), dtype=int)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
-        train, held_out = next(folds.split(target, strata, groups))
+        train, held_out = next(folds.split(strata, strata, groups))
     return train, held_out
+
+
+def rarest_label(values: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Number of the rarest of the labels that each row has, the number of labels where it has none.
+
+    Stratified by it, a label that few rows have is in every part; common ones are in every part anyway.
+
+    Parameters
+    ----------
+    values
+        1 where a row has a label, ``(n_rows, n_labels)``.
+
+    Examples
+    --------
+    >>> rarest_label(np.array([[1, 0], [1, 1], [1, np.nan], [0, 0]]))
+    array([0, 1, 0, 2])
+    """
+    has = values == 1
+    rarity = np.argsort(has.sum(axis=0), kind="stable")
+    return np.where(has.any(axis=1), rarity[has[:, rarity].argmax(axis=1)], values.shape[1])
+
+
+def sequence_tags(tags: Any) -> Any:
+    """Tags of scikit-learn for what takes a list of texts."""
+    tags.input_tags.string = True
+    tags.input_tags.two_d_array = False
+    tags.input_tags.one_d_array = True
+    return tags

@@ -1,6 +1,7 @@
 """Whole jobs on sequences read from a file: train, predict, embed."""
 
 import hashlib
+import warnings
 from typing import Any, NamedTuple
 
 import anndata as ad
@@ -9,13 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from oligolearn.data import Sequences, is_number, leak_free_groups, number_classes
+from oligolearn.data import Sequences, is_number, large_labels, leak_free_groups, number_classes, several_labels
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.cohorts import LabelColumns
 from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
-from oligolearn.estimators.metrics import score_predictions, score_values
-from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
+from oligolearn.estimators.metrics import score_labels, score_predictions, score_values
+from oligolearn.estimators.sequence_classifier import SequenceClassifier
+from oligolearn.estimators.sequence_input import rarest_label
 from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
+from oligolearn.estimators.sequence_regressor import SequenceRegressor
 
 
 class TrainedSequences(NamedTuple):
@@ -36,6 +39,28 @@ class TrainedSequences(NamedTuple):
     notes: list[str]
 
 
+class _Target(NamedTuple):
+    """What a label is, and the model that learns it.
+
+    Attributes
+    ----------
+    y
+        Class numbers or numbers ``(n_sequences,)``, or of several labels at once 1 and 0 ``(n_sequences, n_labels)``;
+        NaN where not known.
+    names
+        Of the classes or labels; none of a number.
+    model
+        Not fitted.
+    notes
+        What was found, in sentences.
+    """
+
+    y: NDArray[np.floating]
+    names: list[str]
+    model: SequenceClassifier | SequenceRegressor
+    notes: list[str]
+
+
 def train_on_sequences(
     sequences: Sequences,
     columns: LabelColumns,
@@ -43,52 +68,44 @@ def train_on_sequences(
     *,
     identity: float | None = None,
     n_folds: int = 5,
+    separator: str | None = None,
 ) -> TrainedSequences:
     """Train on all labelled sequences, after a cross-validation that says how good such a model is.
 
-    A label of more than 20 different numbers is learned by regression, any other by classification. The folds keep
-    copies together, the sequences of one group, and those that are alike to `identity`.
+    A label of more than 20 different numbers is learned by regression, any other by classification; several columns, or
+    one of several names in a cell, as labels that a sequence may have at once. The folds keep copies together, the
+    sequences of one group, and those that are alike to `identity`.
 
     Parameters
     ----------
     sequences
         As `oligolearn.data.read_sequences` gives them.
     columns
-        Names of label and group.
+        Names of label and group; several labels are separated by commas.
     settings
         Of `SequenceClassifier` or `SequenceRegressor`.
     identity
         As in `oligolearn.data.leak_free_groups`.
     n_folds
         Of the cross-validation, 0 for none. Its scores, pooled over folds, are kept as the model's metrics.
+    separator
+        Between the names in a cell, see `oligolearn.data.several_labels`.
 
     Raises
     ------
     ValueError
         If label or group do not suit.
     """
-    text = sequences.label(columns.label)
-    model: SequenceClassifier | SequenceRegressor
-    if is_number(text):
-        y, classes, notes = (
-            pd.to_numeric(text).to_numpy(float),
-            [],
-            [f"{columns.label!r} is a number: it is learned by regression."],
-        )
-        model = SequenceRegressor(**{name: value for name, value in settings.items() if name != "class_weight"})
-    else:
-        labels = number_classes(text, columns.label, min_class_size=columns.min_class_size)
-        y, classes, notes = np.where(labels.codes < 0, np.nan, labels.codes), labels.classes, labels.notes
-        model = SequenceClassifier(**settings)
-    known = np.flatnonzero(~np.isnan(y))
+    y, names, model, notes = _target(sequences, columns, settings, separator)
+    known = np.flatnonzero(~np.isnan(y.reshape(len(y), -1)).all(axis=1))
     if len(known) < len(y):
         notes = [*notes, f"{len(y) - len(known):,} sequences have no label and are left out."]
     used, y = sequences.take(known), y[known]
     groups, found = leak_free_groups(used, column=columns.group, identity=identity)
-    metrics = _cross_validate(model, used, y, groups, n_folds)
+    metrics = _cross_validate(model, used, y, groups, n_folds, names)
     model.fit(used, y, groups)
     if isinstance(model, SequenceClassifier):
-        model.classes_ = np.array(classes)
+        model.classes_ = np.array(names)
     fingerprint = hashlib.sha256(used.codes.tobytes()).hexdigest()[:16]
     facts = {
         "label": columns.label,
@@ -102,24 +119,52 @@ def train_on_sequences(
     return TrainedSequences(model, facts, [*notes, *found, *said])
 
 
+def _target(sequences: Sequences, columns: LabelColumns, settings: dict[str, Any], separator: str | None) -> _Target:
+    several = several_labels(sequences, columns.label, separator)
+    if several is not None:
+        kept, notes = large_labels(several, columns.label, min_class_size=columns.min_class_size)
+        return _Target(kept.to_numpy(np.float64), list(kept.columns), SequenceClassifier(**settings), notes)
+    text = sequences.label(columns.label)
+    if is_number(text):
+        model = SequenceRegressor(**{name: value for name, value in settings.items() if name != "class_weight"})
+        notes = [f"{columns.label!r} is a number: it is learned by regression."]
+        return _Target(pd.to_numeric(text).to_numpy(float), [], model, notes)
+    labels = number_classes(text, columns.label, min_class_size=columns.min_class_size)
+    notes = [*labels.notes, *_seems_several(text, columns.label)]
+    return _Target(
+        np.where(labels.codes < 0, np.nan, labels.codes), labels.classes, SequenceClassifier(**settings), notes
+    )
+
+
+def _seems_several(text: "pd.Series[str]", label: str) -> list[str]:
+    """Say how cells that look like several names were read."""
+    if not text.dropna().str.contains(";").any():
+        return []
+    return [
+        f"A cell of {label!r} is one class, also where it has ';'; if these are names of several labels, pass "
+        "--separator ';'."
+    ]
+
+
 def _cross_validate(
     model: SequenceClassifier | SequenceRegressor,
     sequences: Sequences,
     y: NDArray[np.floating],
     groups: NDArray[np.int64],
     n_folds: int,
+    names: list[str],
 ) -> dict[str, Any]:
     """Scores of predictions for sequences that are in no group of those that the model has seen."""
-    is_classifier = isinstance(model, SequenceClassifier)
-    strata = y.astype(int) if is_classifier else np.zeros(len(y), int)
-    smallest = min(len(np.unique(groups[strata == code])) for code in np.unique(strata))
+    several, is_classifier = y.ndim == 2, isinstance(model, SequenceClassifier)
+    strata = rarest_label(y) if several else y.astype(int) if is_classifier else np.zeros(len(y), int)
+    sizes = [len(np.unique(groups[strata == code])) for code in np.unique(strata)]
+    smallest = len(np.unique(groups)) if several else min(sizes)
     if n_folds < 2 or smallest < 2:
         why = "it was not asked for" if n_folds < 2 else "a class has fewer than two different sequences or groups"
         return {"note": f"not cross-validated: {why}"}
     n_parts = min(n_folds, smallest)
-    folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=0) if is_classifier else GroupKFold(n_parts)
-    predicted = np.zeros((len(y), int(strata.max()) + 1))
-    for train, test in folds.split(y, strata, groups):
+    predicted = np.zeros((len(y), len(names) or 1))
+    for train, test in _folds(strata, groups, n_parts, is_classifier=is_classifier):
         part = type(model)(**model.get_params(deep=False))
         part.fit(sequences.take(train), y[train], groups[train])
         if isinstance(part, SequenceClassifier):
@@ -127,9 +172,24 @@ def _cross_validate(
         else:
             predicted[test, 0] = part.predict(sequences.take(test))
     note = f"{n_parts}-fold cross-validation of {len(y):,} labelled sequences"
+    if several:
+        return {"note": f"{note}, means over {len(names)} labels", **score_labels(names, y, predicted)}
     if is_classifier:
         return {"note": note, **score_predictions(strata, predicted)}
     return {"note": note, **score_values(y, predicted[:, 0])}
+
+
+def _folds(
+    strata: NDArray[np.integer], groups: NDArray[np.int64], n_parts: int, *, is_classifier: bool
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Rows that train and that are tested, by whole groups."""
+    if not is_classifier:
+        return list(GroupKFold(n_parts).split(strata, strata, groups))
+    if np.bincount(strata).max() < n_parts:  # labels in so many combinations that none is in every part
+        strata = np.zeros_like(strata)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        return list(StratifiedGroupKFold(n_parts, shuffle=True, random_state=0).split(strata, strata, groups))
 
 
 def predict_sequences(saved: SavedModel, sequences: Sequences) -> pd.DataFrame:
@@ -138,7 +198,8 @@ def predict_sequences(saved: SavedModel, sequences: Sequences) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by sequence: ``prediction``, and of a classifier ``probability_CLASS`` for each class.
+        Indexed by sequence: ``prediction``, and of a classifier ``probability_CLASS`` for each class. Of several labels
+        at once, ``prediction`` has the names of those above one half, separated by ``;``.
 
     Raises
     ------
@@ -151,8 +212,15 @@ def predict_sequences(saved: SavedModel, sequences: Sequences) -> pd.DataFrame:
         return pd.DataFrame({"prediction": model.predict(sequences)}, index=index)
     probabilities = model.predict_proba(sequences)
     table = pd.DataFrame(probabilities, index=index, columns=[f"probability_{name}" for name in model.classes_])
-    table.insert(0, "prediction", model.classes_[probabilities.argmax(axis=1)])
+    table.insert(0, "prediction", _spoken_predictions(model, probabilities))
     return table
+
+
+def _spoken_predictions(model: SequenceClassifier, probabilities: NDArray[np.floating]) -> NDArray[Any]:
+    names = np.asarray(model.classes_)
+    if not model.multilabel_:
+        return np.asarray(names[probabilities.argmax(axis=1)])
+    return np.array([";".join(map(str, names[row > 0.5])) for row in probabilities], dtype=object)
 
 
 def embed_new_sequences(saved: SavedModel, sequences: Sequences) -> ad.AnnData:

@@ -108,7 +108,7 @@ class Task(NamedTuple):
     sequences
         Those with a label.
     target
-        ``(n_sequences,)``: class numbers, or standardised numbers.
+        ``(n_sequences,)``: class numbers, or standardised numbers. ``(n_sequences, n_labels)``: several labels at once.
     n_out
         Outputs of the network.
     loss

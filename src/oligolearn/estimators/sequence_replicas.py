@@ -39,11 +39,12 @@ class Training(NamedTuple):
 
     def _shared(self) -> tuple[object, ...]:
         recipe, learning, schedule = self.recipe, self.learning, self.schedule
-        built = (recipe.encoder, dict(recipe.options), recipe.rule, recipe.both_strands, self.task.n_out, self.blocks)
+        built = (recipe.encoder, dict(recipe.options), recipe.rule, recipe.both_strands, self.blocks)
+        learned = (self.task.n_out, self.task.target.dtype, self.task.target.ndim)
         embedding = None if recipe.embedding is None else recipe.embedding.to_dict()
         letters = (recipe.alphabet.name, recipe.alphabet.has_gap, embedding, self.pretrained is None)
         length = (len(self.rows[0]), schedule.steps, schedule.batch_size, schedule.clip_norm)
-        return (built, letters, length, learning.device, learning.precision, learning.dropout > 0)
+        return (built, learned, letters, length, learning.device, learning.precision, learning.dropout > 0)
 
 
 class Ended(NamedTuple):
@@ -170,7 +171,10 @@ def _knowing_of_padding(modules: Sequence[nn.Module], *, complete: bool) -> Iter
 
 
 class _Batches:
-    """Batches of replicas: codes ``(n, batch, width)`` and targets ``(n, batch)``, each of its own sequences."""
+    """Batches of replicas: codes ``(n, batch, width)`` and targets ``(n, batch)`` or ``(n, batch, n_labels)``.
+
+    Each is of the replica's own sequences.
+    """
 
     def __init__(self, group: Sequence[Training]) -> None:
         self.group = group

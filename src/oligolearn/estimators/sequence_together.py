@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike
 
 from oligolearn.data import Sequences
+from oligolearn.estimators.sequence_classifier import SequenceClassifier
 from oligolearn.estimators.sequence_fitting import Prepared, finish
-from oligolearn.estimators.sequence_models import SequenceClassifier, SequenceRegressor
+from oligolearn.estimators.sequence_regressor import SequenceRegressor
 from oligolearn.estimators.sequence_replicas import train_all
 from oligolearn.training import DivergedError
 

@@ -3,7 +3,7 @@
 from oligolearn.explain.attention import AttentionMaps, attention_maps, has_attention
 from oligolearn.explain.attributions import Attributions, ConvergenceError, attribute
 from oligolearn.explain.effects import Effect, Enrichment, enrichment, filter_effects, filter_enrichment, target_codes
-from oligolearn.explain.filters import Filter, filter_motifs, has_filters, rows_with_sites
+from oligolearn.explain.filters import Filter, filter_motifs, has_filters, of_label, rows_with_sites
 from oligolearn.explain.finding import FoundMotif, FoundMotifs, find_motifs, motif_table, some_sequences
 from oligolearn.explain.matching import Match, Similarities, match_motifs, read_database, similarities
 from oligolearn.explain.meme import meme_text, read_meme, write_meme
@@ -44,6 +44,7 @@ __all__ = [
     "meme_text",
     "motif_of",
     "motif_table",
+    "of_label",
     "read_database",
     "read_meme",
     "rows_with_hits",

@@ -15,7 +15,7 @@ from oligolearn.estimators import SequenceClassifier
 from oligolearn.estimators.sequence_fitting import checked_sequences
 from oligolearn.estimators.sequence_networks import batches_of_like_lengths
 from oligolearn.explain.deeplift import RescaleRule
-from oligolearn.explain.filters import SequenceModel
+from oligolearn.explain.filters import SequenceModel, of_label
 from oligolearn.explain.tracks import Channels, OpenNetwork, Track, channels_of
 
 METHODS = ("mutagenesis", "integrated-gradients", "deeplift")
@@ -77,7 +77,7 @@ def attribute(
     Parameters
     ----------
     model
-        Fitted, with any encoder, on letters or on k-mers.
+        Fitted, with any encoder, on letters or on k-mers; of several labels at once, what `of_label` gives for one.
     X
         Texts, or `Sequences`.
     method
@@ -140,6 +140,7 @@ def explained(model: SequenceModel, sequences: Sequences, target: Any = None) ->
     ValueError
         If the model knows no class of that name, or there is not one for each sequence.
     """
+    model = of_label(model)
     if not isinstance(model, SequenceClassifier):
         return np.ones((len(sequences), 1))
     names = [str(name) for name in model.classes_]

@@ -14,7 +14,7 @@ from torch import Tensor
 from oligolearn.data import Sequences, shuffle_dinucleotides
 from oligolearn.estimators import SequenceClassifier
 from oligolearn.estimators.sequence_fitting import checked_sequences
-from oligolearn.explain.filters import Detectors, Filter, SequenceModel, rows_with_sites, scan, take_apart
+from oligolearn.explain.filters import Detectors, Filter, SequenceModel, of_label, rows_with_sites, scan, take_apart
 
 _SMALLEST = 1e-15
 
@@ -48,6 +48,7 @@ def target_codes(model: SequenceModel, target: ArrayLike) -> NDArray[np.float64]
     ValueError
         If none is of a class that the model knows, or fewer than two classes are there.
     """
+    model = of_label(model)
     given = pd.Series(np.asarray(target, dtype=object))
     missing = given.isna()
     if not isinstance(model, SequenceClassifier):
@@ -83,7 +84,7 @@ def filter_effects(
     target
         As `target_codes` gives it; rows with NaN are left out. None: see `Effect.loss`.
     """
-    sequences = checked_sequences(X, model.recipe_)
+    sequences = checked_sequences(X, of_label(model).recipe_)
     known = np.arange(len(sequences)) if target is None else np.flatnonzero(~np.isnan(target))
     y = None if target is None else target[known]
     seen = sequences.take(known)

@@ -20,6 +20,34 @@ SequenceModel = SequenceClassifier | SequenceRegressor
 _ABOVE_MEAN = 0.65  # share of the way from a filter's mean to its largest value where sites begin
 
 
+def of_label(model: SequenceModel, name: str | None = None) -> SequenceModel:
+    """Give what is explained: of a model of several labels at once, the classifier of one of them.
+
+    Parameters
+    ----------
+    model
+        Fitted.
+    name
+        Of the label; None for a model that learned one.
+
+    Raises
+    ------
+    ValueError
+        If the model has several and none is named, or the other way round.
+    """
+    if name is None:
+        if isinstance(model, SequenceClassifier) and model.multilabel_:
+            names = ", ".join(map(str, model.classes_))
+            raise ValueError(
+                f"the model learned several labels at once, which are explained one by one: choose one of {names} "
+                "(--class; in Python for_label)"
+            )
+        return model
+    if not isinstance(model, SequenceClassifier):
+        raise ValueError("the model predicts a number and has no labels to choose from; leave the label out")
+    return model.for_label(name)
+
+
 class Scale(NamedTuple):
     """Detectors of one width.
 

@@ -20,7 +20,7 @@ from oligolearn.explain.effects import (
     filter_effects,
     filter_enrichment,
 )
-from oligolearn.explain.filters import SequenceModel, filter_motifs, has_filters
+from oligolearn.explain.filters import SequenceModel, filter_motifs, has_filters, of_label
 from oligolearn.explain.matching import FEW_TARGETS, Match, match_motifs
 from oligolearn.explain.motif import Motif, Sites
 from oligolearn.explain.scanning import rows_with_hits, scan_motif, without_copies
@@ -112,7 +112,7 @@ def find_motifs(
     Parameters
     ----------
     model
-        Fitted classifier or regressor of sequences.
+        Fitted classifier or regressor of sequences; of several labels at once, what `of_label` gives for one.
     X
         Texts, or `Sequences`.
     by
@@ -135,7 +135,7 @@ def find_motifs(
     """
     if by not in WAYS:
         raise ValueError(f"unknown way {by!r}; choose one of {', '.join(WAYS)}")
-    sequences = checked_sequences(X, model.recipe_)
+    sequences = checked_sequences(X, of_label(model).recipe_)
     rng = np.random.default_rng(seed)
     by_filters = by == "filters" or (by == "auto" and has_filters(model))
     if by_filters:

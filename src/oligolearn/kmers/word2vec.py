@@ -1,12 +1,13 @@
 """Vectors of k-mers by word2vec: genomes as text whose words are k-mers, read from files as training goes."""
 
+import hashlib
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,38 @@ class LearnedVectors(NamedTuple):
     vectors: dict[int, NDArray[np.float32]]
     counts: dict[int, NDArray[np.int64]]
     losses: list[float]
+
+
+class WordState(NamedTuple):
+    """Where a training stands after an epoch: all that gensim needs to go on.
+
+    Attributes
+    ----------
+    vectors, hidden
+        Of each word of the vocabulary, ``(n_words, dim)``: what is learned, and the weights of the output layer.
+    random
+        State of the generator of windows and noise words: 624 numbers and a place among them.
+    losses
+        Of the epochs that are done.
+    vocabulary
+        Digest of the words with their counts, which the text decides.
+    """
+
+    vectors: NDArray[np.float32]
+    hidden: NDArray[np.float32]
+    random: NDArray[np.int64]
+    losses: list[float]
+    vocabulary: str
+
+
+class StateKeeper(Protocol):
+    """Keeps the state of a training that may be killed."""
+
+    def read(self) -> WordState | None:
+        """The last state that was kept; None where there is none."""
+
+    def keep(self, state: WordState) -> None:
+        """Keep a state in place of the one before."""
 
 
 class KmerSentences:
@@ -184,11 +217,16 @@ def _letters_of(packed: Any) -> Iterator[NDArray[np.uint8]]:
 
 
 def learn_vectors(
-    source: Sequence[Path] | Sequence[str], settings: Word2VecSettings, tell: Tell | None = None
+    source: Sequence[Path] | Sequence[str],
+    settings: Word2VecSettings,
+    tell: Tell | None = None,
+    keeper: StateKeeper | None = None,
 ) -> LearnedVectors:
     """Learn vectors of k-mers with gensim's word2vec (Mikolov 2013, arXiv:1301.3781, 1310.4546).
 
-    The same seed gives the same digits: one worker reads in order, and no hash of the interpreter's is used.
+    The same seed gives the same digits: one worker reads in order, and no hash of the interpreter's is used. So does a
+    training that was killed and goes on from what `keeper` has; it counts words anew and skips the epochs that are
+    done.
 
     Parameters
     ----------
@@ -196,17 +234,18 @@ def learn_vectors(
         As in `KmerSentences`.
     settings
         How.
+    keeper
+        Is given the state after each epoch.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If a file cannot be read or is no DNA, or no k-mer occurs often enough.
+        If a file cannot be read or is no DNA, no k-mer occurs often enough, or the text is not that of the state.
     ModuleNotFoundError
         If gensim is not installed.
     """
     try:
         from gensim.models import Word2Vec
-        from gensim.models.callbacks import CallbackAny2Vec
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
             "word2vec needs gensim, which is not installed: pip install 'oligolearn[sequences]'"
@@ -232,34 +271,55 @@ def learn_vectors(
             "k or a smaller min_count"
         )
 
-    losses = _recorder(CallbackAny2Vec)
-    model.train(
-        sentences,
-        total_examples=model.corpus_count,
-        epochs=settings.epochs,
-        compute_loss=True,
-        callbacks=[losses],
+    losses: list[float] = []
+    vocabulary, state = _vocabulary(model), None if keeper is None else keeper.read()
+    if state is not None:
+        if state.vocabulary != vocabulary:
+            raise ValueError(
+                "the files have other k-mers than when the training began; remove its checkpoint to begin anew"
+            )
+        losses = _put_back(model, state)
+        sentences.n_passes += len(losses)
+    while len(losses) < settings.epochs:
+        losses.append(_one_epoch(model, sentences, settings, len(losses)))
+        if keeper is not None:
+            keeper.keep(_state(model, losses, vocabulary))
+    return LearnedVectors(*_tables(model.wv, settings), losses)
+
+
+def _one_epoch(model: Any, sentences: KmerSentences, settings: Word2VecSettings, done: int) -> float:
+    """Train for the epoch after `done` others, whose rates lie on the line that falls over all; give the mean loss."""
+    last = model.min_alpha
+    start, end = (
+        settings.learning_rate + (last - settings.learning_rate) * epoch / settings.epochs for epoch in (done, done + 1)
     )
-    if not all(math.isfinite(loss) for loss in losses.of_epochs):
-        raise ValueError(f"the loss became {losses.of_epochs[-1]}; a smaller learning rate may help")
-    return LearnedVectors(*_tables(model.wv, settings), losses.of_epochs)
+    model.train(
+        sentences, total_examples=model.corpus_count, epochs=1, start_alpha=start, end_alpha=end, compute_loss=True
+    )
+    model.min_alpha = last  # gensim takes the end of one call for that of the next
+    n_words = sum(int(model.wv.get_vecattr(word, "count")) for word in model.wv.index_to_key)
+    loss = float(model.running_training_loss) / n_words
+    if not math.isfinite(loss):
+        raise ValueError(f"the loss became {loss}; a smaller learning rate may help")
+    return loss
 
 
-def _recorder(callback: type[Any]) -> Any:
-    """Make a callback of gensim's that keeps the mean loss of a word in each epoch."""
+def _vocabulary(model: Any) -> str:
+    words = [f"{word} {model.wv.get_vecattr(word, 'count')}" for word in model.wv.index_to_key]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
-    class Losses(callback):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.of_epochs: list[float] = []
 
-        def on_epoch_begin(self, model: Any) -> None:
-            model.running_training_loss = 0.0  # gensim adds up over epochs
+def _state(model: Any, losses: list[float], vocabulary: str) -> WordState:
+    _, key, place, *_ = model.random.get_state(legacy=True)
+    random = np.append(key.astype(np.int64), place)
+    return WordState(model.wv.vectors.copy(), model.syn1neg.copy(), random, list(losses), vocabulary)
 
-        def on_epoch_end(self, model: Any) -> None:
-            n_words = sum(int(model.wv.get_vecattr(word, "count")) for word in model.wv.index_to_key)
-            self.of_epochs.append(float(model.running_training_loss) / n_words)
 
-    return Losses()
+def _put_back(model: Any, state: WordState) -> list[float]:
+    """Set a model that knows its vocabulary to a state; give the losses of the epochs that are done."""
+    model.wv.vectors[:], model.syn1neg[:] = state.vectors, state.hidden
+    model.random.set_state(("MT19937", state.random[:-1].astype(np.uint32), int(state.random[-1])))
+    return list(state.losses)
 
 
 def _hash(text: str) -> int:

@@ -25,6 +25,7 @@ from oligolearn.nn.kmer_embedding import EmbeddedKmers
 from oligolearn.nn.kmer_recurrent import KmerRecurrentCNN
 from oligolearn.nn.mlp import MLP
 from oligolearn.nn.motif_cnn import MotifCNN
+from oligolearn.nn.multi_label import MultiLabelLoss
 from oligolearn.nn.multi_scale_cnn import MultiScaleCNN
 from oligolearn.nn.recurrent import Recurrent
 from oligolearn.nn.regression import RegressionLoss
@@ -60,6 +61,7 @@ __all__ = [
     "KmerRecurrentCNN",
     "Letters",
     "MotifCNN",
+    "MultiLabelLoss",
     "MultiScaleCNN",
     "ProjectionHead",
     "Recurrent",

@@ -3,6 +3,7 @@
 from itertools import groupby
 from typing import Any
 
+from oligolearn.report.measures import Scale, scale_of
 from oligolearn.report.needed import answers
 from oligolearn.report.reading import (
     BASELINES,
@@ -26,7 +27,6 @@ from oligolearn.report.wording import (
     percent,
     points,
     sentence,
-    size_in_points,
     span,
 )
 
@@ -79,13 +79,14 @@ def verdict(row: Row) -> str:
 
 
 def _nothing_learned(summary: Summary) -> list[str]:
-    rows = [row for row in summary["learned"].get("rows") or [] if known(row.get("balanced_accuracy")) is not None]
+    how = scale_of(summary)
+    rows = [row for row in summary["learned"].get("rows") or [] if known(row.get(how.judged)) is not None]
     detail = ""
     if rows:
-        top = max(rows, key=lambda row: row["balanced_accuracy"])
+        top = max(rows, key=lambda row: row[how.judged])
         detail = (
-            f" (the highest balanced accuracy is {percent(top['balanced_accuracy'])}, "
-            f"by {_named(summary, top['method'])}; guessing gives {percent(top.get('chance'))})"
+            f" (the highest {how.judged_name} is {how.write_judged(top[how.judged])}, "
+            f"by {_named(summary, top['method'])}; guessing gives {how.write_judged(top.get('chance'))})"
         )
     sentences = [
         f"Nothing was learned: on held-out samples the methods are no better than chance{detail}",
@@ -114,41 +115,42 @@ def _differences(summary: Summary, compared: list[list[Row]]) -> list[str]:
 def _none_differs(summary: Summary, compared: list[list[Row]]) -> str:
     subjects = [title(summary, rows[0]["method"]) for rows in compared]
     listed = "; ".join(subjects) if any("," in subject for subject in subjects) else joined(subjects)
+    how = scale_of(summary)
     row = max((row for rows in compared for row in rows), key=lambda row: abs(row["difference"]))
-    interval = span(row.get("low"), row.get("high"))
+    interval = span(row.get("low"), row.get("high"), how.change)
     return (
-        f"none of {listed} makes a detectable difference to accuracy at any number of labels tried, compared "
+        f"none of {listed} makes a detectable difference to {how.name} at any number of labels tried, compared "
         f"with {_named(summary, row['baseline'])}; the largest seen was that of {_named(summary, row['method'])}, with "
-        f"{labels(row['n_labels'])}: {points(row['difference'])} points ({f'95% CI {interval}, ' if interval else ''}"
+        f"{labels(row['n_labels'])}: {how.difference(row['difference'])} ({f'95% CI {interval}, ' if interval else ''}"
         f"{p_equals(row['p_holm'])})"
     )
 
 
 def _difference(summary: Summary, rows: list[Row]) -> str:
     """One sentence on a method against a baseline over all numbers of labels."""
-    subject = title(summary, rows[0]["method"])
+    subject, how = title(summary, rows[0]["method"]), scale_of(summary)
     versus = f"compared with {_named(summary, rows[0]['baseline'])}"
     verdicts = {verdict(row) for row in rows}
     if verdicts == {"untested"}:
-        return _untested(rows, subject, versus)
+        return _untested(rows, subject, versus, how)
     if verdicts == {"none"}:
-        return _no_difference(rows, subject, versus)
+        return _no_difference(rows, subject, versus, how)
     runs = [(kind, list(group)) for kind, group in groupby(rows, key=verdict)]
     if len(runs) > _MOST_CLAUSES:
-        return f"{subject} gives a mixed picture {versus}: {_mixed(rows)}"
-    clauses = [_clause(kind, run, rows) for kind, run in runs]
+        return f"{subject} gives a mixed picture {versus}: {_mixed(rows, how)}"
+    clauses = [_clause(kind, run, rows, how) for kind, run in runs]
     return f"{subject} {', and '.join(clauses)}, {versus}"
 
 
-def _untested(rows: list[Row], subject: str, versus: str) -> str:
+def _untested(rows: list[Row], subject: str, versus: str, how: Scale) -> str:
     first, last = rows[0], rows[-1]
     seen = [
-        f"{points(row.get('difference'))} points with {labels(row['n_labels'])}"
+        f"{how.difference(row.get('difference'))} with {labels(row['n_labels'])}"
         for row in ([first] if first is last else [first, last])
         if known(row.get("difference")) is not None
     ]
     observed = f"; observed: {joined(seen)}" if seen else ""
-    return f"whether {subject} changes accuracy, {versus}, cannot be tested: {_why_untested(first)}{observed}"
+    return f"whether {subject} changes {how.name}, {versus}, cannot be tested: {_why_untested(first)}{observed}"
 
 
 def _why_untested(row: Row) -> str:
@@ -159,7 +161,7 @@ def _why_untested(row: Row) -> str:
     return str(row.get("note") or "the test is undefined").strip().rstrip(".")
 
 
-def _no_difference(rows: list[Row], subject: str, versus: str) -> str:
+def _no_difference(rows: list[Row], subject: str, versus: str, how: Scale) -> str:
     largest = max(rows, key=lambda row: abs(row["difference"]))
     where = (
         f"with {labels(rows[0]['n_labels'])}"
@@ -167,25 +169,28 @@ def _no_difference(rows: list[Row], subject: str, versus: str) -> str:
         else f"at any number of labels tried ({count(rows[0]['n_labels'])} to {count(rows[-1]['n_labels'])})"
     )
     lead = "it was" if len(rows) == 1 else f"the largest seen was, with {labels(largest['n_labels'])},"
-    interval = span(largest.get("low"), largest.get("high"))
+    interval = span(largest.get("low"), largest.get("high"), how.change)
     details = f" ({f'95% CI {interval}, ' if interval else ''}{p_equals(largest['p_holm'])})"
     return (
-        f"{subject} makes no detectable difference to accuracy {where}, {versus}; "
-        f"{lead} {points(largest['difference'])} points{details}"
+        f"{subject} makes no detectable difference to {how.name} {where}, {versus}; "
+        f"{lead} {how.difference(largest['difference'])}{details}"
     )
 
 
-def _clause(kind: str, run: list[Row], rows: list[Row]) -> str:
+def _clause(kind: str, run: list[Row], rows: list[Row], how: Scale) -> str:
     """Verb phrase for neighbouring numbers of labels with the same verdict."""
     if kind == "none":
         return f"makes no detectable difference {_where(run, rows)}"
     if kind == "untested":
         return f"cannot be tested {_where(run, rows)} ({_why_untested(run[0])})"
     first, last = run[0], run[-1]
-    text = f"{kind} accuracy by {_size(first)} with {labels(first['n_labels'])} ({_evidence(first)})"
+    text = f"{kind} {how.name} by {how.size(first['difference'])} with {labels(first['n_labels'])}"
+    text += f" ({_evidence(first, how)})"
     if len(run) > 1:
         still = "" if len(run) == 2 else "still "
-        text += f" and {still}by {_size(last)} with {labels(last['n_labels'])} ({_evidence(last)})"
+        text += (
+            f" and {still}by {how.size(last['difference'])} with {labels(last['n_labels'])} ({_evidence(last, how)})"
+        )
     return text
 
 
@@ -198,7 +203,7 @@ def _where(run: list[Row], rows: list[Row]) -> str:
     return f"with up to {labels(last)}" if run[0] is rows[0] else f"with {count(first)} to {labels(last)}"
 
 
-def _mixed(rows: list[Row]) -> str:
+def _mixed(rows: list[Row], how: Scale) -> str:
     parts, rest = [], len(rows)
     for kind in ("raises", "lowers"):
         chosen = [row for row in rows if verdict(row) == kind]
@@ -206,21 +211,18 @@ def _mixed(rows: list[Row]) -> str:
             largest = max(chosen, key=lambda row: abs(row["difference"]))
             numbers = joined([count(row["n_labels"]) for row in chosen])
             most = f"most with {count(largest['n_labels'])}: " if len(chosen) > 1 else ""
-            parts.append(f"it {kind} accuracy with {numbers} labels ({most}{_size(largest)}, {_evidence(largest)})")
+            size = how.size(largest["difference"])
+            parts.append(f"it {kind} {how.name} with {numbers} labels ({most}{size}, {_evidence(largest, how)})")
             rest -= len(chosen)
     others = f"the other {count(rest)} numbers of labels" if rest > 1 else "the other number of labels"
     return f"{', '.join(parts)}, and there is no detectable difference at {others}"
 
 
-def _size(row: Row) -> str:
-    return size_in_points(row["difference"])
-
-
-def _evidence(row: Row) -> str:
+def _evidence(row: Row, how: Scale) -> str:
     low, high = known(row.get("low")), known(row.get("high"))
     if low is not None and high is not None and row["difference"] < 0:
         low, high = -high, -low
-    interval = span(low, high)
+    interval = span(low, high, how.change)
     return f"95% CI {interval}, {p_equals(row['p_holm'])}" if interval else p_equals(row["p_holm"])
 
 
@@ -229,8 +231,9 @@ def _lost_to_holm(summary: Summary, rows: list[Row]) -> list[str]:
     lost = [row for row in rows if verdict(row) == "none" and (known(row.get("p_corrected")) or 1) < ALPHA]
     if not lost:
         return []
+    how = scale_of(summary)
     items = [
-        f"with {labels(row['n_labels'])} ({points(row['difference'])} points, {p_equals(row['p_corrected'])} alone, "
+        f"with {labels(row['n_labels'])} ({how.difference(row['difference'])}, {p_equals(row['p_corrected'])} alone, "
         f"{p_equals(row['p_holm'])} adjusted)"
         for row in lost
     ]
@@ -254,7 +257,7 @@ def _labels_saved(summary: Summary, rows: list[Row]) -> list[str]:
 def _saved(summary: Summary, entry: Row) -> list[str]:
     method, baseline = title(summary, entry["method"]), _named(summary, entry["baseline"])
     saved, note = known(entry.get("saved")), str(entry.get("note") or "").strip()
-    start = f"with {labels(entry['n_labels'])} {method} reaches {percent(entry.get('accuracy'))}"
+    start = f"with {labels(entry['n_labels'])} {method} reaches {scale_of(summary).write(entry.get('accuracy'))}"
     if saved is None:
         return [f"{start}; {note}"] if note else []
     if saved <= 0:
@@ -290,7 +293,7 @@ def _contradicted(summary: Summary, rows: list[Row]) -> list[str]:
 
 
 def _best(summary: Summary) -> list[str]:
-    """The method with the highest mean accuracy at the fewest and at the most labels."""
+    """The method with the highest mean score at the fewest and at the most labels."""
     numbers = label_numbers(summary)
     ends = [(number, ranking(summary, number)) for number in sorted({numbers[0], numbers[-1]})]
     ends = [(number, scores) for number, scores in ends if len(scores) > 1]
@@ -300,33 +303,32 @@ def _best(summary: Summary) -> list[str]:
     if len(winners) == 1 and winners <= set(SIMPLE) and len(ends) > 1:
         name = _named(summary, ends[0][1][0][1])
         parts = joined([f"{_score(summary, scores, number)} with {labels(number)}" for number, scores in ends])
-        return [f"a simple baseline wins: {name} has the highest mean accuracy at both ends, {parts}"]
+        most = f"the highest mean {scale_of(summary).name} at both ends"
+        return [f"a simple baseline wins: {name} has {most}, {parts}"]
     return [_winner(summary, number, scores) for number, scores in ends]
 
 
 def _winner(summary: Summary, number: int, scores: list[tuple[float, str]]) -> str:
     name = scores[0][1]
     simple = "a simple baseline wins: " if name in SIMPLE else ""
-    found = f"with {labels(number)}, {_named(summary, name)} has the highest mean accuracy, "
+    found = f"with {labels(number)}, {_named(summary, name)} has the highest mean {scale_of(summary).name}, "
     found += _score(summary, scores, number)
     return simple + found
 
 
 def _score(summary: Summary, scores: list[tuple[float, str]], number: int) -> str:
-    """Accuracy of the first of `scores` with its interval, and its lead over the second."""
+    """Score of the first of `scores` with its interval, and its lead over the second."""
+    how = scale_of(summary)
     (mean, name), (second, runner_up) = scores[:2]
-    point = next(point for point in curve(summary, name, "accuracy") if point.n_labels == number)
-    interval = f" (95% CI {percent(point.low)} to {percent(point.high)})" if point.low is not None else ""
+    point = next(point for point in curve(summary, name, how.metric) if point.n_labels == number)
+    interval = f" (95% CI {how.interval(point.low, point.high)})" if point.low is not None else ""
     lead = mean - second
     after = (
         f"level with {_named(summary, runner_up)}"
         if lead == 0
-        else (
-            f"{size_in_points(lead)} ahead of {_named(summary, runner_up)}"
-            f"{_lead_tested(summary, name, runner_up, number)}"
-        )
+        else (f"{how.size(lead)} ahead of {_named(summary, runner_up)}{_lead_tested(summary, name, runner_up, number)}")
     )
-    return f"{percent(mean)}{interval}, {after}"
+    return f"{how.write(mean)}{interval}, {after}"
 
 
 def _lead_tested(summary: Summary, first: str, second: str, number: int) -> str:

@@ -8,12 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from oligolearn.report.measures import MEASURES
+from oligolearn.report.measures import measures_of, scale_of
 from oligolearn.report.reading import (
     Summary,
     comparisons,
     curve,
     label_numbers,
+    main_metric,
     main_pairs,
     nothing_learned,
     pairs,
@@ -38,7 +39,7 @@ from oligolearn.report.wording import known, percent, points
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
 
-def metric_curves(summary: Summary, width: float, metrics: tuple[str, ...] = ("accuracy",)) -> Figure:
+def metric_curves(summary: Summary, width: float, metrics: tuple[str, ...]) -> Figure:
     """Mean score of every method over the number of labels, one panel per metric, with 95% intervals."""
     wide = side_by_side(width)
     rows, columns = (1, len(metrics)) if wide else (len(metrics), 1)
@@ -53,7 +54,7 @@ def metric_curves(summary: Summary, width: float, metrics: tuple[str, ...] = ("a
 
 
 def _draw_metric(axes: Axes, summary: Summary, metric: str) -> dict[str, Any]:
-    measure, names = MEASURES[metric], titles(summary)
+    measure, names = measures_of(summary)[metric], titles(summary)
     lines = {}
     for i, (name, look) in enumerate(looks(list(names)).items()):
         points_ = curve(summary, name, metric)
@@ -61,11 +62,11 @@ def _draw_metric(axes: Axes, summary: Summary, metric: str) -> dict[str, Any]:
         columns += [[getattr(point, key) for point in points_] for key in ("mean", "low", "high")]
         spread = 1.07 ** (i - (len(names) - 1) / 2) if len(label_numbers(summary)) == 1 else 1.0
         lines[names[name]] = draw_line(axes, as_arrays(columns), look, label=literal(names[name]), spread=spread)
-    axes.set_title(f"{measure.title} on held-out samples" if metric == "accuracy" else measure.title)
+    axes.set_title(f"{measure.title} on held-out samples" if metric == main_metric(summary) else measure.title)
     if measure.write is percent:
         share_ticks(axes.yaxis)
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    if axes.get_ylim()[1] > 1:
+    if axes.get_ylim()[1] > 1 and measure.higher_is_better:
         axes.set_ylim(top=1)  # no score drawn here can be higher, though its interval may
     return lines
 
@@ -100,7 +101,7 @@ def draw_line(
 
 
 def difference_curves(summary: Summary, width: float) -> Figure:
-    """Paired difference in accuracy from each baseline, with 95% intervals and marks of significance."""
+    """Paired difference in the main score from each baseline, with 95% intervals and marks of significance."""
     chosen = main_pairs(summary) or pairs(summary)
     baselines = list(dict.fromkeys(baseline for _, baseline in chosen))
     wide = side_by_side(width) and len(baselines) > 1
@@ -121,7 +122,7 @@ def difference_curves(summary: Summary, width: float) -> Figure:
 
 
 def _draw_differences(axes: Axes, summary: Summary, baseline: str, methods: list[str]) -> dict[str, Any]:
-    names = titles(summary)
+    names, how = titles(summary), scale_of(summary)
     lines = {}
     axes.axhline(0, color=INK, linewidth=0.9, zorder=1)
     for i, (name, look) in enumerate((key, value) for key, value in looks(list(names)).items() if key in methods):
@@ -132,8 +133,8 @@ def _draw_differences(axes: Axes, summary: Summary, baseline: str, methods: list
                 *([row.get(key) for row in rows] for key in ("difference", "low", "high")),
             ]
         )
-        percentages = [columns[0], *(100 * column for column in columns[1:])]
-        lines[names.get(name, name)] = draw_line(axes, percentages, look, label=literal(names.get(name, name)))
+        scaled = [columns[0], *(how.step * column for column in columns[1:])]
+        lines[names.get(name, name)] = draw_line(axes, scaled, look, label=literal(names.get(name, name)))
         for row in rows:
             axes.annotate(
                 marks(summary, row),
@@ -146,18 +147,19 @@ def _draw_differences(axes: Axes, summary: Summary, baseline: str, methods: list
                 color=look.color,
                 weight="bold",
             )
-    axes.set_title(f"Points over {literal(title(summary, baseline), 26)}")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value / 100).removesuffix(".0")))
+    axes.set_title(f"{'Points' if how.unit else how.noun.capitalize()} over {literal(title(summary, baseline), 26)}")
+    if how.unit:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value / 100).removesuffix(".0")))
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    leave_room(axes, len(methods))
+    leave_room(axes, len(methods), how.step / 100)
     return lines
 
 
-def leave_room(axes: Axes, rows_of_marks: int) -> None:
-    """Widen the limits so that the marks lie above the intervals and the words beside the zero line fit."""
+def leave_room(axes: Axes, rows_of_marks: int, smallest: float = 1.0) -> None:
+    """Widen the limits, `smallest` apart at least, so that the marks lie above the intervals and words at zero fit."""
     low, high = axes.get_ylim()
     low, high = min(low, 0), max(high, 0)
-    height = max(high - low, 1.0)
+    height = max(high - low, smallest)
     axes.set_ylim(low - 0.1 * height, high + (0.06 + 0.07 * rows_of_marks) * height)
     for text, offset, va in (("better", 3, "bottom"), ("worse", -3, "top")):
         axes.annotate(

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from oligolearn.report.classes import class_recall, confusion_matrix
 from oligolearn.report.curves import calibration_curves, calibration_error, difference_curves, metric_curves
+from oligolearn.report.measures import scale_of
 from oligolearn.report.needed import needed_curves, needed_rows, needed_words, target_of
+from oligolearn.report.predictions import predicted_and_measured
 from oligolearn.report.reading import (
     BASELINES,
     Summary,
@@ -19,14 +21,15 @@ from oligolearn.report.reading import (
     main_pairs,
     nothing_learned,
     pairs,
+    ranking,
     recalls,
     title,
     titles,
 )
 from oligolearn.report.scatter import embedding_scatter
-from oligolearn.report.wording import count, joined, labels, percent, points
+from oligolearn.report.wording import count, joined, labels, percent
 
-SECTIONS = ("curves", "difference", "needed", "recall", "classes", "calibration", "embedding")
+SECTIONS = ("curves", "difference", "needed", "recall", "classes", "calibration", "predictions", "embedding")
 
 
 class Plate(NamedTuple):
@@ -42,7 +45,7 @@ class Plate(NamedTuple):
 
 def plates(summary: Summary) -> list[Plate]:
     """Figures that the summary has data for, in the order of the report; `summary` as `checked` returns it."""
-    found = [_accuracy(summary), _other_metrics(summary)]
+    found = [_main(summary), _other_metrics(summary)]
     if main_pairs(summary) or pairs(summary):
         found.insert(1, _difference(summary))
     if any(row.get("curve") for row in needed_rows(summary)):
@@ -51,6 +54,8 @@ def plates(summary: Summary) -> list[Plate]:
         found += [*_confusions(summary), _recall(summary)]
     if (summary.get("calibration") or {}).get("methods"):
         found.append(_calibration(summary))
+    if (summary.get("predictions") or {}).get("methods"):
+        found.append(_predictions(summary))
     found += _embeddings(summary)
     return found
 
@@ -65,29 +70,39 @@ def slug(text: str, taken: set[str]) -> str:
     return name
 
 
-def _accuracy(summary: Summary) -> Plate:
-    parts = []
+def _main(summary: Summary) -> Plate:
+    parts, how = [], scale_of(summary)
     for name, text in titles(summary).items():
-        known = [point for point in curve(summary, name, "accuracy") if point.mean is not None]
+        known = [point for point in curve(summary, name, how.metric) if point.mean is not None]
         if known:
             parts.append(
-                f"{text}: {percent(known[0].mean)} with {labels(known[0].n_labels)}, "
-                f"{percent(known[-1].mean)} with {count(known[-1].n_labels)}"
+                f"{text}: {how.write(known[0].mean)} with {labels(known[0].n_labels)}, "
+                f"{how.write(known[-1].mean)} with {count(known[-1].n_labels)}"
             )
     numbers = label_numbers(summary)
     return Plate(
-        "accuracy",
+        how.metric,
         "curves",
-        "How accuracy grows with the number of labels",
-        "Each dot is the mean accuracy over the repeats, on samples that the method never saw; bars and bands are 95% "
-        "intervals of that mean. Read upwards at one number of labels to compare methods; read across at one accuracy "
-        "to see how many labels each needs for it. The horizontal axis is logarithmic.",
-        f"Accuracy from {count(numbers[0])} to {labels(numbers[-1])}. {'. '.join(parts)}.",
-        partial(metric_curves, summary),
+        f"How {how.name} grows with the number of labels",
+        f"Each dot is the mean {how.name} over the repeats, on samples that the method never saw; bars and bands are "
+        "95% intervals of that mean. Read upwards at one number of labels to compare methods; read across at one "
+        f"{how.noun} to see how many labels each needs for it. The horizontal axis is logarithmic.",
+        f"{how.title} from {count(numbers[0])} to {labels(numbers[-1])}. {'. '.join(parts)}.",
+        partial(metric_curves, summary, metrics=(how.metric,)),
     )
 
 
 def _other_metrics(summary: Summary) -> Plate:
+    if summary.get("predictions"):
+        return Plate(
+            "other_metrics",
+            "curves",
+            "The same by R² and by error",
+            "R² is the share of the variance that predictions explain, RMSE their error in units of the label. A "
+            "method may order samples well, and so have a high correlation, and still be wrong about the numbers.",
+            "Two panels like the figure above, for R² and the root mean squared error; values in the tables.",
+            partial(metric_curves, summary, metrics=("r2", "rmse")),
+        )
     return Plate(
         "other_metrics",
         "curves",
@@ -108,10 +123,10 @@ def _difference(summary: Summary) -> Plate:
         else "Stars mark p < 0.05 (*), 0.01 (**) and 0.001 (***), after correction for the samples that repeats share "
         "(Nadeau-Bengio) and for the several numbers of labels (Holm); no star, no finding."
     )
-    parts = []
+    parts, how = [], scale_of(summary)
     for method, baseline in main_pairs(summary):
         rows = [
-            f"{points(row.get('difference'))} with {count(row['n_labels'])}"
+            f"{how.change(row.get('difference'))} with {count(row['n_labels'])}"
             for row in comparisons(summary, method, baseline)
         ]
         parts.append(f"{title(summary, method)} against {title(summary, baseline)}: {joined(rows)}")
@@ -119,10 +134,11 @@ def _difference(summary: Summary) -> Plate:
         "difference",
         "difference",
         "Pairs of methods on the same labels",
-        "Difference in accuracy, in percentage points, between two methods given the same labels in the same repeat. "
-        "Above the zero line the method is better than the baseline. Bars and bands are 95% intervals of the mean "
+        f"Difference in {how.name}{', in percentage points,' if how.unit else ''} between two methods given the same "
+        "labels in the same repeat. Above the zero line the method is better than the baseline. Bars and bands are 95% "
+        "intervals of the mean "
         f"difference. {stars}",
-        f"Points of accuracy gained, by number of labels. {'. '.join(parts)}.",
+        f"{'Points of accuracy' if how.unit else how.title} gained, by number of labels. {'. '.join(parts)}.",
         partial(difference_curves, summary),
     )
 
@@ -193,6 +209,22 @@ def _calibration(summary: Summary) -> Plate:
         "ECE is the mean distance from the line.",
         f"Calibration with {labels(calibration['n_labels'])}. {'. '.join(parts)}.",
         partial(calibration_curves, summary),
+    )
+
+
+def _predictions(summary: Summary) -> Plate:
+    found = summary["predictions"]
+    how = scale_of(summary)
+    scores = {name: mean for mean, name in ranking(summary, found["n_labels"])}
+    parts = [f"{title(summary, name)}: {how.name} {how.write(scores.get(name))}" for name in found["methods"]]
+    return Plate(
+        "predictions",
+        "predictions",
+        "Predicted and measured numbers",
+        "Each dot is a held-out sample, of any repeat; on the dashed line the prediction is right. Predictions that "
+        "keep to the middle while the order is right are those of a method that is unsure.",
+        f"Predictions with {labels(found['n_labels'])}. {'. '.join(parts)}.",
+        partial(predicted_and_measured, summary),
     )
 
 

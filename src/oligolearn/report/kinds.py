@@ -102,7 +102,8 @@ def figures(summary: Summary, *, width: float = WIDE) -> dict[str, Figure]:
     -------
     dict of str to matplotlib.figure.Figure
         Those that the summary has data for. Of a study: ``accuracy``, ``other_metrics``, ``difference``,
-        ``labels_needed``, ``recall``, ``confusion_<method>``, ``calibration``, ``embedding_<name>``; of a transfer
+        ``labels_needed``, ``recall``, ``confusion_<method>``, ``calibration``, ``embedding_<name>``, or of numbers
+        ``spearman``, ``other_metrics``, ``difference``, ``predictions``, ``embedding_<name>``; of a transfer
         study: ``balanced_accuracy``, ``other_metrics``, ``embedding_<name>``; of a sweep: ``accuracy``, ``difference``
         and ``other_metrics`` of one setting, ``heat_map`` and ``lines`` of two. No figure is registered with pyplot.
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from oligolearn.report.wording import decimal, percent
+from oligolearn.report.reading import Summary, main_metric
+from oligolearn.report.wording import MISSING, change, decimal, known, percent, points, size_in_points, size_of_change
 
 
 class Measure(NamedTuple):
@@ -59,6 +60,123 @@ MEASURES = {
     ),
 }
 
+NUMBER_MEASURES = {
+    "spearman": Measure(
+        "Spearman's correlation",
+        "Correlation of the ranks of predicted and measured numbers: 1 if the order is right throughout, 0 by "
+        "guessing.",
+        decimal,
+    ),
+    "pearson": Measure(
+        "Pearson's correlation",
+        "Correlation of predicted and measured numbers: 1 if they lie on a rising line, 0 by guessing.",
+        decimal,
+    ),
+    "r2": Measure(
+        "R²",
+        "Share of the variance of the numbers that predictions explain; 1 is perfect, 0 is what their mean gives, and "
+        "less is worse than that.",
+        decimal,
+    ),
+    "rmse": Measure(
+        "RMSE",
+        "Root of the mean squared error, in the units of the label. 0 is perfect.",
+        lambda value: MISSING if (number := known(value)) is None else f"{number:.4g}",
+        higher_is_better=False,
+    ),
+    "seconds": MEASURES["seconds"],
+}
+
+
+class Scale(NamedTuple):
+    """The score that a study compares methods by, and how it is spoken of.
+
+    Attributes
+    ----------
+    metric
+        Its name in tables of runs.
+    name, noun
+        In a sentence, and in short.
+    write
+        A value.
+    change
+        A difference of two values, signed or not.
+    size
+        The size of a difference, in a sentence.
+    unit
+        Behind a difference in a sentence, with a blank before it.
+    step
+        What differences are multiplied by in figures.
+    judged, judged_name
+        The score that says whether anything was learned.
+    write_judged
+        A value of that.
+    """
+
+    metric: str
+    name: str
+    noun: str
+    write: Callable[[Any], str]
+    change: Callable[..., str]
+    size: Callable[[float], str]
+    unit: str
+    step: float
+    judged: str
+    judged_name: str
+    write_judged: Callable[[Any], str]
+
+    @property
+    def title(self) -> str:
+        """The name as a heading."""
+        return self.name[0].upper() + self.name[1:]
+
+    def difference(self, value: Any) -> str:
+        """A signed difference with its unit."""
+        return self.change(value) + self.unit
+
+    def interval(self, low: Any, high: Any) -> str:
+        """The ends of an interval of a value."""
+        return f"{self.write(low)} to {self.write(high)}"
+
+
+_ACCURACY = Scale(
+    "accuracy",
+    "accuracy",
+    "accuracy",
+    percent,
+    points,
+    size_in_points,
+    " points",
+    100.0,
+    "balanced_accuracy",
+    "balanced accuracy",
+    percent,
+)
+_ORDER = Scale(
+    "spearman",
+    "Spearman's correlation",
+    "correlation",
+    decimal,
+    change,
+    size_of_change,
+    "",
+    1.0,
+    "spearman",
+    "Spearman's correlation",
+    decimal,
+)
+
+
+def scale_of(summary: Summary) -> Scale:
+    """How the main score of a study is spoken of."""
+    return _ORDER if main_metric(summary) == _ORDER.metric else _ACCURACY
+
+
+def measures_of(summary: Summary) -> dict[str, Measure]:
+    """Every score of a study's runs."""
+    return NUMBER_MEASURES if scale_of(summary) is _ORDER else MEASURES
+
+
 GLOSSARY = {
     "Label": "The class of a sample, as somebody had to determine it: by pathology, by a trial, by follow-up. "
     "The scarce thing here.",
@@ -82,3 +200,16 @@ GLOSSARY = {
     "PCA, t-SNE": "Two ways to draw samples of many dimensions on paper. PCA keeps large distances; "
     "t-SNE keeps neighbours, and its distances between clusters and their sizes mean little.",
 }
+_OF_CLASSES = ("Label", "Point", "Recall", "Confusion matrix", "Calibration")
+NUMBER_GLOSSARY = {
+    "Label": "The number that belongs to a sample, as somebody had to measure it. The scarce thing here.",
+    **{word: meaning for word, meaning in GLOSSARY.items() if word not in _OF_CLASSES},
+    "Labels saved": "How many more labels the baseline needs for the same correlation.",
+}
+
+
+def glossary_of(summary: Summary) -> dict[str, str]:
+    """Words of a study's report, its scores among them."""
+    words = NUMBER_GLOSSARY if scale_of(summary) is _ORDER else GLOSSARY
+    scores = {one.title: one.meaning for key, one in measures_of(summary).items() if key != "seconds"}
+    return {**words, **scores}

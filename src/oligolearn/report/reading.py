@@ -10,8 +10,8 @@ Summary = Mapping[str, Any]
 
 SCHEMA = 1
 # The comparators of every study; whatever is not here is what the study is about.
-BASELINES = ("logistic", "pca-logistic", "scratch", "untrained", "kmer-logistic", "onehot-logistic")
-SIMPLE = ("logistic", "pca-logistic", "kmer-logistic", "onehot-logistic")
+SIMPLE = ("logistic", "pca-logistic", "kmer-logistic", "onehot-logistic", "kmer-ridge", "onehot-ridge")
+BASELINES = (*SIMPLE, "scratch", "untrained")
 
 _SECTIONS = ("data", "design", "curves")
 # What XML and HTML cannot carry: control characters, lone surrogates, non-characters.
@@ -95,17 +95,22 @@ def curve(summary: Summary, method: str, metric: str) -> list[Point]:
     return sorted(points)
 
 
-def comparisons(summary: Summary, method: str, baseline: str, metric: str = "accuracy") -> list[dict[str, Any]]:
-    """Paired differences of two methods, by number of labels."""
+def main_metric(summary: Summary) -> str:
+    """Name of the score that methods are compared by."""
+    return str(summary.get("metric") or "accuracy")
+
+
+def comparisons(summary: Summary, method: str, baseline: str, metric: str | None = None) -> list[dict[str, Any]]:
+    """Paired differences of two methods, by number of labels; in the main score, or another."""
     rows = summary.get("comparisons") or []
-    wanted = (method, baseline, metric)
+    wanted = (method, baseline, metric or main_metric(summary))
     chosen = [row for row in rows if (row["method"], row["baseline"], row.get("metric", "accuracy")) == wanted]
     return sorted(chosen, key=lambda row: row["n_labels"])
 
 
-def pairs(summary: Summary, metric: str = "accuracy") -> list[tuple[str, str]]:
+def pairs(summary: Summary) -> list[tuple[str, str]]:
     """Every (method, baseline) that was compared, in the order of the summary."""
-    rows = summary.get("comparisons") or []
+    rows, metric = summary.get("comparisons") or [], main_metric(summary)
     return list(dict.fromkeys((row["method"], row["baseline"]) for row in rows if row.get("metric") == metric))
 
 
@@ -114,12 +119,12 @@ def recalls(matrix: list[list[int]]) -> list[float | None]:
     return [row[i] / total if (total := sum(row)) else None for i, row in enumerate(matrix)]
 
 
-def ranking(summary: Summary, n_labels: int, metric: str = "accuracy") -> list[tuple[float, str]]:
-    """(mean, method) at a number of labels, highest first; methods without a mean left out."""
+def ranking(summary: Summary, n_labels: int) -> list[tuple[float, str]]:
+    """(mean of the main score, method) at a number of labels, highest first; methods without a mean left out."""
     scores = [
         (point.mean, name)
         for name in titles(summary)
-        for point in curve(summary, name, metric)
+        for point in curve(summary, name, main_metric(summary))
         if point.n_labels == n_labels and point.mean is not None
     ]
     return sorted(scores, key=lambda score: -score[0])

@@ -71,7 +71,8 @@ def domain_scatter(summary: Summary, index: int, width: float) -> Figure:
 def _looks(summary: Summary, embedding: dict[str, Any]) -> dict[str, Look]:
     """Look of each class that occurs, in the order of the study's classes."""
     present = {str(label) for label in embedding["label"] if label is not None}
-    listed = [str(entry["name"]) for entry in summary["data"].get("classes") or []]
+    known = summary["data"].get("classes") or summary["data"].get("ranges") or []
+    listed = [str(entry["name"]) for entry in known]
     everyone = class_looks([*listed, *sorted(present.difference(listed))])
     return {name: look for name, look in everyone.items() if name in present}
 

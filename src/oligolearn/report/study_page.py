@@ -4,7 +4,7 @@ from typing import Any
 
 from oligolearn.report import tables
 from oligolearn.report.conclusion import cautions, findings
-from oligolearn.report.measures import GLOSSARY, MEASURES
+from oligolearn.report.measures import glossary_of, scale_of
 from oligolearn.report.reading import Summary, label_numbers, nothing_learned, ranking, size_of_a_sample, titles
 from oligolearn.report.style import looks
 from oligolearn.report.wording import count, labels, percent
@@ -17,8 +17,11 @@ def study_words(summary: Summary) -> dict[str, Any]:
     found = findings(summary)
     numbers = label_numbers(summary)
     size, its_unit = size_of_a_sample(summary)
+    how = scale_of(summary)
     return {
         **_tables(summary),
+        "score": how.name,
+        "score_title": how.title,
         "title": summary.get("title") or "Label efficiency",
         "lead": found[0] if found else "The study has too few results to say anything.",
         "findings": found[1:],
@@ -27,7 +30,7 @@ def study_words(summary: Summary) -> dict[str, Any]:
         "facts": [
             (count(data.get("n_samples")), "samples"),
             (count(size), its_unit),
-            (count(len(data.get("classes") or [])), "classes"),
+            *([(count(len(data["classes"])), "classes")] if data.get("classes") else []),
             (f"{count(numbers[0])}–{count(numbers[-1])}" if len(numbers) > 1 else count(numbers[0]), "labels tried"),
             (count(design.get("repeats")), "repeat" if design.get("repeats") == 1 else "repeats"),
         ],
@@ -40,22 +43,21 @@ def study_words(summary: Summary) -> dict[str, Any]:
         "target": percent((summary.get("labels_needed") or {}).get("target")),
         "chosen": labels((summary.get("confusion") or {}).get("n_labels")),
         "calibrated": labels((summary.get("calibration") or {}).get("n_labels")),
-        "glossary": {
-            **GLOSSARY,
-            **{measure.title: measure.meaning for key, measure in MEASURES.items() if key != "seconds"},
-        },
+        "predicted": labels((summary.get("predictions") or {}).get("n_labels")),
+        "glossary": glossary_of(summary),
     }
 
 
 def _what_was_done(summary: Summary) -> list[str]:
     """Sentences on data and design that the study's own notes do not contain."""
     data, design = summary["data"], summary["design"]
+    stratum = "ranges of the number" if data.get("ranges") else "class"
     repeats, test = count(design.get("repeats")), count(design.get("n_test"))
     split = (
         "The split into training, validation and test samples was drawn once and kept; repeats differ in their "
         "starting weights."
         if design.get("split") == "fixed"
-        else f"The split was drawn anew in each of {repeats} repeats, stratified by class"
+        else f"The split was drawn anew in each of {repeats} repeats, stratified by {stratum}"
         + (f", all samples of one {data['group']} on the same side." if data.get("group") else ".")
     )
     sizes = (
@@ -103,4 +105,5 @@ def _best_at(summary: Summary, number: int) -> str:
     scores = ranking(summary, number)
     if not scores or nothing_learned(summary):
         return ""
-    return f"highest mean accuracy: {titles(summary)[scores[0][1]]}, {percent(scores[0][0])}"
+    how = scale_of(summary)
+    return f"highest mean {how.name}: {titles(summary)[scores[0][1]]}, {how.write(scores[0][0])}"

@@ -4,7 +4,7 @@ import json
 from typing import Any, NamedTuple
 
 from oligolearn.report.conclusion import verdict
-from oligolearn.report.measures import MEASURES
+from oligolearn.report.measures import measures_of, scale_of
 from oligolearn.report.needed import ANSWERED, about, interval, needed_rows, target_of
 from oligolearn.report.reading import (
     Summary,
@@ -17,7 +17,7 @@ from oligolearn.report.reading import (
     title,
     titles,
 )
-from oligolearn.report.wording import MISSING, count, known, labels, p_value, percent, points, span
+from oligolearn.report.wording import MISSING, count, known, labels, p_value, percent, span
 
 VERDICTS = {"raises": "better", "lowers": "worse", "none": "no detectable difference", "untested": "not tested"}
 
@@ -41,27 +41,27 @@ class Table(NamedTuple):
 
 
 def overview(summary: Summary) -> Table:
-    """Accuracy of every method at every number of labels."""
-    names = titles(summary)
+    """Main score of every method at every number of labels."""
+    names, how = titles(summary), scale_of(summary)
     rows = []
     for number in label_numbers(summary):
-        scores = [_score(summary, name, "accuracy", number) for name in names]
+        scores = [_score(summary, name, how.metric, number) for name in names]
         fraction = next(entry["fraction"] for entry in summary["curves"] if entry["n_labels"] == number)
         rows.append(
             [
                 Cell(labels(number), percent(fraction, 0 if fraction >= 0.1 else 1)),
-                *_mark_best(summary, scores, "accuracy"),
+                *_mark_best(summary, scores, how.metric),
             ]
         )
-    caption = "Accuracy on held-out samples, with its 95% interval"
+    caption = f"{how.title} on held-out samples, with its 95% interval"
     return Table(caption, ["Labels", *names.values()], rows, [""] * (1 + len(names)))
 
 
 def scores_at(summary: Summary, number: int) -> Table:
     """Every score of every method at one number of labels."""
-    names = titles(summary)
+    names, measures = titles(summary), measures_of(summary)
     metrics = [
-        metric for metric in MEASURES if any(metric in (entry.get("metrics") or {}) for entry in summary["curves"])
+        metric for metric in measures if any(metric in (entry.get("metrics") or {}) for entry in summary["curves"])
     ]
     by_metric = []
     for metric in metrics:
@@ -72,23 +72,25 @@ def scores_at(summary: Summary, number: int) -> Table:
         [Cell(text), *(column[i] for column in by_metric), Cell(count(runs.get(name)))]
         for i, (name, text) in enumerate(names.items())
     ]
-    columns = ["Method", *(MEASURES[metric].title for metric in metrics), "Runs"]
-    hints = ["", *(MEASURES[metric].meaning for metric in metrics), "Repeats that this row is the mean of."]
+    columns = ["Method", *(measures[metric].title for metric in metrics), "Runs"]
+    hints = ["", *(measures[metric].meaning for metric in metrics), "Repeats that this row is the mean of."]
     return Table(f"Scores with {labels(number)}: mean over the repeats and 95% interval", columns, rows, hints)
 
 
 def differences_at(summary: Summary, number: int) -> Table | None:
-    """Paired differences in accuracy at one number of labels; None when nothing was compared."""
+    """Paired differences in the main score at one number of labels; None when nothing was compared."""
+    how = scale_of(summary)
     rows = [
         [Cell(f"{title(summary, method)} − {title(summary, baseline)}"), *_difference(summary, row)]
         for method, baseline in sorted(pairs(summary), key=lambda pair: pair[1] != "scratch")
         for row in comparisons(summary, method, baseline)
         if row["n_labels"] == number
     ]
-    columns = ["Difference in accuracy", "Points", "95% interval", "p Student", "p corrected", "p Holm", "Verdict"]
+    size = "Points" if how.unit else "Size"
+    columns = [f"Difference in {how.name}", size, "95% interval", "p Student", "p corrected", "p Holm", "Verdict"]
     hints = [
         "",
-        "Percentage points, mean over the repeats.",
+        "Percentage points, mean over the repeats." if how.unit else "Mean over the repeats.",
         "Of the mean paired difference.",
         "Paired t-test; optimistic here.",
         "Nadeau-Bengio corrected paired t-test.",
@@ -100,9 +102,10 @@ def differences_at(summary: Summary, number: int) -> Table | None:
 
 def _difference(summary: Summary, row: dict[str, Any]) -> list[Cell]:
     said = "noise: nothing was learned" if nothing_learned(summary) else VERDICTS[verdict(row)]
+    how = scale_of(summary)
     return [
-        Cell(points(row.get("difference")), f"{count(row.get('n_pairs'))} pairs"),
-        Cell(span(row.get("low"), row.get("high")) or MISSING),
+        Cell(how.change(row.get("difference")), f"{count(row.get('n_pairs'))} pairs"),
+        Cell(span(row.get("low"), row.get("high"), how.change) or MISSING),
         *(Cell(p_value(row.get(key))) for key in ("p_student", "p_corrected", "p_holm")),
         Cell(said, str(row.get("note") or "")),
     ]
@@ -140,28 +143,29 @@ def _limit(row: dict[str, Any]) -> str:
 
 
 def saved(summary: Summary) -> Table | None:
-    """Labels saved at equal accuracy; None when it was not computed."""
+    """Labels saved at an equal score; None when it was not computed."""
+    how = scale_of(summary)
     rows = [
         [
             Cell(title(summary, entry["method"]), f"against {title(summary, entry['baseline'])}"),
             Cell(count(entry["n_labels"])),
-            Cell(percent(entry.get("accuracy"))),
+            Cell(how.write(entry.get("accuracy"))),
             Cell(count(entry.get("baseline_labels"))),
             Cell(count(entry.get("saved")), _range(entry)),
             Cell(str(entry.get("note") or "")),
         ]
         for entry in summary.get("labels_saved") or []
     ]
-    columns = ["Method", "Labels", "Accuracy", "Baseline needs", "Saved", "Note"]
+    columns = ["Method", "Labels", how.title, "Baseline needs", "Saved", "Note"]
     hints = [
         "",
         "Labels the method was given.",
         "What it reaches with them.",
-        "Labels the baseline needs for that accuracy.",
+        f"Labels the baseline needs for that {how.name}.",
         "The difference, with a bootstrap interval.",
         "",
     ]
-    return Table("Labels saved at equal accuracy", columns, rows, hints) if rows else None
+    return Table(f"Labels saved at equal {how.name}", columns, rows, hints) if rows else None
 
 
 def recall_table(summary: Summary) -> Table | None:
@@ -181,33 +185,36 @@ def recall_table(summary: Summary) -> Table | None:
 
 
 def learned(summary: Summary) -> Table | None:
-    """Balanced accuracy against guessing; None when it was not tested."""
+    """Balanced accuracy, or the correlation, against guessing; None when it was not tested."""
+    how = scale_of(summary)
     numbers = {entry["fraction"]: entry["n_labels"] for entry in summary["curves"]}
     rows = [
         [
             Cell(title(summary, row["method"]), f"with {labels(numbers.get(row['fraction']))}"),
-            Cell(percent(row.get("balanced_accuracy"))),
-            Cell(percent(row.get("chance"))),
+            Cell(how.write_judged(row.get(how.judged))),
+            Cell(how.write_judged(row.get("chance"))),
             Cell(p_value(row.get("p"))),
         ]
         for row in (summary.get("learned") or {}).get("rows") or []
     ]
-    columns = ["Method", "Balanced accuracy", "Guessing", "p"]
-    hints = ["", MEASURES["balanced_accuracy"].meaning, "What guessing gives.", "Of being at guessing by accident."]
-    return Table("Balanced accuracy against guessing", columns, rows, hints) if rows else None
+    judged = measures_of(summary)[how.judged]
+    columns = ["Method", judged.title, "Guessing", "p"]
+    hints = ["", judged.meaning, "What guessing gives.", "Of being at guessing by accident."]
+    return Table(f"{judged.title} against guessing", columns, rows, hints) if rows else None
 
 
 def samples(summary: Summary) -> Table:
-    """Samples of each class."""
-    classes = summary["data"].get("classes") or []
+    """Samples of each class, or of each range of numbers."""
+    ranges = summary["data"].get("ranges") or []
+    classes = ranges or summary["data"].get("classes") or []
     total = sum(entry["n"] for entry in classes)
     rows = [
         [Cell(str(entry["name"])), Cell(count(entry["n"])), Cell(percent(entry["n"] / total if total else None))]
         for entry in classes
     ]
-    return Table(
-        "Labelled samples of each class", ["Class", "Samples", "Share"], rows, ["", "", "Of the labelled samples."]
-    )
+    what = "range" if ranges else "class"
+    columns, hints = [what.capitalize(), "Samples", "Share"], ["", "", "Of the labelled samples."]
+    return Table(f"Labelled samples of each {what}", columns, rows, hints)
 
 
 def fractions(summary: Summary) -> Table:
@@ -240,7 +247,9 @@ def failures(summary: Summary) -> Table | None:
 def listings(summary: Summary) -> dict[str, Table]:
     """What a study was made of: its data, settings and versions."""
     about = {
-        key: value for key, value in summary["data"].items() if key not in ("classes", "notes") and value is not None
+        key: value
+        for key, value in summary["data"].items()
+        if key not in ("classes", "ranges", "notes") and value is not None
     }
     return {
         "about": listing("Data", about),
@@ -264,7 +273,7 @@ def _range(entry: dict[str, Any]) -> str:
 
 
 def _score(summary: Summary, method: str, metric: str, number: int) -> Cell:
-    write = MEASURES[metric].write
+    write = measures_of(summary)[metric].write
     for point in curve(summary, method, metric):
         if point.n_labels == number:
             interval = f"{write(point.low)} to {write(point.high)}" if point.low is not None else ""
@@ -278,7 +287,7 @@ def _mark_best(summary: Summary, cells: list[Cell], metric: str) -> list[Cell]:
     present = [value for value in values if value is not None]
     if nothing_learned(summary) or len(set(present)) < 2:
         return cells
-    best = max(present) if MEASURES[metric].higher_is_better else min(present)
+    best = max(present) if measures_of(summary)[metric].higher_is_better else min(present)
     return [cell._replace(best=value == best) for cell, value in zip(cells, values, strict=True)]
 
 

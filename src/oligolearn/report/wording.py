@@ -1,7 +1,7 @@
 """Numbers as a reader expects them in a sentence or a table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 MISSING = "–"
@@ -47,6 +47,20 @@ def points(difference: Any, *, signed: bool = True) -> str:
     return f"{rounded:{'+' if signed and rounded else ''}.1f}".replace("-", MINUS)
 
 
+def change(difference: Any, *, signed: bool = True) -> str:
+    """Difference of two correlations: 0.081 -> ``+0.081``; never ``-0.000``."""
+    number = known(difference)
+    if number is None:
+        return MISSING
+    rounded = round(number, 3) + 0.0
+    return f"{rounded:{'+' if signed and rounded else ''}.3f}".replace("-", MINUS)
+
+
+def size_of_change(difference: float) -> str:
+    """Absolute difference of two correlations for a sentence: ``0.081``, ``less than 0.001``."""
+    return "less than 0.001" if 0 < abs(difference) < 0.0005 else change(abs(difference), signed=False)
+
+
 def size_in_points(difference: float) -> str:
     """Absolute difference for a sentence: ``8.1 points``, ``less than 0.1 points``."""
     size = abs(difference)
@@ -72,11 +86,11 @@ def p_equals(value: Any) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
-def span(low: Any, high: Any) -> str:
-    """Interval in percentage points: ``6.0 to 10.2``; empty when an end is undefined."""
+def span(low: Any, high: Any, write: Callable[..., str] = points) -> str:
+    """Interval in percentage points, or as `write` has it: ``6.0 to 10.2``; empty when an end is undefined."""
     if known(low) is None or known(high) is None:
         return ""
-    return f"{points(low, signed=False)} to {points(high, signed=False)}"
+    return f"{write(low, signed=False)} to {write(high, signed=False)}"
 
 
 def joined(items: Sequence[str]) -> str:

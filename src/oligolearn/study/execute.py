@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from oligolearn.data import ExpressionScaler, top_variance_genes
 from oligolearn.estimators import SelfSupervisedEncoder, Share
-from oligolearn.estimators.metrics import calibrate, confusion, score_predictions
 from oligolearn.saving import Bundle, is_bundle, load_bundle, save_bundle
 from oligolearn.study.design import AnyDesign, Design, Draw, Run, group_runs, training_seed
 from oligolearn.study.embedding import map_samples, sample_rows
 from oligolearn.study.methods import pretrain
+from oligolearn.study.scores import class_scores
 from oligolearn.study.store import Store
-from oligolearn.study.task import Fitted, Task
+from oligolearn.study.task import Fitted, Predictor, Task
 from oligolearn.training import DivergedError, threads
 from oligolearn.workers import Workers
 
@@ -44,6 +44,9 @@ class AnyCohort(Protocol):
 
     def task(self, design: Any, draw: Draw, genes: NDArray[np.intp] | None, n_labels: int, encoder: Any) -> Any:
         """What a method may see with the labels of the first `n_labels` training rows."""
+
+    def scores(self, model: Any, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> dict[str, Any]:
+        """How good the predictions of a fitted method are for some rows: what is kept of a run."""
 
     def pretrain(
         self, design: Any, drawn: Sequence[tuple[Draw, NDArray[np.intp] | None]], objective: str
@@ -133,6 +136,10 @@ class Cohort(NamedTuple):
         settings = {**design.hardware, **design.training}
         groups = None if self.groups is None else self.groups[shown]
         return Task(self.expression(), rows, genes, places, self.y[shown], seed, settings, encoder, groups)
+
+    def scores(self, model: Predictor, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> dict[str, Any]:
+        """How good the predictions of a fitted method are for some rows."""
+        return class_scores(self.y[rows], model.predict_proba(self.values(rows, genes)))
 
     def pretrain(
         self, design: Design, drawn: Sequence[tuple[Draw, NDArray[np.intp] | None]], objective: str
@@ -355,12 +362,8 @@ def _tested(design: AnyDesign, cohort: AnyCohort, run: Run, fitted: Fitted, bund
         return {"error": str(fitted.model)}
     draw, genes = _drawn(design, cohort, run.repeat)
     rows = getattr(draw.split, design.judged_on)
-    y = cohort.y[rows]
-    probabilities = fitted.model.predict_proba(cohort.values(rows, genes))
     return {
-        **score_predictions(y, probabilities),
-        "confusion": confusion(y, probabilities),
-        "calibration": calibrate(y, probabilities)._asdict(),
+        **cohort.scores(fitted.model, rows, genes),
         **_of_pretraining(bundle),
         "trained": fitted.how,
         **({"chosen": fitted.chosen, "why": fitted.why} if fitted.chosen else {}),

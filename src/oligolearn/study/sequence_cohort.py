@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,14 @@ from oligolearn.data.alphabets import find_alphabet
 from oligolearn.estimators import SelfSupervisedSequenceEncoder
 from oligolearn.saving import Bundle
 from oligolearn.study.design import Draw, training_seed
+from oligolearn.study.scores import class_scores, number_scores
 from oligolearn.study.sequence_design import SequenceDesign
 from oligolearn.study.sequence_methods import SequenceTask, WordShares, encoder_to_pretrain, pretrain_on_sequences
 from oligolearn.study.store import Store
 from oligolearn.training import DivergedError
+
+if TYPE_CHECKING:
+    from oligolearn.study.sequence_planning import SequenceStudy
 
 
 class SequenceCohort(NamedTuple):
@@ -29,9 +33,11 @@ class SequenceCohort(NamedTuple):
     alphabet, has_gap, aligned
         Name of the alphabet, whether a gap is a letter of it, and whether these are rows of an alignment.
     y
-        Class numbers, -1 where unlabelled.
+        Class numbers, or those of ranges of numbers, -1 where unlabelled.
     groups
         Group numbers, or None.
+    numbers
+        What is learned where that is no class, ``(n_sequences,)``.
     """
 
     codes: Path
@@ -41,15 +47,15 @@ class SequenceCohort(NamedTuple):
     aligned: bool
     y: NDArray[np.integer]
     groups: NDArray[np.integer] | None
+    numbers: NDArray[np.float64] | None = None
 
     @classmethod
-    def laid(
-        cls, sequences: Sequences, y: NDArray[np.integer], groups: NDArray[np.integer] | None, store: Store
-    ) -> "SequenceCohort":
-        """Lay the letters where workers find them."""
+    def laid(cls, study: "SequenceStudy", store: Store) -> "SequenceCohort":
+        """Lay the letters of a study where workers find them."""
+        sequences, y, groups = study.sequences, study.labels.codes, study.groups
         alphabet = sequences.alphabet
         files = store.keep_matrix(sequences.codes, "codes"), store.keep_matrix(sequences.offsets, "offsets")
-        return cls(*files, alphabet.name, alphabet.has_gap, sequences.aligned, y, groups)
+        return cls(*files, alphabet.name, alphabet.has_gap, sequences.aligned, y, groups, study.numbers)
 
     def sequences(self) -> Sequences:
         """All of them, the letters mapped from their file."""
@@ -75,7 +81,14 @@ class SequenceCohort(NamedTuple):
         settings = {**design.hardware, **design.encoder, **design.training}
         seed = training_seed(draw.seed, n_labels)
         unlabelled = everything.take(draw.split.pretrain)
-        return SequenceTask(everything.take(shown), self.y[shown], groups, seed, settings, unlabelled, encoder)
+        learned = self.y if self.numbers is None else self.numbers
+        return SequenceTask(everything.take(shown), learned[shown], groups, seed, settings, unlabelled, encoder)
+
+    def scores(self, model: Any, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> dict[str, Any]:
+        """How good the predictions of a fitted method are for some rows."""
+        if self.numbers is None:
+            return class_scores(self.y[rows], model.predict_proba(self.values(rows)))
+        return number_scores(self.numbers[rows], model.predict(self.values(rows)))
 
     def pretrain(
         self, design: SequenceDesign, drawn: Sequence[tuple[Draw, NDArray[np.intp] | None]], objective: str

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from oligolearn.study.design import Draw, check_draws, check_fractions, draw_repeat, redraw_repeat
 from oligolearn.study.methods import Method
-from oligolearn.study.sequence_methods import DEFAULT_SEQUENCE_METHODS, SEQUENCE_METHODS, method_of_choice
+from oligolearn.study.sequence_methods import DEFAULT_SEQUENCE_METHODS, method_of_choice, methods_for
+from oligolearn.study.sequence_numbers import CLASSES, NUMBERS
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,12 @@ class SequenceDesign:
     ----------
     label, group
         Columns of `obs`: what is predicted, and whose sequences stay on one side, as copies always do.
+    target
+        What the label is: ``"classes"`` or ``"numbers"``.
     identity
         Sequences alike to this share stay on one side too; None for copies alone.
     methods
-        Names in `SEQUENCE_METHODS`.
+        Names in `SEQUENCE_METHODS`, or of numbers in `NUMBER_METHODS`.
     fractions, repeats, split, seed, min_class_size, threads, device, precision
         As in `Design`.
     encoder
@@ -39,6 +42,7 @@ class SequenceDesign:
 
     label: str
     group: str | None = None
+    target: str = CLASSES
     identity: float | None = None
     methods: tuple[str, ...] = DEFAULT_SEQUENCE_METHODS
     fractions: tuple[float, ...] = ()
@@ -57,8 +61,9 @@ class SequenceDesign:
     def __post_init__(self) -> None:
         unknown = [name for name in self.methods if name not in self.known]
         if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
+            what = "a label that is a number" if self.target == NUMBERS else "sequences"
             raise ValueError(
-                f"methods for sequences must be different names among {', '.join(SEQUENCE_METHODS)}; found "
+                f"methods for {what} must be different names among {', '.join(methods_for(self.target))}; found "
                 f"{', '.join(self.methods) or 'none'}"
             )
         check_fractions(self.fractions)
@@ -67,7 +72,7 @@ class SequenceDesign:
     @property
     def known(self) -> Mapping[str, Method]:
         """Every method that such a study could compare."""
-        return {name: method_of_choice(name, own) for name, own in self.choices.items()} or SEQUENCE_METHODS
+        return {name: method_of_choice(name, own) for name, own in self.choices.items()} or methods_for(self.target)
 
     @property
     def judged_on(self) -> str:

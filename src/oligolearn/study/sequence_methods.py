@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.preprocessing import normalize
 
 from oligolearn.data import PaddingRule, Sequences
@@ -14,6 +15,7 @@ from oligolearn.estimators import (
     CollapseWarning,
     SelfSupervisedSequenceEncoder,
     SequenceClassifier,
+    SequenceRegressor,
     SubspaceLogisticRegression,
 )
 from oligolearn.estimators.sequence_choice import candidates
@@ -21,10 +23,12 @@ from oligolearn.estimators.sequence_together import SequenceShare, fit_sequences
 from oligolearn.kmers.encoded import count_words, occurring_words
 from oligolearn.nn import encoders_of_letters
 from oligolearn.study.methods import Method, objective_defaults
+from oligolearn.study.sequence_numbers import NUMBERS
 from oligolearn.study.task import Fitted
 from oligolearn.training import DivergedError
 
 DEFAULT_SEQUENCE_METHODS = ("kmer-logistic", "scratch")
+DEFAULT_NUMBER_METHODS = ("kmer-ridge", "scratch")
 _SHORTEST, _LONGEST = 2, 6  # of k: 16 to 4,096 words
 _LONG_PROTEIN = 300
 
@@ -37,13 +41,13 @@ class SequenceTask(NamedTuple):
     sequences
         Those whose labels are shown.
     labels
-        Their class numbers, ``(n_labels,)``.
+        Their class numbers, or the numbers that are learned, ``(n_labels,)``.
     groups
         Their groups, such as families; None where each stands for itself.
     seed
         Of the training.
     settings
-        Of `SequenceClassifier`, those of the encoder of ``scratch`` included.
+        Of `SequenceClassifier` or `SequenceRegressor`, those of the encoder of ``scratch`` included.
     unlabelled
         All sequences that may be learned from without labels, for a method that pretrains.
     pretrained
@@ -51,12 +55,23 @@ class SequenceTask(NamedTuple):
     """
 
     sequences: Sequences
-    labels: NDArray[np.integer]
+    labels: NDArray[Any]
     groups: NDArray[np.integer] | None
     seed: int
     settings: Mapping[str, Any]
     unlabelled: Sequences
     pretrained: Any = None
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether numbers are learned, not classes."""
+        return bool(self.labels.dtype.kind == "f")
+
+    def network(self, **settings: Any) -> SequenceClassifier | SequenceRegressor:
+        """The network to train, not fitted; `settings` take the place of the task's."""
+        own = {**self.settings, **settings}
+        kind = SequenceRegressor if self.of_numbers else SequenceClassifier
+        return kind(random_state=self.seed, **own)
 
 
 def word_length(sequences: Sequences) -> int:
@@ -115,16 +130,40 @@ class _Logistic:
         return self._model.predict_proba(self._features(X))
 
 
+class _Ridge:
+    """Ridge regression on what a function makes of sequences, its strength chosen by leaving out one at a time."""
+
+    def __init__(self, features: Callable[[Sequences], Any], task: SequenceTask) -> None:
+        from sklearn.linear_model import RidgeCV
+
+        values = features(task.sequences)
+        self._features = features
+        # letters that never vary say nothing, and of long alignments they are most; words are few, and sparse
+        self._kept: Any = slice(None) if issparse(values) else np.ptp(values, axis=0) > 0
+        self._model = RidgeCV(np.logspace(-4, 4, 17)).fit(values[:, self._kept].astype(np.float64), task.labels)
+
+    def predict(self, X: Sequences) -> NDArray[np.float64]:
+        """Predicted number of each sequence."""
+        found: NDArray[np.float64] = self._model.predict(self._features(X)[:, self._kept].astype(np.float64))
+        return found
+
+
 def _fit_kmers(tasks: Sequence[SequenceTask]) -> list[Fitted]:
-    return [Fitted(_Logistic(WordShares(task.unlabelled), task)) for task in tasks]
+    return [Fitted(_linear(task)(WordShares(task.unlabelled), task)) for task in tasks]
 
 
 def _fit_one_hot(tasks: Sequence[SequenceTask]) -> list[Fitted]:
-    return [Fitted(_Logistic(partial(one_hot_letters, width=int(task.sequences.lengths[0])), task)) for task in tasks]
+    return [
+        Fitted(_linear(task)(partial(one_hot_letters, width=int(task.sequences.lengths[0])), task)) for task in tasks
+    ]
+
+
+def _linear(task: SequenceTask) -> type[_Logistic] | type[_Ridge]:
+    return _Ridge if task.of_numbers else _Logistic
 
 
 def _fit_networks(tasks: Sequence[SequenceTask], **encoder: Any) -> list[Fitted]:
-    models = [SequenceClassifier(random_state=task.seed, **{**task.settings, **encoder}) for task in tasks]
+    models = [task.network(**encoder) for task in tasks]
     shares = [SequenceShare(task.sequences, task.labels, task.groups) for task in tasks]
     found = fit_sequences_together(models, shares)
     return [
@@ -135,10 +174,7 @@ def _fit_networks(tasks: Sequence[SequenceTask], **encoder: Any) -> list[Fitted]
 
 def _fit_pretrained(tasks: Sequence[SequenceTask]) -> list[Fitted]:
     own = {"encoder": "auto", "encoder_options": None, "both_strands": "auto"}  # the pretrained encoder says the rest
-    models = [
-        SequenceClassifier(pretrained=task.pretrained, random_state=task.seed, **{**task.settings, **own})
-        for task in tasks
-    ]
+    models = [task.network(pretrained=task.pretrained, **own) for task in tasks]
     found = fit_sequences_together(models, [SequenceShare(task.sequences, task.labels, task.groups) for task in tasks])
     return [Fitted(model, how) for model, how in zip(found.models, found.how, strict=True)]
 
@@ -194,7 +230,7 @@ def encoder_to_pretrain(objective: str, scratch: Mapping[str, Any]) -> dict[str,
 
 def _chosen(model: Any) -> tuple[str, str]:
     """The encoder that a model took, and why."""
-    if not isinstance(model, SequenceClassifier):
+    if isinstance(model, DivergedError):
         return "", ""
     losses = ", ".join(f"{name} {loss:.3f}" for name, loss in model.choice_.items())
     why = f"the loss on held-out sequences was {losses}" if losses else "labels were too few to compare candidates"
@@ -280,3 +316,26 @@ SEQUENCE_METHODS: dict[str, Method] = {
         for name, (title, how) in _PRETEXTS.items()
     },
 }
+_RIDGES: dict[str, Method] = {
+    "kmer-ridge": Method(
+        "k-mers + ridge regression",
+        "ridge regression on square roots of k-mer shares, its strength chosen by leaving out one sequence at a time",
+        _fit_kmers,
+        network=False,
+    ),
+    "onehot-ridge": Method(
+        "one-hot + ridge regression",
+        "ridge regression on the letter at each place, its strength chosen by leaving out one sequence at a time",
+        _fit_one_hot,
+        network=False,
+    ),
+}
+NUMBER_METHODS: dict[str, Method] = {
+    **_RIDGES,
+    **{name: method for name, method in SEQUENCE_METHODS.items() if method.network},
+}
+
+
+def methods_for(target: str) -> dict[str, Method]:
+    """Methods that a study could compare, for labels that are ``"classes"`` or ``"numbers"``."""
+    return NUMBER_METHODS if target == NUMBERS else SEQUENCE_METHODS

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from oligolearn.data import (
@@ -18,18 +19,19 @@ from oligolearn.data import (
 )
 from oligolearn.data.sequence_groups import copies
 from oligolearn.data.sequence_inspection import conflicting_copies
-from oligolearn.estimators import SelfSupervisedSequenceEncoder, SequenceClassifier, versions
+from oligolearn.estimators import SelfSupervisedSequenceEncoder, SequenceClassifier, SequenceRegressor, versions
 from oligolearn.estimators.sequence_fitting import LONGEST
 from oligolearn.study.design import Draw, Run, draw_repeat, plan_runs, spread_fractions
 from oligolearn.study.planning import DEFAULT_POINTS, describe_draws, hardware
 from oligolearn.study.sequence_design import SequenceDesign
 from oligolearn.study.sequence_methods import (
+    DEFAULT_NUMBER_METHODS,
     DEFAULT_SEQUENCE_METHODS,
-    SEQUENCE_METHODS,
     encoder_to_pretrain,
     suited_encoder,
     word_length,
 )
+from oligolearn.study.sequence_numbers import CLASSES, NUMBERS, Numbers, describe_numbers, read_numbers
 from oligolearn.study.sequence_settings import check_buildable
 from oligolearn.study.summary import SEQUENCES
 
@@ -71,9 +73,11 @@ class SequenceStudy(NamedTuple):
     sequences
         What it is compared on.
     labels, groups
-        Class numbers, and group numbers or None.
+        Class numbers, or those of ranges of numbers, and group numbers or None.
     runs
         All trainings.
+    numbers
+        What is learned where that is no class, ``(n_sequences,)``.
     asked, about
         As in `oligolearn.study.planning.Study`.
     """
@@ -85,6 +89,7 @@ class SequenceStudy(NamedTuple):
     runs: list[Run]
     asked: dict[str, Any]
     about: dict[str, Any]
+    numbers: NDArray[np.float64] | None = None
 
     @property
     def samples(self) -> list[str]:
@@ -114,44 +119,78 @@ def plan_sequence_study(
         If the data or the settings cannot be used.
     """
     file = settings.get("file", "data in memory")
-    labels = _labels(sequences, label, settings)
+    text = _text(sequences, label)
     group, identity = settings.get("group"), settings.get("identity")
     groups, grouping = leak_free_groups(sequences, column=group, identity=identity)
+    numbers = read_numbers(text, label, groups) if is_number(text) else None
+    if numbers is not None and settings.get("min_class_size") is not None:
+        raise ValueError(f"--min-class-size is for classes, but label {label!r} is a number; leave it out")
+    labels = _labels(text, label, settings) if numbers is None else numbers.ranges
     kept = None if len(np.unique(groups)) == len(groups) else groups
-    if kept is not None:
+    if kept is not None and numbers is None:
         check_class_groups(labels, kept, group or "sequence")
-    design = _design(sequences, label, labels, settings)
+    design = _design(sequences, label, labels, settings, CLASSES if numbers is None else NUMBERS)
     draws = [draw_repeat(design, labels.codes, kept, repeat) for repeat in range(design.repeats)]
     runs = plan_runs(design, [len(draw.split.train) for draw in draws], len(labels.classes))
-    asked = {"kind": SEQUENCES, **design.as_dict(), "data": _fingerprint(sequences, labels, kept)}
+    asked = {"kind": SEQUENCES, **design.as_dict(), "data": _fingerprint(sequences, labels, kept, numbers)}
     notes = [*sequences.notes, *labels.notes, *grouping]
+    if numbers is not None:
+        notes.append(f"{label!r} is a number: it is learned by regression.")
+    described = _describe_classes(labels) if numbers is None else describe_numbers(numbers)
     about = {
         "title": f"Label efficiency of {label} in {file}",
         "command": command,
         "versions": versions(),
         "settings": _settings(sequences, design),
-        "data": {**_describe(sequences, labels, design, notes), "file": file, "fingerprint": asked["data"]},
-        "warnings": conflicting_copies(sequences.label(label), copies(sequences)),
+        "data": {
+            **_describe(sequences, labels, design, notes),
+            **described,
+            "file": file,
+            "fingerprint": asked["data"],
+        },
+        "warnings": conflicting_copies(text, copies(sequences)),
         "replicas": min(design.repeats, MOST_AT_ONCE) if design.device != "cpu" else 1,
         **_describe_draws(draws, runs, labels, design),
     }
-    return SequenceStudy(design, sequences, labels, kept, runs, asked, about)
+    return SequenceStudy(
+        design, sequences, labels, kept, runs, asked, about, None if numbers is None else numbers.values
+    )
 
 
-def _labels(sequences: Sequences, label: str, settings: SequenceSettings) -> Labels:
-    text = sequences.label(label)
+def check_classes(sequences: Sequences, label: str, verb: str) -> None:
+    """Refuse a label that is a number, of a verb that compares classifiers.
+
+    Raises
+    ------
+    ValueError
+        If it is one, or there is no such column.
+    """
+    text = _text(sequences, label)
     if is_number(text):
         raise ValueError(
-            f"label {label!r} is a number with {text.nunique():,} values, but a study of sequences compares "
-            "classifiers; use `oligolearn train`, which gives R2 and Spearman's correlation, or cut it into classes"
+            f"label {label!r} is a number with {text.nunique():,} values, but {verb} compares classifiers; `oligolearn "
+            "study` and `train` learn numbers, or cut it into classes"
         )
+
+
+def _text(sequences: Sequences, label: str) -> "pd.Series[str]":
+    if "," in label and label not in sequences.obs.columns:
+        raise ValueError(
+            f"a study is about one label, found several, {label!r}; `oligolearn train` learns them at once"
+        )
+    return sequences.label(label)
+
+
+def _labels(text: "pd.Series[str]", label: str, settings: SequenceSettings) -> Labels:
     labels = number_classes(text, label, min_class_size=settings.get("min_class_size"))
     if settings.get("min_class_size") is None:
         check_class_sizes(label, labels)
     return labels
 
 
-def _design(sequences: Sequences, label: str, labels: Labels, settings: SequenceSettings) -> SequenceDesign:
+def _design(
+    sequences: Sequences, label: str, labels: Labels, settings: SequenceSettings, target: str
+) -> SequenceDesign:
     chosen: dict[str, Any] = {
         name: value for name, value in settings.items() if name not in ("points", "fractions", "file")
     }
@@ -159,31 +198,36 @@ def _design(sequences: Sequences, label: str, labels: Labels, settings: Sequence
     if fractions is None:
         n_train = round(0.7 * int((labels.codes >= 0).sum()))
         fractions = spread_fractions(settings.get("points", DEFAULT_POINTS), n_train, len(labels.classes))
+    usual = DEFAULT_NUMBER_METHODS if target == NUMBERS else DEFAULT_SEQUENCE_METHODS
     training = {"n_members": 1, **settings.get("training", {})}
     length = training.setdefault("max_length", min(int(sequences.lengths.max()), LONGEST))
     design = SequenceDesign(
         label=label,
+        target=target,
         fractions=tuple(map(float, fractions)),
         **{
             **chosen,
-            "methods": tuple(settings.get("methods", DEFAULT_SEQUENCE_METHODS)),
+            "methods": tuple(settings.get("methods", usual)),
             "encoder": {**suited_encoder(sequences, length), **settings.get("encoder", {})},
             "training": {"alphabet": sequences.alphabet.name, "aligned": sequences.alphabet.has_gap, **training},
             **hardware({"device": settings.get("device", "cpu"), "precision": settings.get("precision", "auto")}),
         },
     )
     shortest, longest = int(sequences.lengths.min()), int(sequences.lengths.max())
-    if "onehot-logistic" in design.methods and shortest < longest:
+    aligned = [name for name in design.methods if name.startswith("onehot-")]
+    if aligned and shortest < longest:
         raise ValueError(
-            f"onehot-logistic compares letters at the same place, but lengths differ ({shortest:,} to {longest:,}); "
-            "leave it out, or take kmer-logistic"
+            f"{aligned[0]} compares letters at the same place, but lengths differ ({shortest:,} to {longest:,}); "
+            f"leave it out, or take {aligned[0].replace('onehot', 'kmer')}"
         )
-    if any(SEQUENCE_METHODS[name].network for name in design.methods):
+    if any(design.known[name].network for name in design.methods):
         check_buildable({**design.encoder, **design.training}, sequences)
     return design
 
 
-def _fingerprint(sequences: Sequences, labels: Labels, groups: NDArray[np.int64] | None) -> str:
+def _fingerprint(
+    sequences: Sequences, labels: Labels, groups: NDArray[np.int64] | None, numbers: Numbers | None
+) -> str:
     """Digest of everything in the data that decides the results."""
     digest = hashlib.sha256(sequences.codes.tobytes())
     digest.update(sequences.offsets.tobytes())
@@ -191,27 +235,31 @@ def _fingerprint(sequences: Sequences, labels: Labels, groups: NDArray[np.int64]
     digest.update(labels.codes.tobytes())
     if groups is not None:
         digest.update(groups.tobytes())
+    if numbers is not None:
+        digest.update(numbers.values.tobytes())
     return digest.hexdigest()[:16]
 
 
 def _settings(sequences: Sequences, design: SequenceDesign) -> dict[str, Any]:
     """Settings of the trainings, as the estimator has them."""
     shown: dict[str, Any] = {}
-    if any(SEQUENCE_METHODS[name].network for name in design.methods):
-        network = SequenceClassifier(**design.training).get_params(deep=False)
-        shown = {f"network: {name}": network[name] for name in (*_TOLD, "max_length")}
+    if any(design.known[name].network for name in design.methods):
+        kind = SequenceRegressor if design.target == NUMBERS else SequenceClassifier
+        network = kind(**design.training).get_params(deep=False)
+        shown = {f"network: {name}": network[name] for name in (*_TOLD, "max_length") if name in network}
         shown["network: batch_size"] = network["batch_size"] or "64 to 256, by the number of sequences"
     if "scratch" in design.methods:
         options = ", ".join(f"{name} {value}" for name, value in (design.encoder["encoder_options"] or {}).items())
         shown["scratch: encoder"] = f"{design.encoder['encoder']} ({options or 'its own settings'})"
         shown["scratch: both strands"] = design.encoder["both_strands"]
     for name in design.methods:
-        if (objective := SEQUENCE_METHODS[name].objective) is not None:
+        if (objective := design.known[name].objective) is not None:
             encoder = encoder_to_pretrain(objective, design.encoder)
             shown[f"{name}: encoder"] = SelfSupervisedSequenceEncoder(objective, **encoder).encoder_name
             shown[f"{name}: epochs"] = design.pretraining.get("epochs") or "50, or 6,000 steps if these are fewer"
-    if "kmer-logistic" in design.methods:
-        shown["kmer-logistic: k"] = word_length(sequences)
+    shown |= {
+        f"{name}: k": word_length(sequences) for name in design.methods if name in ("kmer-logistic", "kmer-ridge")
+    }
     return {
         **shown,
         "threads per training": design.threads,
@@ -221,7 +269,6 @@ def _settings(sequences: Sequences, design: SequenceDesign) -> dict[str, Any]:
 
 
 def _describe(sequences: Sequences, labels: Labels, design: SequenceDesign, notes: list[str]) -> dict[str, Any]:
-    sizes = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.classes))
     return {
         "n_samples": len(sequences),
         "n_letters": int(np.median(sequences.lengths)),
@@ -229,15 +276,23 @@ def _describe(sequences: Sequences, labels: Labels, design: SequenceDesign, note
         "label": design.label,
         "group": design.group,
         "units": sequences.alphabet.name.upper() if sequences.alphabet.name != "protein" else "protein",
-        "classes": [{"name": name, "n": int(n)} for name, n in zip(labels.classes, sizes, strict=True)],
         "notes": notes,
     }
+
+
+def _describe_classes(labels: Labels) -> dict[str, Any]:
+    """What a report says of classes: how many labelled sequences each has."""
+    sizes = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.classes))
+    return {"classes": [{"name": name, "n": int(n)} for name, n in zip(labels.classes, sizes, strict=True)]}
 
 
 def _describe_draws(
     draws: Sequence[Draw], runs: Sequence[Run], labels: Labels, design: SequenceDesign
 ) -> dict[str, Any]:
     described = describe_draws(draws, runs, labels)
-    if not any(SEQUENCE_METHODS[name].objective for name in design.methods):
+    if design.target == NUMBERS:
+        for entry in described["fractions"]:
+            entry["note"] = entry["note"] and entry["note"].replace("every class", "every range of the number")
+    if not any(design.known[name].objective for name in design.methods):
         del described["sizes"]["n_pretrain"]
     return described

@@ -14,7 +14,7 @@ from oligolearn.study.progress import progress_bar
 from oligolearn.study.search_space import Value
 from oligolearn.study.sequence_cohort import SequenceCohort
 from oligolearn.study.sequence_design import SequenceDesign
-from oligolearn.study.sequence_planning import SequenceSettings, SequenceStudy, plan_sequence_study
+from oligolearn.study.sequence_planning import SequenceSettings, SequenceStudy, check_classes, plan_sequence_study
 from oligolearn.study.sequence_settings import (
     ENCODER,
     check_buildable,
@@ -91,7 +91,7 @@ def sweep_sequences(  # noqa: PLR0913  (what to do, who does it, what to say of 
     store = Store(out, what="sweep", file=FILE)
     store.open(plan.asked, plan.about)
     if not store.finished() >= set(plan.runs):
-        cohort = SequenceCohort.laid(sequences, plan.study.labels.codes, plan.study.groups, store)
+        cohort = SequenceCohort.laid(plan.study, store)
         with progress_bar(shown=progress) as tell:
             execute(plan.design, cohort, plan.runs, store, workers=hands, on_progress=tell)
     store.clear_work()
@@ -126,6 +126,7 @@ def read_sequence_vary(vary: Vary, default: str) -> dict[str, tuple[Value, ...]]
 def _plan(sequences: Sequences, label: str, vary: Vary, settings: SequenceSettings, command: str) -> _Plan:
     fractions = tuple(sorted(settings.get("fractions") or DEFAULT_FRACTIONS))
     chosen: SequenceSettings = {**settings, "methods": (_SCRATCH,), "fractions": fractions, "split": "fixed"}
+    check_classes(sequences, label, "sweep")
     study = plan_sequence_study(sequences, label, {"repeats": 5, **chosen}, command=command)
     default = {**study.design.encoder, **study.design.training}
     varied = read_sequence_vary(vary, default[ENCODER])

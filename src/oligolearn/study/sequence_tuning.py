@@ -17,7 +17,7 @@ from oligolearn.study.design import training_seed
 from oligolearn.study.search_space import Value
 from oligolearn.study.sequence_cohort import SequenceCohort
 from oligolearn.study.sequence_design import SequenceDesign
-from oligolearn.study.sequence_planning import SequenceSettings, plan_sequence_study
+from oligolearn.study.sequence_planning import SequenceSettings, check_classes, plan_sequence_study
 from oligolearn.study.sequence_settings import (
     ENCODER,
     check_buildable,
@@ -154,13 +154,14 @@ def tune_sequences(
     own = {"trials", "at_once", "test", "search", "fraction"}
     chosen = {name: value for name, value in settings.items() if name not in own}
     fixed = {"methods": (_SCRATCH,), "fractions": (settings.get("fraction", 1.0),), "split": "fixed"}
+    check_classes(sequences, label, "tune")
     study = plan_sequence_study(sequences, label, cast(SequenceSettings, {"repeats": 3, **chosen, **fixed}))
     default = {**study.design.encoder, **study.design.training}
     store = Store(out, what="tuning", file="tune.json")
     searched = {name: str(one) for name, one in space.items()}
     asked = {**study.asked, "search": searched, "at_once": settings.get("at_once", AT_ONCE)}
     store.open({**asked, "storage": storage_name(storage)}, study.about)
-    cohort = SequenceCohort.laid(sequences, study.labels.codes, study.groups, store)
+    cohort = SequenceCohort.laid(study, store)
     bench = SequenceBench(study.design, cohort, study.runs[0].n_labels)
 
     def settings_for(values: Mapping[str, Value]) -> dict[str, Any]:

@@ -20,9 +20,15 @@ from oligolearn.study.runs import ROUNDING, checked, constant, finite, groups, n
 Floats = npt.NDArray[np.float64]
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "ece")
+NUMBER_METRICS = ("spearman", "pearson", "r2", "rmse")
 
-RANGES = {"mcc": (-1.0, 1.0), "log_loss": (0.0, math.inf)}  # the other metrics are shares
+RANGES = {  # the other metrics are shares
+    **dict.fromkeys(("mcc", "spearman", "pearson"), (-1.0, 1.0)),
+    **dict.fromkeys(("log_loss", "rmse"), (0.0, math.inf)),
+    "r2": (-math.inf, 1.0),
+}
 
+_SPOKEN = {"balanced_accuracy": "balanced accuracy", "spearman": "Spearman's correlation"}
 _CONFIDENCE = 0.95
 _ALPHA = 0.05
 _FEWEST_REPEATS_FOR_T = 5  # below, Student's t has so heavy tails that no effect survives Holm
@@ -53,7 +59,7 @@ def learning_curves(results: pd.DataFrame) -> list[dict[str, Any]]:
         is for comparing methods.
     """
     table = checked(results)
-    present = [name for name in METRICS if name in table.columns]
+    present = [name for name in (*METRICS, *NUMBER_METRICS) if name in table.columns]
     return [
         {
             "method": method,
@@ -362,36 +368,75 @@ def learned(
     """
     if n_classes < 2:
         raise ValueError(f"`n_classes` is {n_classes}; to learn needs at least 2 classes")
-    table = checked(results, "balanced_accuracy")
-    test_to_train = _test_to_train(n_train, n_test)
     guessing = _guessing(n_classes, n_test, test_class_counts)
+    chance = _Chance("balanced_accuracy", 1 / n_classes, guessing)
+    return _beats(results, chance, _test_to_train(n_train, n_test), resampled=resampled)
+
+
+def learned_order(
+    results: pd.DataFrame, *, n_train: float | None = None, n_test: float | None = None, resampled: bool = True
+) -> dict[str, Any]:
+    """Whether any method orders numbers better than chance: mean Spearman's correlation against 0, as `learned` does.
+
+    Of predictions that know nothing, the correlation on n independent test samples has mean 0 and variance 1/(n - 1).
+
+    Parameters
+    ----------
+    results : DataFrame
+        One row per run, with `spearman`.
+    n_train, n_test, resampled
+        As in `learned`.
+
+    Returns
+    -------
+    dict
+        As `learned` gives it, with `spearman` in place of `balanced_accuracy`.
+    """
+    guessing = None if n_test is None else _Guessing(1 / max(1.0, n_test - 1), half_step=0.0)
+    return _beats(results, _Chance("spearman", 0.0, guessing), _test_to_train(n_train, n_test), resampled=resampled)
+
+
+class _Chance(NamedTuple):
+    """What guessing gives: the metric, its mean, and how it varies where that is known."""
+
+    metric: str
+    mean: float
+    guessing: "_Guessing | None"
+
+
+def _beats(results: pd.DataFrame, chance: _Chance, test_to_train: float | None, *, resampled: bool) -> dict[str, Any]:
+    """Test of each method at each number of labels against guessing."""
+    table = checked(results, chance.metric)
     overlap = test_to_train / (1 + test_to_train) if resampled and test_to_train is not None else 1.0
     rows: list[dict[str, Any]] = []
     for method, fraction, runs in groups(table):
-        values = finite(runs["balanced_accuracy"]) - 1 / n_classes
-        p_values = [_p_from_test_size(values, guessing, overlap), _p_from_repeats(values, guessing, test_to_train)]
+        values = finite(runs[chance.metric]) - chance.mean
+        p_values = [
+            _p_from_test_size(values, chance.guessing, overlap),
+            _p_from_repeats(values, chance.guessing, test_to_train),
+        ]
         rows.append(
             {
                 "method": method,
                 "fraction": fraction,
-                "balanced_accuracy": float(values.mean() + 1 / n_classes) if len(values) else None,
-                "chance": 1 / n_classes,
+                chance.metric: float(values.mean() + chance.mean) if len(values) else None,
+                "chance": chance.mean,
                 "p_unadjusted": max((p for p in p_values if p is not None), default=None),
             }
         )
     for row, p in zip(rows, holm([row["p_unadjusted"] for row in rows]), strict=True):
         row["p"] = p
-    return _verdict([row["p"] for row in rows]) | {"rows": rows}
+    return _verdict([row["p"] for row in rows], _SPOKEN[chance.metric]) | {"rows": rows}
 
 
-def _verdict(p_values: list[float | None]) -> dict[str, Any]:
+def _verdict(p_values: list[float | None], metric: str) -> dict[str, Any]:
     tested = [p for p in p_values if p is not None]
     if not tested:
         return {"any": None, "note": "there is one run each, or no variance, and the size of the test set is unknown"}
     share = f"{sum(p < _ALPHA for p in tested)} of {len(tested)}"
     return {
         "any": min(tested) < _ALPHA,
-        "note": f"{share} combinations of method and number of labels have a balanced accuracy above chance "
+        "note": f"{share} combinations of method and number of labels have a {metric} above chance "
         f"(one-sided, Holm over all of them; the smallest p is {min(tested):.2g})",
     }
 

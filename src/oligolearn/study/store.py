@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oligolearn.estimators.metrics import METRICS
+from oligolearn.estimators.metrics import METRICS, NUMBER_METRICS
 from oligolearn.saving import write_json
 from oligolearn.study.design import Run
 from oligolearn.writing import differences, whole_file
 
 COLUMNS = ("repeat", "fraction", "n_labels", "method", *METRICS, "seconds", "seed")
+NUMBER_COLUMNS = (*COLUMNS[:4], *NUMBER_METRICS, *COLUMNS[-2:])  # where labels are numbers
 
 
 class Store:
@@ -126,7 +127,8 @@ class Store:
 
     def results(self) -> pd.DataFrame:
         """Table of the runs that succeeded, with the columns of `results.csv`."""
-        return pd.DataFrame([run for run in self.runs() if "error" not in run], columns=list(COLUMNS))
+        columns = NUMBER_COLUMNS if self.describe()["asked"].get("target") == "numbers" else COLUMNS
+        return pd.DataFrame([run for run in self.runs() if "error" not in run], columns=list(columns))
 
     def embeddings(self) -> list[dict[str, Any]]:
         """Maps of the samples that `keep_embeddings` was given."""

@@ -9,28 +9,32 @@ import pandas as pd
 
 from oligolearn.study.extrapolation import labels_needed, usual_target
 from oligolearn.study.methods import METHODS, Method
-from oligolearn.study.sequence_methods import SEQUENCE_METHODS
-from oligolearn.study.statistics import compare, labels_saved, learned, learning_curves
+from oligolearn.study.sequence_methods import methods_for
+from oligolearn.study.sequence_numbers import NUMBERS
+from oligolearn.study.statistics import compare, labels_saved, learned, learned_order, learning_curves
 from oligolearn.study.store import Store
 
 SEQUENCES = "sequences"  # kind of a study, as `study.json` has it
 # what a pretrained network must beat: itself without, and the simple way
-BASELINES = ("scratch", "logistic", "kmer-logistic", "onehot-logistic")
+BASELINES = ("scratch", "logistic", "kmer-logistic", "onehot-logistic", "kmer-ridge", "onehot-ridge")
 
 COMPARED = ("accuracy", "balanced_accuracy")
+COMPARED_NUMBERS = ("spearman",)
+_MOST_PREDICTIONS = 400  # of a method in the figure of predicted and measured numbers
 
 
 def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
     """Everything that a report says, from the folder of a study alone; the same runs give the same summary.
 
-    `target` is the accuracy to find the number of labels for; None for `usual_target`.
+    `target` is the accuracy to find the number of labels for; None for `usual_target`. Where labels are numbers,
+    methods are compared by Spearman's correlation, and there is no such target.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no study.
     ValueError
-        If no run of it succeeded.
+        If no run of it succeeded, or there is a target for numbers.
     """
     description = store.describe()
     asked, about = description["asked"], description["about"]
@@ -42,13 +46,16 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
         raise ValueError(f"the study in {store.folder} has no result: {reasons}")
     sizes = about["sizes"]
     n_train, n_test = sizes["n_train"], sizes["n_test"]
+    of_numbers = asked.get("target") == NUMBERS
+    if of_numbers and target is not None:
+        raise ValueError(
+            f"--target is an accuracy, but the study in {store.folder} predicts a number; leave it out, and read off "
+            "the curves"
+        )
+    metrics = COMPARED_NUMBERS if of_numbers else COMPARED
     pairs = _pairs(asked["methods"], results, known)
-    shown = _shown_fraction(results)
-    overlap = (
-        {"n_train": n_train, "n_test": n_test}
-        if asked["split"] == "resampled"
-        else dict.fromkeys(("n_train", "n_test"))
-    )
+    resampled = asked["split"] == "resampled"
+    overlap = {"n_train": n_train, "n_test": n_test} if resampled else dict.fromkeys(("n_train", "n_test"))
     return {
         "schema": 1,
         "title": about["title"],
@@ -66,20 +73,19 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
         "versions": about["versions"],
         "curves": learning_curves(results),
         "comparisons": [
-            row for metric in COMPARED for pair in pairs for row in compare(results, *pair, **overlap, metric=metric)
+            row for metric in metrics for pair in pairs for row in compare(results, *pair, **overlap, metric=metric)
         ],
-        "labels_saved": [row for pair in pairs for row in labels_saved(results, *pair, seed=asked["seed"])],
-        "labels_needed": _needed(results, target, asked, n_train=overlap["n_train"], n_test=overlap["n_test"]),
-        "learned": learned(
-            results,
-            n_classes=len(about["data"]["classes"]),
-            n_train=n_train,
-            n_test=n_test,
-            test_class_counts=about["test_class_counts"],
-            resampled=asked["split"] == "resampled",
+        "labels_saved": [
+            row for pair in pairs for row in labels_saved(results, *pair, seed=asked["seed"], metric=metrics[0])
+        ],
+        **(
+            _of_numbers(results, runs, asked, sizes)
+            if of_numbers
+            else {
+                "labels_needed": _needed(results, target, asked, n_train=overlap["n_train"], n_test=overlap["n_test"]),
+                **_of_classes(results, runs, about, resampled=resampled),
+            }
         ),
-        "confusion": _confusion(runs, shown, about),
-        "calibration": _calibration(runs, shown),
         "embeddings": store.embeddings(),
         "warnings": [*about["warnings"], *_diagnoses(runs, known)],
         "failures": [
@@ -92,7 +98,38 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
 
 def known_methods(asked: Mapping[str, Any]) -> Mapping[str, Method]:
     """Methods that a study of this kind could compare, from what was asked."""
-    return SEQUENCE_METHODS if asked.get("kind") == SEQUENCES else METHODS
+    return methods_for(asked["target"]) if asked.get("kind") == SEQUENCES else METHODS
+
+
+def _of_classes(
+    results: pd.DataFrame, runs: Sequence[Mapping[str, Any]], about: Mapping[str, Any], *, resampled: bool
+) -> dict[str, Any]:
+    """Sections of a summary on predicted classes."""
+    shown = _shown_fraction(results, "accuracy")
+    return {
+        "learned": learned(
+            results,
+            n_classes=len(about["data"]["classes"]),
+            n_train=about["sizes"]["n_train"],
+            n_test=about["sizes"]["n_test"],
+            test_class_counts=about["test_class_counts"],
+            resampled=resampled,
+        ),
+        "confusion": _confusion(runs, shown, about),
+        "calibration": _calibration(runs, shown),
+    }
+
+
+def _of_numbers(
+    results: pd.DataFrame, runs: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], sizes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Sections of a summary on predicted numbers."""
+    resampled = asked["split"] == "resampled"
+    return {
+        "metric": COMPARED_NUMBERS[0],
+        "learned": learned_order(results, n_train=sizes["n_train"], n_test=sizes["n_test"], resampled=resampled),
+        "predictions": _predictions(runs, _shown_fraction(results, COMPARED_NUMBERS[0]), seed=asked["seed"]),
+    }
 
 
 def _needed(
@@ -161,9 +198,9 @@ def _titled(name: str, method: Method) -> dict[str, str]:
     return {"name": name, "title": method.title, "description": method.description}
 
 
-def _shown_fraction(results: pd.DataFrame) -> float:
+def _shown_fraction(results: pd.DataFrame, metric: str) -> float:
     """Fraction whose predictions are shown in detail: the one where methods differ most, the smallest of equals."""
-    means = results.groupby(["fraction", "method"])["accuracy"].mean().unstack()
+    means = results.groupby(["fraction", "method"])[metric].mean().unstack()
     spread = means.max(axis=1) - means.min(axis=1)
     return float(spread.index[int(spread.round(6).to_numpy().argmax())])
 
@@ -189,6 +226,19 @@ def _confusion(runs: Sequence[Mapping[str, Any]], fraction: float, about: Mappin
             method: np.sum([run["confusion"] for run in those], axis=0).tolist() for method, those in chosen.items()
         },
     }
+
+
+def _predictions(runs: Sequence[Mapping[str, Any]], fraction: float, *, seed: int) -> dict[str, Any]:
+    """Measured and predicted numbers of test samples of all repeats; some are drawn where there are many."""
+    chosen = _of_fraction(runs, fraction)
+    methods = {}
+    for method, those in chosen.items():
+        both = np.array(
+            [np.concatenate([run["predictions"][name] for run in those]) for name in ("measured", "predicted")]
+        )
+        rows = np.sort(np.random.default_rng(seed).permutation(both.shape[1])[:_MOST_PREDICTIONS])
+        methods[method] = {"measured": both[0, rows].tolist(), "predicted": both[1, rows].tolist()}
+    return {**_head(chosen, fraction), "methods": methods}
 
 
 def _calibration(runs: Sequence[Mapping[str, Any]], fraction: float) -> dict[str, Any]:

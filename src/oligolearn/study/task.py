@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.estimators import SelfSupervisedEncoder
-from oligolearn.training import DivergedError
 
 
 class Task(NamedTuple):
@@ -65,14 +64,14 @@ class Fitted(NamedTuple):
     Attributes
     ----------
     model
-        The classifier, or why there is none.
+        The classifier, or what predicts numbers, or the `DivergedError` that says why there is none.
     how
         How a network was trained: ``"stacked"``, or ``"one at a time: "`` and the reason. Empty for other methods.
     chosen, why
         Of a method that chooses among others: which one, and why.
     """
 
-    model: Predictor | DivergedError
+    model: Any
     how: str = ""
     chosen: str = ""
     why: str = ""

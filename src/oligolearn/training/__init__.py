@@ -1,6 +1,6 @@
 """Training loops for any module whose ``forward(batch)`` returns a loss."""
 
-from oligolearn.training.checkpoint import Checkpoint
+from oligolearn.training.checkpoint import Checkpoint, read_state, write_state
 from oligolearn.training.inference import apply_in_batches
 from oligolearn.training.loop import Batch, Epoch, Runtime, fit
 from oligolearn.training.products import resolve_precision
@@ -25,7 +25,9 @@ __all__ = [
     "fit_replicas",
     "is_first_process",
     "n_batches",
+    "read_state",
     "resolve_precision",
     "room_for_replicas",
     "threads",
+    "write_state",
 ]

@@ -88,14 +88,7 @@ class Checkpoint:
             tensors["order"] = at.order
         if at.epoch_losses:
             tensors["epoch_losses"] = torch.stack(at.epoch_losses)
-        facts = {"identity": self.identity, "step": at.step, "losses": at.losses}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(self.path) as temporary:
-            save_file(
-                {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-                temporary,
-                metadata={"training": json.dumps(facts)},
-            )
+        write_state(self.path, tensors, {"identity": self.identity, "step": at.step, "losses": at.losses})
         self._written = time.monotonic()
         self._took = self._written - started
 
@@ -116,8 +109,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return Progress()
-        tensors, facts = self._read()
-        self._check_same(facts["identity"])
+        tensors, facts = read_state(self.path, self.identity)
         module.load_state_dict(_part(tensors, "module."))
         optimizer.restore(_part(tensors, "optimizer."))
         for i, generator in enumerate(self.generators):
@@ -128,21 +120,39 @@ class Checkpoint:
             order.set_state(tensors["order"])
         return Progress(facts["step"], facts["losses"], losses)
 
-    def _read(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                facts = json.loads(file.metadata()["training"])
-                return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118  (no mapping)
-        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"the checkpoint {self.path} is damaged ({error}); remove it to start again") from None
 
-    def _check_same(self, there: Mapping[str, Any]) -> None:
-        differ = differences(there, self.identity)
-        if differ:
-            raise ValueError(
-                f"{self.path} is the checkpoint of another training: {differ}; repeat its command to "
-                "go on with it, or remove it"
-            )
+def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write the state of a training, whole or not at all; `facts` are JSON-able, ``identity`` among them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+            temporary,
+            metadata={"training": json.dumps(facts)},
+        )
+
+
+def read_state(path: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_state` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or the training has another identity; says what differs.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["training"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+            there = facts["identity"]
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"the checkpoint {path} is damaged ({error}); remove it to start again") from None
+    differ = differences(there, json.loads(json.dumps(identity)))
+    if differ:
+        raise ValueError(
+            f"{path} is the checkpoint of another training: {differ}; repeat its command to go on with it, or remove it"
+        )
+    return tensors, facts
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,18 +1,19 @@
-"""Classifier and regressor of DNA, RNA and protein sequences."""
+"""Classifier of DNA, RNA and protein sequences."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import column_or_1d
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from oligolearn.estimators.building import OnEpoch
-from oligolearn.estimators.labels import UNLABELLED, encode_labels
+from oligolearn.estimators.labels import UNLABELLED, encode_labels, encode_several_labels, has_several_labels
 from oligolearn.estimators.sequence_embedding import EmbeddingChoice
 from oligolearn.estimators.sequence_fitting import (
     LabelledSequences,
@@ -23,9 +24,11 @@ from oligolearn.estimators.sequence_fitting import (
     network_outputs,
     prepare,
     restore_networks,
+    with_one_output,
 )
+from oligolearn.estimators.sequence_input import sequence_tags
 from oligolearn.estimators.sequence_starting import PretrainedSequences, find_starting_encoders
-from oligolearn.nn import ClassificationLoss, Encoder, RegressionLoss
+from oligolearn.nn import ClassificationLoss, Classifier, Encoder, MultiLabelLoss
 from oligolearn.saving import Bundle
 
 
@@ -71,9 +74,11 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     min_steps
         Fewest optimizer steps: few labels get more epochs.
     label_smoothing
-        Share of each label that is spread over all classes while training.
+        Share of each label that is spread over all classes while training; of several labels at once, that gives way
+        to the label's frequency.
     class_weight
-        None, ``"balanced"`` for weights inverse to the class frequencies, or a dict from class to weight.
+        None, ``"balanced"`` for weights inverse to the class frequencies, or a dict from class to weight. Several
+        labels at once take the first two, each for itself.
     early_stopping, validation_fraction, patience
         Hold out labelled sequences, never copies of those that train, and keep the epoch with the smallest loss on
         them.
@@ -83,7 +88,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray
-        Labels found in `y`, sorted.
+        Labels found in `y`, sorted. Of several labels at once their numbers, or the columns of a table.
+    multilabel_ : bool
+        Whether a sequence may have several of them at once.
     choice_ : dict
         Loss of each candidate on held-out sequences, by name; empty where the encoder was given.
     recipe_ : Recipe
@@ -177,7 +184,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         X
             Texts, or `Sequences`.
         y
-            Labels ``(n_sequences,)``; NaN or None where unlabelled, which are left out.
+            Labels ``(n_sequences,)``; NaN or None where unlabelled, which are left out. Or several labels that a
+            sequence may have at once, ``(n_sequences, n_labels)``: 1 where it has one, 0 where not, NaN where that is
+            not known.
         groups
             Families, chromosomes or patients, ``(n_sequences,)``: held-out sequences share none with those that train.
 
@@ -193,6 +202,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         """Everything of `fit` but the training of the networks."""
         if y is None:
             raise ValueError("SequenceClassifier requires y to be passed, but the target y is None")
+        self.multilabel_ = has_several_labels(y)
+        if self.multilabel_:
+            return self._prepare_several(X, y, groups)
         self.classes_, codes = encode_labels(y)
         labelled = codes != UNLABELLED
 
@@ -203,6 +215,26 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         rows = LabelledSequences(X, codes, labelled, groups)
         return prepare(self, find_starting_encoders(self.pretrained), rows, len(self.classes_), loss)
 
+    def _prepare_several(self, X: Any, y: Any, groups: ArrayLike | None) -> Prepared:
+        """As `_prepare`, of several labels at once."""
+        if self.class_weight not in (None, "balanced"):
+            raise ValueError(
+                f"class_weight of several labels at once must be None or 'balanced', found {self.class_weight!r}"
+            )
+        self.classes_, values, labelled = encode_several_labels(y)
+
+        def loss(network: nn.Module, rows: NDArray[np.integer]) -> nn.Module:
+            seen = values[labelled][rows]
+            n_without, n_with = (seen == 0).sum(axis=0), (seen == 1).sum(axis=0)
+            n_known = np.maximum(1, n_without + n_with)
+            balance = n_known / (2 * np.maximum(1, [n_without, n_with]))
+            weights = None if self.class_weight is None else torch.from_numpy(balance).float()
+            frequency = torch.from_numpy(n_with / n_known).float()
+            return MultiLabelLoss(network, frequency, weights, label_smoothing=self.label_smoothing)
+
+        rows = LabelledSequences(X, values, labelled, groups)
+        return prepare(self, find_starting_encoders(self.pretrained), rows, len(self.classes_), loss)
+
     def _class_weights(self, codes: NDArray[np.integer]) -> Tensor | None:
         if self.class_weight is None:
             return None
@@ -210,15 +242,55 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         return torch.from_numpy(weights).float()
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probability of each class, ``(n_sequences, n_classes)``, in the order of `classes_`: means over networks."""
+        """Probability of each class, ``(n_sequences, n_classes)``, in the order of `classes_`: means over networks.
+
+        Several labels at once have a probability each, which do not sum to 1.
+        """
         logits = network_outputs(self, X)
+        if self.multilabel_:
+            return np.asarray(expit(logits).mean(axis=0))
         scores = np.exp(logits - logits.max(axis=2, keepdims=True))
         return (scores / scores.sum(axis=2, keepdims=True)).mean(axis=0)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Most probable class of each sequence, ``(n_sequences,)``."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        """Most probable class of each sequence, ``(n_sequences,)``.
+
+        Of several labels at once 1 where the probability is above one half and 0 elsewhere, ``(n_sequences,
+        n_labels)``.
+        """
+        probabilities = self.predict_proba(X)
+        if self.multilabel_:
+            return (probabilities > 0.5).astype(np.int64)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def for_label(self, name: Any) -> "SequenceClassifier":
+        """Classifier of two classes, without and with one of several labels, that gives the same probabilities.
+
+        The encoders are shared. Logits 0 and :math:`z` have the softmax :math:`1/(1 + e^{-z})` for the second class,
+        which is the probability that the label has with its own logit :math:`z`.
+
+        Parameters
+        ----------
+        name
+            In `classes_`; the new classes are ``"not NAME"`` and ``"NAME"``.
+
+        Raises
+        ------
+        ValueError
+            If this is no classifier of several labels at once, or knows no such label.
+        """
+        check_is_fitted(self, "module_")
+        names = [str(one) for one in self.classes_]
+        if not self.multilabel_:
+            raise ValueError("the model learned one label, not several at once: it explains its classes as it is")
+        if str(name) not in names:
+            raise ValueError(f"the model knows no label {str(name)!r}; its labels are {', '.join(names)}")
+        found = SequenceClassifier(**self.get_params(deep=False))
+        found.classes_, found.multilabel_ = np.array([f"not {name}", str(name)]), False
+        found.recipe_, found.choice_, found.training_ = self.recipe_, self.choice_, self.training_
+        networks = [with_one_output(cast(Classifier, network), names.index(str(name))) for network in self.module_]
+        found.module_ = nn.ModuleList(networks).eval()
+        return found
 
     def embed(self, X: Any) -> NDArray[np.float32]:
         """Output of the first network's encoder, ``(n_sequences, out_dim)``."""
@@ -226,173 +298,19 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def to_bundle(self) -> Bundle:
         """Describe the fitted classifier for saving."""
-        return describe_networks(self, {"kind": "sequence-classifier", "classes": self.classes_.tolist()})
+        head = {"kind": "sequence-classifier", "classes": self.classes_.tolist()}
+        return describe_networks(self, {**head, "multilabel": True} if self.multilabel_ else head)
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Self:
         """Rebuild a fitted classifier from what `to_bundle` described."""
         model = cls()
         model.classes_ = np.array(bundle.description["classes"])
+        model.multilabel_ = bundle.description.get("multilabel", False)
         restore_networks(model, bundle, len(model.classes_))
         return model
 
     def __sklearn_tags__(self) -> Any:
-        return _sequence_tags(super().__sklearn_tags__())
-
-
-class SequenceRegressor(RegressorMixin, BaseEstimator):
-    """Regressor of sequences: as `SequenceClassifier`, with the mean squared error of the standardised target.
-
-    Parameters
-    ----------
-    encoder, encoder_options, both_strands, alphabet, aligned, max_length, pad, truncate, embedding, freeze_embedding
-        As in `SequenceClassifier`.
-    pretrained, transfer_layers, frozen_layers, n_members, epochs, batch_size, learning_rate, weight_decay, dropout
-        Likewise; predictions of the networks are averaged.
-    min_steps, early_stopping, validation_fraction, patience, random_state, device, precision, on_epoch
-        Likewise.
-
-    Attributes
-    ----------
-    mean_, scale_ : float
-        Of the training target, which the networks see standardised.
-    choice_, recipe_, module_, history_, training_
-        As in `SequenceClassifier`.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> X = ["".join(rng.choice(list("ACGT"), 20)) for _ in range(120)]
-    >>> y = [text.count("G") + text.count("C") for text in X]
-    >>> model = SequenceRegressor("motif-cnn", encoder_options={"pooling": "mean"}, n_members=1, random_state=0)
-    >>> predicted = model.fit(X, y).predict(["A" * 20, "GC" * 10])
-    >>> bool(predicted[0] < 10 < predicted[1])
-    True
-    """
-
-    def __init__(
-        self,
-        encoder: str | Callable[..., Encoder] = "auto",
-        *,
-        encoder_options: Mapping[str, Any] | None = None,
-        both_strands: bool | str = "auto",
-        alphabet: str = "auto",
-        aligned: bool | None = None,
-        max_length: int | None = None,
-        pad: str = "end",
-        truncate: str = "end",
-        embedding: EmbeddingChoice = "one-hot",
-        freeze_embedding: bool = False,
-        pretrained: PretrainedSequences = None,
-        transfer_layers: int | None = None,
-        frozen_layers: int | None = 0,
-        n_members: int = 3,
-        epochs: int = 15,
-        batch_size: int | None = None,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 0.0,
-        dropout: float = 0.5,
-        min_steps: int = 300,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.15,
-        patience: int = 5,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        on_epoch: OnEpoch | None = None,
-    ) -> None:
-        self.encoder = encoder
-        self.encoder_options = encoder_options
-        self.both_strands = both_strands
-        self.alphabet = alphabet
-        self.aligned = aligned
-        self.max_length = max_length
-        self.pad = pad
-        self.truncate = truncate
-        self.embedding = embedding
-        self.freeze_embedding = freeze_embedding
-        self.pretrained = pretrained
-        self.transfer_layers = transfer_layers
-        self.frozen_layers = frozen_layers
-        self.n_members = n_members
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.dropout = dropout
-        self.min_steps = min_steps
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
-        self.device = device
-        self.precision = precision
-        self.on_epoch = on_epoch
-
-    def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
-        """Train on the sequences of `X` whose target is known.
-
-        Parameters
-        ----------
-        X
-            Texts, or `Sequences`.
-        y
-            Numbers ``(n_sequences,)``; NaN where unknown, which are left out.
-        groups
-            As in `SequenceClassifier.fit`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If sequences cannot be read, `y` has infinite or fewer than two different values, or a setting is out of
-            its range.
-        """
-        fit_networks(self, self._prepare(X, y, groups))
-        return self
-
-    def _prepare(self, X: Any, y: ArrayLike, groups: ArrayLike | None) -> Prepared:
-        """Everything of `fit` but the training of the networks."""
-        if y is None:
-            raise ValueError("SequenceRegressor requires y to be passed, but the target y is None")
-        values = np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
-        if np.isinf(values).any():
-            raise ValueError("Input y contains infinity; NaN marks sequences without a target")
-        labelled = ~np.isnan(values)
-        if len(np.unique(values[labelled])) < 2:
-            raise ValueError(f"y needs at least two different numbers, found {len(np.unique(values[labelled]))}")
-        self.mean_, self.scale_ = float(values[labelled].mean()), float(values[labelled].std())
-        target = ((values - self.mean_) / self.scale_).astype(np.float32)
-        rows = LabelledSequences(X, target, labelled, groups)
-        return prepare(
-            self, find_starting_encoders(self.pretrained), rows, 1, lambda network, _: RegressionLoss(network)
-        )
-
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """Predicted number of each sequence, ``(n_sequences,)``: the mean over networks."""
-        return network_outputs(self, X)[:, :, 0].mean(axis=0) * self.scale_ + self.mean_
-
-    def embed(self, X: Any) -> NDArray[np.float32]:
-        """Output of the first network's encoder, ``(n_sequences, out_dim)``."""
-        return embed_sequences(self, X)
-
-    def to_bundle(self) -> Bundle:
-        """Describe the fitted regressor for saving."""
-        return describe_networks(self, {"kind": "sequence-regressor", "mean": self.mean_, "scale": self.scale_})
-
-    @classmethod
-    def from_bundle(cls, bundle: Bundle) -> Self:
-        """Rebuild a fitted regressor from what `to_bundle` described."""
-        model = cls()
-        model.mean_, model.scale_ = bundle.description["mean"], bundle.description["scale"]
-        restore_networks(model, bundle, 1)
-        return model
-
-    def __sklearn_tags__(self) -> Any:
-        return _sequence_tags(super().__sklearn_tags__())
-
-
-def _sequence_tags(tags: Any) -> Any:
-    tags.input_tags.string = True
-    tags.input_tags.two_d_array = False
-    tags.input_tags.one_d_array = True
-    return tags
+        tags = sequence_tags(super().__sklearn_tags__())
+        tags.classifier_tags.multi_label = True
+        return tags
