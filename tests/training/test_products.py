@@ -1,11 +1,14 @@
 """The products of wide layers against torch's own."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from oligolearn.training import Runtime, Schedule, fit
-from oligolearn.training.products import fast_products, resolve_precision
+from oligolearn.training import Runtime, Schedule, apply_in_batches, fit
+from oligolearn.training.products import exact_copy, fast_products, resolve_precision
 
 N_IN, N_OUT = 4096, 300  # enough weights to be taken over
 
@@ -87,6 +90,27 @@ def test_layers_compute_as_before_after_an_error() -> None:
     with pytest.raises(KeyError), fast_products(module, "bf16"):
         raise KeyError
     assert "forward" not in vars(module)
+
+
+def test_outputs_while_training_are_exact() -> None:
+    module, x = nn.Sequential(layer(), nn.Dropout(0.5)).eval(), rows(8, N_IN)
+    expected = apply_in_batches(module, x)
+    with fast_products(module, "bf16", generators=[torch.Generator()]):
+        module(x)
+        assert torch.equal(apply_in_batches(module, x), expected)
+        assert not torch.equal(module(x), expected)
+
+
+def test_copies_made_while_training_go_at_once() -> None:
+    module = layer()
+    gc.collect()
+    gc.disable()
+    try:
+        with fast_products(module, "bf16"):
+            copied = weakref.ref(exact_copy(module))
+            assert copied() is None
+    finally:
+        gc.enable()
 
 
 def test_unknown_precisions_are_named() -> None:

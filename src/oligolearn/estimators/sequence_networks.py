@@ -1,6 +1,5 @@
 """Networks over sequences: how they are built, trained and applied."""
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from oligolearn.data.alphabets import find_alphabet
 from oligolearn.estimators.building import OnEpoch, describe_encoder, resolve, seeded
 from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.nn import SEQUENCE_ENCODERS, BothStrands, Classifier, Encoder, transfer
-from oligolearn.training import History, Runtime, Schedule, fit, n_batches
+from oligolearn.training import History, Runtime, Schedule, exact_copy, fit, n_batches
 
 _LETTERS_AT_ONCE = 2**17  # of a batch in prediction
 
@@ -279,7 +278,7 @@ def outputs(module: nn.Module, sequences: Sequences, recipe: Recipe) -> NDArray[
 
     In 64 bits a sequence's output is the same, but for the last digits, whatever others it is computed with.
     """
-    exact = copy.deepcopy(module).double().eval()
+    exact = exact_copy(module)
     device = next(exact.parameters()).device
     rows = np.arange(len(sequences))
     parts = batches_of_like_lengths(sequences, recipe, rows)

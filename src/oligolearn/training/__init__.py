@@ -3,7 +3,7 @@
 from oligolearn.training.checkpoint import Checkpoint, read_state, write_state
 from oligolearn.training.inference import apply_in_batches
 from oligolearn.training.loop import Batch, Epoch, Runtime, fit
-from oligolearn.training.products import resolve_precision
+from oligolearn.training.products import exact_copy, resolve_precision
 from oligolearn.training.replicas import LARGEST_STACKED_ON_CPU, Replicas, fit_replicas, room_for_replicas
 from oligolearn.training.schedule import DivergedError, History, Schedule, n_batches
 from oligolearn.training.team import Team, is_first_process
@@ -21,6 +21,7 @@ __all__ = [
     "Schedule",
     "Team",
     "apply_in_batches",
+    "exact_copy",
     "fit",
     "fit_replicas",
     "is_first_process",

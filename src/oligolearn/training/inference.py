@@ -1,9 +1,9 @@
 """Outputs of a trained module."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
+
+from oligolearn.training.products import exact_copy
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def apply_in_batches(module: nn.Module, x: Tensor, *, batch_size: int = 1024) ->
     Tensor
         ``(n, ...)``, float32, on the CPU.
     """
-    exact = copy.deepcopy(module).double().eval()
+    exact = exact_copy(module)
     device = next(exact.parameters()).device
     parts = [exact(part.to(device, torch.float64)).float().cpu() for part in torch.split(x, batch_size)]
     return torch.cat(parts)

@@ -8,6 +8,7 @@ itself, and whoever wrote it, need not know. Nearly all time of a network over 2
   operating system page by page, which takes longer than the product.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -97,6 +98,24 @@ def fast_products(
     finally:
         for layer in patched:
             layer.__dict__.pop("forward", None)  # a layer may be there under two names
+
+
+def exact_copy(module: nn.Module) -> nn.Module:
+    """A copy in 64 bits and evaluation mode that computes as torch does, also while `module` is trained.
+
+    What `fast_products` puts into layers is not copied: it would go on rounding to bfloat16, and hold the copy, and
+    memory of the size of its weights, until Python looks for cycles.
+    """
+    changed = [forward for layer in module.modules() if _is_ours(forward := vars(layer).get("forward"))]
+    copied = copy.deepcopy(module, {id(forward): None for forward in changed})
+    for layer in copied.modules():
+        if vars(layer).get("forward", layer) is None:
+            del layer.forward
+    return copied.double().eval()
+
+
+def _is_ours(forward: Any) -> bool:
+    return isinstance(forward, StackedLayers) or (isinstance(forward, partial) and forward.func in (_linear, _dropout))
 
 
 def _forwards(module: nn.Module, product: Products, generators: Sequence[torch.Generator]) -> Iterator[_Forward]:
