@@ -123,7 +123,7 @@ def damaged(classifier: FineTunedClassifier, path: Path, **changes: Any) -> Path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "regressor"}, "kind 'regressor'; this version reads encoder, classifier"),
+        ({"kind": "survival"}, "kind 'survival'; this version reads encoder, classifier"),
         ({"kind": None}, "kind None"),
         ({"scaling": None}, "is damaged"),
         ({"scaling": {"mean": [1.0]}}, "is damaged"),
