@@ -195,6 +195,10 @@ def test_inspect_says_what_a_file_holds(folder, capsys):
             ["train", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/m", "--pretrained", "{f}/e"],
             "not one of sequences",
         ),
+        (
+            ["train", "{f}/infinite.csv", "--label", "strength", "--out", "{t}/m"],
+            "label 'strength' has 1 infinite value",
+        ),
         (["inspect", "{f}/missing.fa"], "does not exist"),
     ],
 )
@@ -204,6 +208,8 @@ def test_mistakes_are_one_line(folder, tmp_path, capsys, arguments, expected):
         table = pd.DataFrame(rng.normal(size=(30, 5)), columns=list("abcde"), index=[f"s{i}" for i in range(30)])
         table.assign(y=["u", "v", "w"] * 10).to_csv(folder / "e.csv", index_label="sample")
         (folder / "protein.fa").write_text(">p\nMKVLEEPW\n")
+        rows = [f"s{i},ACGTAC,{'inf' if i == 3 else i / 2}\n" for i in range(30)]
+        (folder / "infinite.csv").write_text("".join(["id,sequence,strength\n", *rows]))
         few = ["--epochs", "1", "--folds", "0", "--quiet", "--device", "cpu"]
         assert run("train", folder / "e.csv", "--label", "y", "--out", folder / "e", *few) == 0
         capsys.readouterr()

@@ -21,7 +21,7 @@ from oligolearn.data.preparation import (
     prepare_expression,
 )
 from oligolearn.data.quantiles import QuantileScaler
-from oligolearn.data.samples import is_number, label_of, numbers_of
+from oligolearn.data.samples import is_number, label_of, numbers_of, parse_numbers
 from oligolearn.data.scaling import ExpressionScaler, top_variance_genes
 from oligolearn.data.sequence_files import read_sequence_files
 from oligolearn.data.sequence_groups import cluster_sequences, leak_free_groups
@@ -96,6 +96,7 @@ __all__ = [
     "number_classes",
     "numbers_of",
     "open_expression",
+    "parse_numbers",
     "prepare_expression",
     "prepare_stream",
     "read_expression",

@@ -185,6 +185,20 @@ def _filled(text: "pd.Series[str]") -> "pd.Series[str]":
     return known[known.str.strip() != ""]
 
 
+def parse_numbers(text: "pd.Series[str]", label: str) -> NDArray[np.float64]:
+    """Numbers that are given as text, NaN where there is none, ``(n,)``.
+
+    Raises
+    ------
+    ValueError
+        If one is infinite.
+    """
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    if np.isinf(numbers).any():
+        raise ValueError(f"label {label!r} has {int(np.isinf(numbers).sum())} infinite values; leave those cells empty")
+    return numbers
+
+
 def numbers_of(adata: ad.AnnData, label: str) -> tuple[NDArray[np.float64], list[str]]:
     """Numbers of a label, NaN where there are none, and how many samples lack one, in sentences.
 
@@ -194,9 +208,7 @@ def numbers_of(adata: ad.AnnData, label: str) -> tuple[NDArray[np.float64], list
         If there is no such column, or a number is infinite.
     """
     text = label_of(adata, label)
-    numbers = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
-    if np.isinf(numbers).any():
-        raise ValueError(f"label {label!r} has {int(np.isinf(numbers).sum())} infinite values; leave those cells empty")
+    numbers = parse_numbers(text, label)
     notes = []
     others = _filled(text[np.isnan(numbers)])
     if len(others):

@@ -10,7 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from oligolearn.data import Sequences, is_number, large_labels, leak_free_groups, number_classes, several_labels
+from oligolearn.data import (
+    Sequences,
+    is_number,
+    large_labels,
+    leak_free_groups,
+    number_classes,
+    parse_numbers,
+    several_labels,
+)
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.cohorts import LabelColumns
 from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
@@ -128,7 +136,7 @@ def _target(sequences: Sequences, columns: LabelColumns, settings: dict[str, Any
     if is_number(text):
         model = SequenceRegressor(**{name: value for name, value in settings.items() if name != "class_weight"})
         notes = [f"{columns.label!r} is a number: it is learned by regression."]
-        return _Target(pd.to_numeric(text).to_numpy(float), [], model, notes)
+        return _Target(parse_numbers(text, columns.label), [], model, notes)
     labels = number_classes(text, columns.label, min_class_size=columns.min_class_size)
     notes = [*labels.notes, *_seems_several(text, columns.label)]
     return _Target(

@@ -1,6 +1,5 @@
 """Where the heads of a transformer look."""
 
-import copy
 import math
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from oligolearn.explain.filters import SequenceModel
 from oligolearn.nn import BothStrands, SequenceTransformer
 from oligolearn.nn.sequence_transformer import TransformerLayer, rotated
 from oligolearn.nn.track import Track
+from oligolearn.training import exact_copy
 
 
 class AttentionMaps(NamedTuple):
@@ -69,7 +69,7 @@ def attention_maps(model: SequenceModel, X: Any, *, row: int = 0, reach: int = 3
     sequences = checked_sequences(X, model.recipe_)
     if not 0 <= row < len(sequences):
         raise ValueError(f"row must lie between 0 and {len(sequences) - 1}, found {row}")
-    encoder = copy.deepcopy(_encoder(model)).cpu().double().eval()
+    encoder: Any = exact_copy(_encoder(model)).cpu()
     total: NDArray[np.float64] | None = None
     seen = np.zeros(2 * reach + 1)
     example = np.zeros(0)

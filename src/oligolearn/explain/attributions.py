@@ -1,6 +1,5 @@
 """What each letter of a sequence gives to a model's prediction of it."""
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from oligolearn.estimators.sequence_networks import batches_of_like_lengths
 from oligolearn.explain.deeplift import RescaleRule
 from oligolearn.explain.filters import SequenceModel, of_label
 from oligolearn.explain.tracks import Channels, OpenNetwork, Track, channels_of
+from oligolearn.training import exact_copy
 
 METHODS = ("mutagenesis", "integrated-gradients", "deeplift")
 REFERENCES = ("mean", "shuffles")
@@ -163,7 +163,7 @@ class _Output:
     """What is explained, from codes or a track and the weights of each row's outputs: mean over the networks."""
 
     def __init__(self, model: SequenceModel) -> None:
-        networks: Any = copy.deepcopy(model.module_).cpu().double().eval()
+        networks: Any = exact_copy(model.module_).cpu()
         self._networks: list[Any] = list(networks.requires_grad_(requires_grad=False))
         self._alphabet = model.recipe_.alphabet
         self._scale = 1.0 if isinstance(model, SequenceClassifier) else model.scale_

@@ -1,6 +1,5 @@
 """The detectors of a shallow network's first layer: what each finds, and where."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from oligolearn.estimators.sequence_fitting import checked_sequences
 from oligolearn.estimators.sequence_networks import Recipe, batches_of_like_lengths
 from oligolearn.explain.motif import FEWEST_SITES, Motif, Sites, joined_sites, motif_of
 from oligolearn.nn import BothStrands, EmbeddedKmers, MotifCNN, MultiScaleCNN, SequencePool, reverse_complement
+from oligolearn.training import exact_copy
 
 SequenceModel = SequenceClassifier | SequenceRegressor
 _ABOVE_MEAN = 0.65  # share of the way from a filter's mean to its largest value where sites begin
@@ -137,7 +137,7 @@ def take_apart(network: nn.Module) -> Detectors:
     ValueError
         If its encoder has no detectors that are motifs.
     """
-    exact: Any = copy.deepcopy(network).double().eval()
+    exact: Any = exact_copy(network)
     strands = exact.encoder if isinstance(exact.encoder, BothStrands) else None
     encoder: Any = exact.encoder if strands is None else strands.encoder
     if isinstance(encoder, MotifCNN):

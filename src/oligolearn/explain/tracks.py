@@ -6,7 +6,6 @@ whatever an encoder does with codes before (turning a strand, moving padding) it
 looks up follows.
 """
 
-import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 from oligolearn.data import Alphabet
 from oligolearn.explain.motif import complement_of_letters
 from oligolearn.nn import BothStrands, EmbeddedKmers, Letters, reverse_complement
+from oligolearn.training import exact_copy
 
 
 class Track(NamedTuple):
@@ -194,7 +194,7 @@ class OpenNetwork:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self.network: Any = copy.deepcopy(network).cpu().double().eval().requires_grad_(requires_grad=False)
+        self.network: Any = exact_copy(network).cpu().requires_grad_(requires_grad=False)
         for parent in list(self.network.modules()):
             for name, child in parent.named_children():
                 if isinstance(child, EmbeddedKmers):

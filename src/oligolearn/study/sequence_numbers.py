@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oligolearn.data import Labels
+from oligolearn.data import Labels, parse_numbers
 from oligolearn.data.splits import MIN_CLASS_SIZE
 
 NUMBERS, CLASSES = "numbers", "classes"  # what a label is, as `study.json` has it
@@ -50,10 +50,8 @@ def read_numbers(text: "pd.Series[str]", label: str, groups: NDArray[np.integer]
     >>> read_numbers(pd.Series([str(i) for i in range(40)]), "rate", np.arange(40)).ranges.classes
     ['0 to 7', '8 to 15', '16 to 23', '24 to 31', '32 to 39']
     """
-    values = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    values = parse_numbers(text, label)
     known = ~np.isnan(values)
-    if np.isinf(values[known]).any():
-        raise ValueError(f"label {label!r} has infinite numbers; empty these cells")
     for n_ranges in range(_MOST_RANGES, 0, -1):
         codes = np.full(len(values), -1, dtype=np.int64)
         cuts = np.unique(np.quantile(values[known], np.arange(1, n_ranges) / n_ranges))

@@ -15,12 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
+from oligolearn.estimators.metrics import METRICS, NUMBER_METRICS
 from oligolearn.study.runs import ROUNDING, checked, constant, finite, groups, number_of_labels, scores_by_repeat
 
 Floats = npt.NDArray[np.float64]
-
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "ece")
-NUMBER_METRICS = ("spearman", "pearson", "r2", "rmse")
 
 RANGES = {  # the other metrics are shares
     **dict.fromkeys(("mcc", "spearman", "pearson"), (-1.0, 1.0)),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from oligolearn.estimators.metrics import METRICS, NUMBER_METRICS
 from oligolearn.saving import write_json
 from oligolearn.study.design import Run
+from oligolearn.study.sequence_numbers import NUMBERS
 from oligolearn.writing import differences, whole_file
 
 COLUMNS = ("repeat", "fraction", "n_labels", "method", *METRICS, "seconds", "seed")
@@ -127,7 +128,7 @@ class Store:
 
     def results(self) -> pd.DataFrame:
         """Table of the runs that succeeded, with the columns of `results.csv`."""
-        columns = NUMBER_COLUMNS if self.describe()["asked"].get("target") == "numbers" else COLUMNS
+        columns = NUMBER_COLUMNS if self.describe()["asked"].get("target") == NUMBERS else COLUMNS
         return pd.DataFrame([run for run in self.runs() if "error" not in run], columns=list(columns))
 
     def embeddings(self) -> list[dict[str, Any]]:
