@@ -66,7 +66,8 @@ def folder(tmp_path_factory):
 def test_a_learned_word_is_found_matched_and_told(folder, capsys):
     database = ["--database", folder / "db.meme"]
     assert (
-        run("motifs", folder / "motif-cnn", folder / "t.tsv", "--label", "bound", *database, "--out", folder / "o") == 0
+        run("explain", folder / "motif-cnn", folder / "t.tsv", "--label", "bound", *database, "--out", folder / "o")
+        == 0
     )
     said = capsys.readouterr().out
     assert {path.name for path in (folder / "o").iterdir()} == FILES
@@ -158,7 +159,7 @@ def test_any_model_is_explained_by_attributions_and_a_transformer_shows_its_head
             ["{f}/motif-cnn", "{f}/t.tsv", "--database", "{f}/rna.meme"],
             "rna.meme holds motifs over ACGU, the model reads ACGT",
         ),
-        (["{f}/e", "{f}/t.tsv"], "trained on expression, the data are sequences"),
+        (["{f}/e", "{f}/t.tsv"], "trained on expression, and one of sequences is needed"),
         (["{f}/t.tsv", "{f}/t.tsv"], "is not a model"),
         (["{f}/transformer", "{f}/t.tsv", "--by", "filters"], "first layer of a SequenceTransformer has no filters"),
         (["{f}/transformer", "{f}/t.tsv", "--attribution", "deeplift"], "deeplift does not converge"),

@@ -188,7 +188,10 @@ def test_inspect_says_what_a_file_holds(folder, capsys):
         (["tune", *STUDY[1:], "--search", "colour=1:2"], "has no setting 'colour'"),
         (["tune", "{f}/e.csv", "--label", "y", "--out", "{t}/s", "--max-length", "9"], "--max-length does nothing"),
         (["predict", "{f}/m", "{f}/e.csv", "--out", "{t}/p.csv"], "trained on sequences, the data are expression"),
-        (["predict", "{f}/e", "{f}/new.fa", "--out", "{t}/p.csv"], "trained on expression, the data are sequences"),
+        (
+            ["predict", "{f}/e", "{f}/new.fa", "--out", "{t}/p.csv"],
+            "trained on expression, and one of sequences is needed",
+        ),
         (["predict", "{f}/m", "{f}/protein.fa", "--out", "{t}/p.csv"], "this looks like protein"),
         (["train", "{f}/e.csv", "--label", "y", "--out", "{t}/m", "--pretrained", "{f}/m"], "was trained on sequences"),
         (

@@ -68,6 +68,7 @@ for verb in (
     simulate,
 ):
     app.command()(verb)
+app.command("explain", help="Say what a model of sequences looks for: another name of motifs.")(motifs)
 
 
 INTERRUPTED = 130
