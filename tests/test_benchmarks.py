@@ -45,7 +45,7 @@ def test_the_throughput_of_sequences_is_measured_against_its_goals():
     ended = run("sequence_throughput.py", *small)
     assert ended.returncode == 0, ended.stderr
     shown = re.findall(r"^([a-z -]+?) +[\d,]+ +[\d.]+ +[\d.]+%$", ended.stdout, re.MULTILINE)
-    assert shown[:3] == ["positions", "anywhere", "both strands"]
+    assert shown[:3] == ["positions", "anywhere", "words"]
     assert {"motif-cnn", "transformer"} < set(shown)
     assert re.search(r"^2,000 x 200 letters, 2 steps: 0\.\d+ GiB", ended.stdout, re.MULTILINE)
 

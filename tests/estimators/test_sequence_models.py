@@ -19,6 +19,7 @@ from oligolearn.estimators.sequence_input import hold_out, independent_groups
 from oligolearn.nn import MotifCNN
 
 MOTIF, TURNED = "TGACGTAA", "TTACGTCA"
+ANYWHERE = {"anywhere", "words", "both strands", "words of both strands"}
 QUICK = {"n_members": 1, "epochs": 6, "min_steps": 120, "batch_size": 32, "random_state": 0, "device": "cpu"}
 SMALL = {"n_filters": 16, "width": 10, "hidden": 16}
 
@@ -111,7 +112,7 @@ def test_the_choice_keeps_positions_where_they_matter():
     places = np.where(y == 1, 16, rng.choice([2, 6, 26, 30], 600))
     X = [text[:at] + MOTIF + text[at + 8 :] for text, at in zip(texts, places, strict=True)]
     model = SequenceClassifier(**QUICK).fit(X[:500], y[:500])
-    assert set(model.choice_) == {"positions", "anywhere", "both strands"}
+    assert set(model.choice_) == {"positions", *ANYWHERE}
     assert min(model.choice_, key=model.choice_.get) == model.training_["encoder_chosen"] == "positions"
     assert np.mean(model.predict(X[500:]) == y[500:]) > 0.9
 
@@ -121,12 +122,27 @@ def test_sequences_of_different_lengths_or_of_protein_have_fewer_candidates():
     X = [text[:n] for text, n in zip(draw(220, 40), lengths, strict=True)]
     y = np.arange(220) % 2
     quick = {**QUICK, "epochs": 1, "min_steps": 2}
-    assert set(SequenceClassifier(**quick).fit(X, y).choice_) == {"anywhere", "both strands"}
+    assert set(SequenceClassifier(**quick).fit(X, y).choice_) == ANYWHERE
     assert SequenceClassifier(both_strands=True, **quick).fit(X, y).recipe_.both_strands
     protein = SequenceClassifier(**quick).fit([text.replace("A", "W").replace("T", "L") for text in X], y)
-    assert (protein.choice_, protein.recipe_.alphabet.name) == ({}, "protein"), "one candidate needs no trial"
+    assert (set(protein.choice_), protein.recipe_.alphabet.name) == ({"anywhere", "words"}, "protein")
     few = SequenceClassifier(**quick).fit(X[:50], y[:50])
     assert few.choice_ == {}
+
+
+def test_the_choice_counts_words_where_many_weak_ones_tell():
+    """Of 40 words each sequence has two, of its class or, by chance, of the other; each by itself says little."""
+    rng = np.random.default_rng(0)
+    words = ["".join(word) for word in rng.choice(list("ACGT"), (40, 6))]
+    texts, y = draw(900, 60), np.arange(900) % 2
+    X = []
+    for text, label in zip(texts, y, strict=True):
+        own = label if rng.random() < 0.9 else 1 - label
+        (one, other), (at, there) = rng.choice(20, 2) + 20 * own, rng.choice(24, 2)
+        X.append(text[:at] + words[one] + text[at + 6 : 30 + there] + words[other] + text[36 + there :])
+    model = SequenceClassifier(both_strands=False, **{**QUICK, "epochs": 12}).fit(X[:600], y[:600])
+    assert model.training_["encoder_chosen"] == "words"
+    assert np.mean(model.predict(X[600:]) == y[600:]) > 0.65
 
 
 def test_with_both_strands_a_sequence_and_its_reverse_complement_are_the_same():
@@ -225,7 +241,7 @@ def test_the_choice_of_the_encoder_reads_kmers_too_and_both_strands_stay_the_sam
     X, y = planted(210, 30)
     quick = {**QUICK, "epochs": 1, "min_steps": 1}
     model = SequenceClassifier(embedding="kmer", **quick).fit(X, y)
-    assert set(model.choice_) == {"positions", "anywhere", "both strands"}
+    assert set(model.choice_) == {"positions", *ANYWHERE}
     assert (model.recipe_.embedding.k, model.recipe_.embedding.dim) == (3, 50)
     both = SequenceClassifier("motif-cnn", encoder_options=SMALL, both_strands=True, embedding="kmer", **quick)
     turned = [text[::-1].translate(str.maketrans("ACGT", "TGCA")) for text in X[:5]]
@@ -275,8 +291,8 @@ def test_epochs_of_all_trainings_are_told_as_one():
     X, y = planted(210, 20)
     quick = {**QUICK, "n_members": 2, "epochs": 2, "min_steps": 1}
     SequenceClassifier(on_epoch=lambda *said: told.append(said[:2]), **quick).fit(X, y)
-    assert [done for done, _ in told] == list(range(1, 11)), "three candidates and two members, two epochs each"
-    assert told[-1] == (10, 10)
+    assert [done for done, _ in told] == list(range(1, 15)), "five candidates and two members, two epochs each"
+    assert told[-1] == (14, 14)
 
 
 def test_what_cannot_be_learned_from_is_refused_in_one_line():
@@ -289,7 +305,7 @@ def test_what_cannot_be_learned_from_is_refused_in_one_line():
         (SequenceClassifier(), (X, y[:-1]), "as many rows, found 40 and 39"),
         (SequenceClassifier(), (X, ["a"] * 40), "one class only"),
         (SequenceClassifier(alphabet="dna"), (["MKLVEEP", "MLLPWRA"], ["a", "b"]), "this looks like protein"),
-        (SequenceClassifier("cnn"), (X, y), "unknown encoder 'cnn'; choose one of kmer-recurrent, motif-cnn"),
+        (SequenceClassifier("cnn"), (X, y), "unknown encoder 'cnn'; choose one of kmer-bag, kmer-recurrent, motif-cnn"),
         (SequenceClassifier(encoder_options={"width": 3}), (X, y), "encoder_options belong to an encoder by name"),
         (SequenceClassifier(both_strands="yes"), (X, y), "both_strands must be True, False or 'auto'"),
         (SequenceClassifier(n_members=0), (X, y), "n_members must be at least 1"),

@@ -17,6 +17,7 @@ from oligolearn.training import DivergedError
 ENCODERS: dict[str, dict[str, Any]] = {
     "motif-cnn": {"n_filters": 6, "width": 5, "pooling": "max+mean", "hidden": 8, "dropout": 0.2},
     "multi-scale-cnn": {"n_filters": 4, "widths": [3, 6], "windows": [1, 2], "pooling": "positions", "hidden": 8},
+    "kmer-bag": {"k": 2, "embedding": 6},
     "residual-cnn": {"n_filters": 6, "width": 3, "dilations": [1, 2], "bottleneck": 4, "pooling": "attention"},
     "transformer": {"n_channels": 8, "n_heads": 2, "n_layers": 1, "width": 3, "dropout": 0.1},
 }

@@ -22,11 +22,12 @@ ENCODERS = {
     "motif-cnn": {"n_filters": 6, "width": 5, "pooling": "max+mean", "hidden": 4},
     "multi-scale-cnn": {"n_filters": 4, "widths": (3, 6), "pooling": "positions", "windows": (1, 4), "hidden": 6},
     "residual-cnn": {"n_filters": 6, "width": 3, "dilations": (1, 2), "bottleneck": 3, "pooling": "attention"},
+    "kmer-bag": {"k": 2, "embedding": 4, "hidden": 3},
     "recurrent": {"n_units": 5, "pooling": "last"},
     "kmer-recurrent": {"embedding": 4, "n_filters": 4, "width": 3, "n_units": 3},
     "transformer": {"n_channels": 8, "n_heads": 2, "n_layers": 1, "width": 3},
 }
-EXACT = {"motif-cnn", "multi-scale-cnn"}  # for DeepLIFT
+EXACT = {"motif-cnn", "multi-scale-cnn", "kmer-bag"}  # for DeepLIFT
 rng = np.random.default_rng(0)
 TEXTS = ["".join(rng.choice(list("ACGT"), n)) for n in (14, 9, 12, 14)] + ["ACGNTACGRTAC"]
 
@@ -44,7 +45,7 @@ def mean_log_odds(model, texts):
 
 def reading(name, embedding):
     """Options of the encoder, without those of k-mers of its own where it reads others."""
-    return {key: value for key, value in ENCODERS[name].items() if embedding is None or key != "embedding"}
+    return {key: value for key, value in ENCODERS[name].items() if embedding is None or key not in ("k", "embedding")}
 
 
 READS = pytest.mark.parametrize("embedding", [None, KmerEmbedding(3, 4)], ids=["letters", "k-mers"])

@@ -14,6 +14,7 @@ from oligolearn.nn import (
     SEQUENCE_ENCODERS,
     BothStrands,
     EmbeddedKmers,
+    KmerBag,
     KmerRecurrentCNN,
     Letters,
     MotifCNN,
@@ -38,6 +39,7 @@ SMALL = [
     ("multi-scale-cnn", {"n_filters": 5, "widths": (4, 7), "hidden": 6}),
     ("multi-scale-cnn", {"n_filters": 5, "widths": (3, 9), "windows": (1, 4), "pooling": "positions", "length": 30}),
     ("residual-cnn", {"n_filters": 6, "bottleneck": 4, "width": 5}),
+    ("kmer-bag", {"k": 3, "embedding": 7, "hidden": 5}),
     ("recurrent", {"cell": "rnn", "n_units": 5, "pooling": "mean"}),
     ("recurrent", {"cell": "gru", "n_units": 5, "n_layers": 2, "pooling": "attention"}),
     ("recurrent", {"cell": "lstm", "n_units": 5, "n_layers": 2, "pooling": "last"}),
@@ -47,7 +49,8 @@ SMALL = [
 ]
 # The same over vectors of 2-mers: every property holds whatever an encoder reads.
 SMALL += [
-    (name, {**{key: n for key, n in options.items() if key != "embedding"}, "words": 2}) for name, options in SMALL
+    (name, {**{key: n for key, n in options.items() if key not in ("k", "embedding")}, "words": 2})
+    for name, options in SMALL
 ]
 
 
@@ -96,6 +99,23 @@ def test_padding_at_the_start_is_ignored_as_well(name):
     encoder = build(name, {})
     row = codes(1, 12)
     torch.testing.assert_close(encoder(F.pad(row, (5, 2))), encoder(row), atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_bag_of_kmers_is_the_mean_of_their_vectors_and_leaves_some_out_in_training():
+    encoder = KmerBag(SHARES, 2, 3, word_dropout=0.25)
+    words = encoder.blocks[0][0].weight
+    norm = encoder.blocks[0][3].eval()
+    x = torch.tensor([[1, 2, 3, 1, 2], [4, 4, 4, 0, 0]])  # ACGAC and TTT
+    wanted = torch.stack([words[[1, 6, 8, 1]].sum(dim=0) / 5, 2 * words[15] / 3])
+    torch.testing.assert_close(encoder.eval()(x), F.relu(norm(wanted)))
+    drop = encoder.blocks[0][1].train()
+    many = Track(torch.ones(200, 3, 300), None)
+    kept = drop(many).values
+    assert kept.unique().tolist() == pytest.approx([0, 1 / 0.75])
+    assert (kept == kept[:, :1]).all(), "whole words"
+    assert (kept == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert [KmerBag(torch.cat([torch.zeros(1, n), torch.eye(n)])).blocks[0][0].k for n in (4, 5, 20)] == [6, 5, 3]
 
 
 @every

@@ -25,7 +25,7 @@ from oligolearn.training import Schedule, fit
 from oligolearn.views import mask_letters
 
 SHARES = torch.from_numpy(DNA.shares)
-READS_LETTERS = [name for name in SEQUENCE_ENCODERS if name not in ("multi-scale-cnn", "kmer-recurrent")]
+READS_LETTERS = [name for name in SEQUENCE_ENCODERS if name not in ("multi-scale-cnn", "kmer-bag", "kmer-recurrent")]
 
 
 def codes_of(*texts: str) -> torch.Tensor:

@@ -85,6 +85,29 @@ def test_small_layers_and_double_precision_are_left_alone() -> None:
         assert "forward" not in vars(small)
 
 
+@pytest.mark.parametrize("dilation", [1, 3])
+def test_convolutions_round_what_they_read_and_are_left_as_they_were(dilation: int) -> None:
+    torch.manual_seed(0)
+    module = nn.Conv1d(4, 8, 9, dilation=dilation, padding=4)
+    x = torch.randn(16, 4, 50, requires_grad=True)
+    half = module.weight.detach().bfloat16().double(), module.bias.detach().bfloat16().double()  # type: ignore[union-attr]
+    by_hand = nn.functional.conv1d(x.detach().bfloat16().double(), *half, padding=4, dilation=dilation)
+    value = module(x).detach()
+    gradients = torch.autograd.grad(module(x).sin().sum(), [module.weight, x])
+    with fast_products(module, "bf16"):
+        found = module(x)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), by_hand, rtol=2**-8, atol=1e-3)
+        assert not torch.equal(found, value)
+        for mine, theirs in zip(torch.autograd.grad(found.sin().sum(), [module.weight, x]), gradients, strict=True):
+            assert float((mine - theirs).norm() / theirs.norm()) < 2e-2
+        assert torch.equal(exact_copy(module).float()(x), value)
+    assert torch.equal(module(x), value)
+    for other in (nn.Conv1d(4, 8, 3), nn.Conv1d(4, 8, 9).double()):
+        with fast_products(other, "bf16"):
+            assert "_conv_forward" not in vars(other), "small, or of 64 bits"
+
+
 def test_layers_compute_as_before_after_an_error() -> None:
     module = layer()
     with pytest.raises(KeyError), fast_products(module, "bf16"):

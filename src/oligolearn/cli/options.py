@@ -167,7 +167,7 @@ SequenceEncoder = Annotated[
     typer.Option(
         "--encoder",
         help="Of sequences: auto (the one that held-out sequences prefer), motif-cnn, multi-scale-cnn, residual-cnn, "
-        "recurrent, kmer-recurrent or transformer.",
+        "kmer-bag, recurrent, kmer-recurrent or transformer.",
     ),
 ]
 EmbeddingOption = Annotated[
@@ -189,7 +189,7 @@ PretrainEncoder = Annotated[
     typer.Option(
         "--encoder",
         help="Of sequences: motif-cnn (auto), residual-cnn, recurrent (auto for next-letter) or transformer; where two "
-        "views are compared also multi-scale-cnn and kmer-recurrent.",
+        "views are compared also multi-scale-cnn, kmer-bag and kmer-recurrent.",
     ),
 ]
 PretrainStrands = Annotated[

@@ -36,7 +36,8 @@ def candidates(sequences: Sequences, rule: PaddingRule, both_strands: bool | str
     """Encoders that may suit: by what is known without labels.
 
     Sequences of one length, up to 1,000, may be aligned: ``"positions"`` keeps where a motif stands. ``"anywhere"``
-    pools over the sequence. Of DNA, ``"both strands"`` also reads the reverse complement.
+    pools over the sequence, ``"words"`` counts k-mers. Of DNA, ``"both strands"`` and ``"words of both strands"`` also
+    read the reverse complement.
 
     Parameters
     ----------
@@ -56,8 +57,10 @@ def candidates(sequences: Sequences, rule: PaddingRule, both_strands: bool | str
     anywhere = dict(_ANYWHERE)
     if both_strands in (False, "auto"):
         found["anywhere"] = Recipe("motif-cnn", anywhere, alphabet, rule)
+        found["words"] = Recipe("kmer-bag", {}, alphabet, rule)
     if both_strands is True or (both_strands == "auto" and alphabet.name == "dna"):
         found["both strands"] = Recipe("motif-cnn", anywhere, alphabet, rule, both_strands=True)
+        found["words of both strands"] = Recipe("kmer-bag", {}, alphabet, rule, both_strands=True)
     return found
 
 

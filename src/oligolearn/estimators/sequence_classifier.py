@@ -41,7 +41,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         Name in `oligolearn.nn.SEQUENCE_ENCODERS`, a factory ``encoder(shares, **options)``, or ``"auto"``: candidates
         are trained on four fifths of the training sequences, and the one with the smallest loss on the others is taken
         (see `choice_`). Sequences of equal length may be aligned, so one candidate keeps positions; the others pool
-        over the sequence, one of them reading both strands of DNA.
+        over the sequence, motif detectors or k-mers, and of DNA each reads one strand or both.
     encoder_options
         Settings of the encoder, such as ``{"pooling": "positions"}``.
     both_strands

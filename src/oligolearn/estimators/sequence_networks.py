@@ -16,6 +16,7 @@ from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.nn import SEQUENCE_ENCODERS, BothStrands, Classifier, Encoder, transfer
 from oligolearn.training import History, Runtime, Schedule, exact_copy, fit, n_batches
 
+_OWN_KMERS = ("kmer-bag", "kmer-recurrent")
 _LETTERS_AT_ONCE = 2**17  # of a batch in prediction
 
 
@@ -51,10 +52,10 @@ class Recipe:
         object.__setattr__(self, "fixed_length", self.options.get("pooling") == "positions")
         if self.both_strands and self.alphabet.complement is None:
             raise ValueError("protein has one strand; pass both_strands=False")
-        twice = {"k", "embedding"} & set(self.options) if self.encoder == "kmer-recurrent" else set()
+        twice = {"k", "embedding"} & set(self.options) if self.encoder in _OWN_KMERS else set()
         if self.embedding is not None and twice:
             raise ValueError(
-                f"encoder_options {', '.join(sorted(twice))} are of the k-mers that kmer-recurrent has of its own, and "
+                f"encoder_options {', '.join(sorted(twice))} are of the k-mers that {self.encoder} has of its own, and "
                 "`embedding` takes their place; give one of them"
             )
 

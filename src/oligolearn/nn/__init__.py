@@ -21,6 +21,7 @@ from oligolearn.nn.distillation import DistillationLoss
 from oligolearn.nn.encoder import Encoder
 from oligolearn.nn.gradient_reversal import reverse_gradient
 from oligolearn.nn.heads import ProjectionHead
+from oligolearn.nn.kmer_bag import KmerBag
 from oligolearn.nn.kmer_embedding import EmbeddedKmers
 from oligolearn.nn.kmer_recurrent import KmerRecurrentCNN
 from oligolearn.nn.mlp import MLP
@@ -40,6 +41,7 @@ SEQUENCE_ENCODERS: dict[str, Callable[..., Encoder]] = {
     "motif-cnn": MotifCNN,
     "multi-scale-cnn": MultiScaleCNN,
     "residual-cnn": ResidualCNN,
+    "kmer-bag": KmerBag,
     "recurrent": Recurrent,
     "kmer-recurrent": KmerRecurrentCNN,
     "transformer": SequenceTransformer,
@@ -58,6 +60,7 @@ __all__ = [
     "DistillationLoss",
     "EmbeddedKmers",
     "Encoder",
+    "KmerBag",
     "KmerRecurrentCNN",
     "Letters",
     "MotifCNN",

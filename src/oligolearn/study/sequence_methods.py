@@ -268,6 +268,7 @@ _TITLES = {
     "motif-cnn": ("motif CNN", "one convolution whose filters are motif detectors (DeepBind)"),
     "multi-scale-cnn": ("multi-scale CNN", "motif detectors of several widths side by side"),
     "residual-cnn": ("residual CNN", "dilated convolutions with residual connections (ProtCNN)"),
+    "kmer-bag": ("bag of k-mers", "the mean of learned vectors of all k-mers (fastText)"),
     "recurrent": ("recurrent network", "a bidirectional GRU"),
     "kmer-recurrent": ("k-mer LSTM", "embedded k-mers, a convolution and a bidirectional LSTM (deepRAM)"),
     "transformer": ("transformer", "a small transformer"),

@@ -32,7 +32,7 @@ _ALIASES = {"filters": "n_filters", "units": "n_units", "layers": "n_layers", "c
 _POSITIVE, _COUNT, _SHARE = (1e-12, math.inf), (1, math.inf), (0.0, 0.95)
 _NAMES = {"pooling": tuple(POOLINGS), "cell": tuple(CELLS), "bidirectional": ("True", "False")}
 _FROM_ZERO = ("hidden",)
-_OPTIONAL = ("truncation",)  # whole numbers, where there is one
+_OPTIONAL = ("truncation", "k")  # whole numbers, where there is one
 _OF_TRAINING = {
     ENCODER: Setting((ENCODER,), None, (0, 0), str, tuple(SEQUENCE_ENCODERS)),
     "both_strands": Setting(("both_strands",), None, (0, 0), str, ("True", "False")),

@@ -1,9 +1,10 @@
 """Matrix products of linear layers, as fast as the machine has them, and dropout with a generator of its own.
 
-`fast_products` changes how the `nn.Linear` and `nn.Dropout` layers of a module compute while it is trained; the module
-itself, and whoever wrote it, need not know. Nearly all time of a network over 20,000 genes goes to its first layer, so:
+`fast_products` changes how the `nn.Linear`, `nn.Conv1d` and `nn.Dropout` layers of a module compute while it is
+trained; the module itself, and whoever wrote it, need not know. Nearly all time of a network over 20,000 genes goes to
+its first layer, and of one over sequences to its convolutions, so:
 
-- products run in bfloat16 where the hardware has it, weights and sums stay in 32 bits;
+- products and convolutions run in bfloat16 where the hardware has it, weights and sums stay in 32 bits;
 - the gradient of a weight goes to the same memory in every step. Fresh memory of that size is handed out by the
   operating system page by page, which takes longer than the product.
 """
@@ -23,6 +24,7 @@ from oligolearn.training.memory import lasting
 
 PRECISIONS = ("auto", "32", "bf16")
 _SMALLEST_BF16 = 2**15  # weights: below, converting costs more than the product
+_SMALLEST_FILTER = 16  # numbers that a filter reads: likewise
 
 _SMALLEST_KEPT = 2**20  # weights, over all replicas: from here on, fresh memory costs more than a call of ours
 _Forward = tuple[nn.Module, Callable[[Tensor], Tensor]]
@@ -54,14 +56,15 @@ def fast_products(
     generators: Sequence[torch.Generator] = (),
     stacked: Mapping[str, Tensor] | None = None,
 ) -> Iterator[Callable[[], None]]:
-    """Let the linear layers of `module` compute fast, and its dropout draw from `generators`.
+    """Let the layers of `module` compute fast, and its dropout draw from `generators`.
 
     Parameters
     ----------
     module
         Computes as before when the context is left.
     precision
-        ``"32"`` or ``"bf16"``. Layers of fewer than 32,768 weights, and modules in 64 bits, keep their own.
+        ``"32"`` or ``"bf16"``. Linear layers of fewer than 32,768 weights, convolutions of replicas, and modules in 64
+        bits, keep their own.
     generators
         For the dropout masks, one for each replica, on the device of the module.
     stacked
@@ -86,18 +89,18 @@ def fast_products(
         return partial(_multiply, compute, weight)
 
     if stacked is None:
-        forwards = _forwards(module, product, generators)
+        forwards = _forwards(module, product, precision, generators)
     else:
         forwards = _stacked_forwards(module, stacked, product, generators)
     patched = []
     try:
         for layer, forward in forwards:
-            layer.forward = forward
+            setattr(layer, _name_of(layer), forward)
             patched.append(layer)
         yield changed
     finally:
         for layer in patched:
-            layer.__dict__.pop("forward", None)  # a layer may be there under two names
+            vars(layer).pop(_name_of(layer), None)  # a layer may be there under two names
 
 
 def exact_copy(module: nn.Module) -> nn.Module:
@@ -106,22 +109,32 @@ def exact_copy(module: nn.Module) -> nn.Module:
     What `fast_products` puts into layers is not copied: it would go on rounding to bfloat16, and hold the copy, and
     memory of the size of its weights, until Python looks for cycles.
     """
-    changed = [forward for layer in module.modules() if _is_ours(forward := vars(layer).get("forward"))]
+    changed = [forward for layer in module.modules() if _is_ours(forward := vars(layer).get(_name_of(layer)))]
     copied = copy.deepcopy(module, {id(forward): None for forward in changed})
     for layer in copied.modules():
-        if vars(layer).get("forward", layer) is None:
-            del layer.forward
+        if vars(layer).get(_name_of(layer), layer) is None:
+            delattr(layer, _name_of(layer))
     return copied.double().eval()
 
 
+def _name_of(layer: nn.Module) -> str:
+    """The method that is replaced; a subclass of a convolution may take more than a tensor in its `forward`."""
+    return "_conv_forward" if isinstance(layer, nn.Conv1d) else "forward"
+
+
 def _is_ours(forward: Any) -> bool:
-    return isinstance(forward, StackedLayers) or (isinstance(forward, partial) and forward.func in (_linear, _dropout))
+    ours = (_linear, _convolution, _dropout)
+    return isinstance(forward, StackedLayers) or (isinstance(forward, partial) and forward.func in ours)
 
 
-def _forwards(module: nn.Module, product: Products, generators: Sequence[torch.Generator]) -> Iterator[_Forward]:
+def _forwards(
+    module: nn.Module, product: Products, precision: str, generators: Sequence[torch.Generator]
+) -> Iterator[_Forward]:
     """Layers of one model, and what takes the place of their `forward`."""
     for layer in module.modules():
-        if type(layer) is nn.Linear:
+        if isinstance(layer, nn.Conv1d) and precision == "bf16" and _is_large(layer):
+            yield layer, partial(_convolution, layer)
+        elif type(layer) is nn.Linear:
             compute = product(layer, layer.weight)
             if compute is not None:
                 yield layer, partial(_linear, layer, compute)
@@ -156,6 +169,10 @@ def _product_for(layer: nn.Linear, weight: Tensor, precision: str) -> "_Weight |
     if not half and weight.numel() < _SMALLEST_KEPT:
         return None
     return _Weight(weight, torch.bfloat16 if half else weight.dtype)
+
+
+def _is_large(layer: nn.Conv1d) -> bool:
+    return layer.weight[0].numel() >= _SMALLEST_FILTER and layer.weight.dtype == torch.float32
 
 
 class _Weight:
@@ -208,6 +225,14 @@ def _linear(layer: nn.Linear, compute: Callable[[Tensor], Tensor], x: Tensor) ->
     if x.dim() != 2:
         out = out.reshape(*x.shape[:-1], out.shape[-1])
     return out if layer.bias is None else out + layer.bias
+
+
+def _convolution(layer: nn.Conv1d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What `nn.Conv1d` gives, computed in bfloat16."""
+    half = torch.bfloat16
+    low = None if bias is None else bias.to(half)
+    places: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    return F.conv1d(x.to(half), weight.to(half), low, *places).to(weight.dtype)
 
 
 def _dropout(layer: nn.Dropout, generator: torch.Generator, x: Tensor) -> Tensor:
