@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
+from oligolearn.data import encode_sequences
 from oligolearn.estimators import KmerProfile
 from oligolearn.kmers import Words, n_canonical
 
@@ -98,6 +99,14 @@ def test_products_of_mismatch_profiles_are_the_mismatch_kernel(sequences, slow_c
         ]
         kernel += near[0] * near[1]
     assert table[0] @ table[1] == kernel
+
+
+def test_sequences_that_were_read_are_taken_as_they_are():
+    texts = ["ACGTNACGRTTACA", "ccgtaacg", "TT"]
+    profile = KmerProfile(3).fit(texts)
+    for fitted in (profile, KmerProfile(3).fit(encode_sequences(texts, alphabet="dna"))):
+        read = encode_sequences(texts, alphabet="dna")
+        np.testing.assert_array_equal(np.asarray(fitted.transform(read)), np.asarray(profile.transform(texts)))
 
 
 def test_output_and_kind(sequences):

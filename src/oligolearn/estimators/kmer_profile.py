@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
+from oligolearn.data import Sequences
 from oligolearn.kmers.words import MOST_DENSE, Words
 from oligolearn.kmers.workers import Workers
 
@@ -102,7 +103,7 @@ class KmerProfile(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X
-            ``(n_sequences,)`` strings.
+            ``(n_sequences,)`` strings, or `oligolearn.data.Sequences`.
         y
             Ignored.
 
@@ -209,6 +210,8 @@ def checked_sequences(X: Any) -> list[str]:
     ValueError
         They are not in one dimension, or there are none.
     """
+    if isinstance(X, Sequences):
+        return X.texts()
     if isinstance(X, str | bytes):
         raise TypeError("expected a list of sequences, found one string: put it in a list")
     if np.ndim(X) != 1 and not isinstance(X, list | tuple):
