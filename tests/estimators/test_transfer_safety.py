@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from sklearn.datasets import make_moons
 
 from oligolearn import DomainAdaptedClassifier
-from oligolearn.estimators import NegativeTransferWarning, find_negative_transfer, principal_components, study_shift
+from oligolearn.estimators import (
+    NegativeTransferWarning,
+    find_negative_transfer,
+    neighbour_agreement,
+    principal_components,
+    study_shift,
+)
 from oligolearn.estimators.shift import domain_auroc, linear_classifier, row_coordinates, standardise_domains
 from oligolearn.estimators.transfer_safety import describe_safety
 
@@ -148,3 +154,28 @@ def test_sentences_have_the_numbers() -> None:
     assert f"the source {mix['source']['sick']:.0%}" in notes
     assert "to standardise each domain by itself would take this difference away" in notes
     assert mix["low"]["sick"] < 0.9 < mix["high"]["sick"]
+
+
+@pytest.mark.parametrize(("share", "shift", "expected"), [(0.9, 0.3, "together"), (0.5, 2.0, "each")])
+def test_clusters_of_the_target_break_a_tie_of_reverse_validation(monkeypatch, share, shift, expected):
+    monkeypatch.setattr("oligolearn.estimators.transfer_safety.is_ahead", lambda *_: False)
+    rng = np.random.default_rng(0)
+    X, y, domain, _ = mixes(0, share)
+    X[:, :10] += 3 * np.append(y[:150], (truth := mixes(0, share)[3]))[:, None]
+    X[domain < 0] += shift * rng.normal(size=30)
+    study = study_shift(X, np.where(np.isnan(y), -1, y).astype(int), domain)
+    assert study.facts["domain_auroc_within_classes"] > 0.65
+    near = study.facts["neighbour_agreement"]
+    assert (near["together"] > near["each"] + 0.1) == (expected == "together")
+    assert study.how == expected
+    assert np.mean(study.named == truth) > 0.95
+
+
+def test_agreement_of_neighbours_is_a_kappa():
+    rng = np.random.default_rng(1)
+    rows, names = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
+    distances = np.linalg.norm(rows[:, None] - rows[None], axis=2) + np.diag(np.full(40, np.inf))
+    same = np.mean([names[np.argsort(line)[:5]] == name for line, name in zip(distances, names, strict=True)])
+    by_chance = np.sum((np.bincount(names) / 40) ** 2)
+    assert neighbour_agreement(rows, names) == pytest.approx((same - by_chance) / (1 - by_chance))
+    assert neighbour_agreement(rows[:1], names[:1]) == 0

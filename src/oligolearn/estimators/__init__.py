@@ -29,7 +29,7 @@ from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.estimators.sequence_jobs import embed_new_sequences, predict_sequences, train_on_sequences
 from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
 from oligolearn.estimators.sequence_regressor import SequenceRegressor
-from oligolearn.estimators.shift import domain_auroc, reverse_validation
+from oligolearn.estimators.shift import domain_auroc, neighbour_agreement, reverse_validation
 from oligolearn.estimators.shift_table import tabulate_shift
 from oligolearn.estimators.together import Share, Together, fit_together
 from oligolearn.estimators.transfer_safety import (
@@ -97,6 +97,7 @@ __all__ = [
     "fit_together",
     "load_model",
     "mean_entropy",
+    "neighbour_agreement",
     "neighbourhood_density",
     "predict_samples",
     "predict_sequences",

@@ -60,13 +60,24 @@ def _describe_standardisation(told: Mapping[str, Any], *, of_values: bool, as_as
     elif back:
         why = (
             f"from the target back to the source {back['together']:.1%} are named right that way, {back['each']:.1%} "
-            "with each domain by itself"
+            f"with each domain by itself{_neighbours(told)}"
         )
     else:
         why = f"{'among samples of like values' if of_values else 'within classes'} the domains hardly differ"
     lost = "what differs with the values" if of_values else "what the mix of classes makes of it"
     return (
         f"All samples were standardised together: {why}. To standardise each domain by itself would take away {lost}."
+    )
+
+
+def _neighbours(told: Mapping[str, Any]) -> str:
+    """Say which classes follow the clusters of the target, of classes."""
+    near = told.get("neighbour_agreement")
+    if near is None:
+        return ""
+    return (
+        f", and neighbours in the target share their class {near['together']:.2f} and {near['each']:.2f} of the way "
+        "from chance to always"
     )
 
 

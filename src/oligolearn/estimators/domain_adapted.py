@@ -68,8 +68,9 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         ``"each"`` standardises the genes of each domain by themselves, ``"together"`` all rows alike. The first takes
         away differences of platforms, and those of the mix of classes with them: where that differs between domains
         the second is better. ``"auto"`` takes the second where, within classes, the domains can hardly be told apart
-        (`domain_auroc` below .65), where `reverse_validation` is better with it by more than one standard error, or
-        where a target has fewer than five rows. ``"combat"`` and ``"quantile"`` bring all domains to the scale of the
+        (`domain_auroc` below .65), where `reverse_validation` is better with it by more than one standard error, or no
+        worse while neighbours in the target have more names in common with it (`neighbour_agreement`, by .1), or where
+        a target has fewer than five rows. ``"combat"`` and ``"quantile"`` bring all domains to the scale of the
         sources, for networks too.
     consensus_rate
         Learning rate of the second phase of CADA and of the fourth of F-CADA, as a share of `learning_rate`: encoders
@@ -97,8 +98,9 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         `ExpressionScaler` of each domain, or `QuantileScaler`.
     adaptation_ : dict
         What was done and why, JSON-able: sizes, ``method``, ``standardize``, ``domain_auroc`` before, within classes
-        and after, ``reverse_validation``, ``class_mix`` (see `oligolearn.estimators.estimate_class_mix`), ``named``
-        (share of each class in the target as predicted), ``warnings``, and ``selection``, the table of ``"select"``.
+        and after, ``reverse_validation``, ``neighbour_agreement``, ``class_mix`` (see
+        `oligolearn.estimators.estimate_class_mix`), ``named`` (share of each class in the target as predicted),
+        ``warnings``, and ``selection``, the table of ``"select"``.
 
     Warns
     -----

@@ -9,6 +9,7 @@ from scipy.linalg import eigh
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import NearestNeighbors
 
 from oligolearn.data import ExpressionScaler
 from oligolearn.estimators.baselines import SubspaceLogisticRegression
@@ -16,6 +17,8 @@ from oligolearn.estimators.harmonising import HARMONISERS, Scaler
 
 STANDARDIZE = (*HARMONISERS, "each", "together")
 SAME_PLATFORM = 0.65  # area under the ROC curve of domains within classes, below which nothing has to be undone
+CLEARER = 0.1  # of `neighbour_agreement`: by so much more, names follow the clusters and others cut through them
+_NEIGHBOURS = 5
 _FEWEST = 10  # rows of a side, below which no cross-validation can say whether they can be told apart
 _LARGEST_WEIGHT = 10.0
 _MOST_ROWS = 4000
@@ -157,6 +160,33 @@ def is_ahead(one: There, other: There, labels: NDArray[np.integer], errors: floa
     counts = np.bincount(labels)
     weight = len(labels) / ((counts > 0).sum() * counts[labels])
     return is_lead(weight * (one.right.astype(float) - other.right.astype(float)), errors)
+
+
+def neighbour_agreement(components: NDArray[np.floating], names: NDArray[np.integer]) -> float:
+    """How much more often than by chance a row and one of its five nearest have the same name: at most 1, 0 is chance.
+
+    Names that are right follow the clusters of the rows; names that are shifted from one class to another, as those of
+    a target whose mix of classes was taken away, cut through them.
+
+    Parameters
+    ----------
+    components
+        Principal components of the rows, ``(n, n_components)``.
+    names
+        Class numbers that a model gave them, ``(n,)``.
+
+    Examples
+    --------
+    >>> rows = np.repeat([[0.0], [9.0]], 10, axis=0) + np.linspace(0, 1, 20)[:, None]
+    >>> neighbour_agreement(rows, np.repeat([0, 1], 10)), neighbour_agreement(rows, np.zeros(20, int))
+    (1.0, 0.0)
+    """
+    number = min(_NEIGHBOURS, len(names) - 1)
+    by_chance = float(np.square(np.bincount(names) / len(names)).sum())
+    if number < 1 or by_chance == 1:
+        return 0.0
+    near = NearestNeighbors(n_neighbors=number).fit(components).kneighbors(return_distance=False)
+    return float(((names[near] == names[:, None]).mean() - by_chance) / (1 - by_chance))
 
 
 def is_lead(lead: NDArray[np.floating], errors: float = 1.0) -> bool:

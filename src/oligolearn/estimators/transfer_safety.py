@@ -10,12 +10,14 @@ from oligolearn.estimators.class_mix import ClassMix, describe_mix, estimate_cla
 from oligolearn.estimators.labels import UNLABELLED
 from oligolearn.estimators.probes import principal_components
 from oligolearn.estimators.shift import (
+    CLEARER,
     SAME_PLATFORM,
     There,
     domain_auroc,
     go_back,
     is_ahead,
     linear_classifier,
+    neighbour_agreement,
     row_coordinates,
     standardise_domains,
 )
@@ -94,7 +96,8 @@ def study_shift(
     """Measure the shift between sources and target, and say which standardisation suits.
 
     ``"together"`` where, within classes, the domains can hardly be told apart, or where reverse validation is better
-    with it by more than one standard error; else ``"each"``.
+    with it by more than one standard error, or no worse while the names that it gives the target follow its clusters
+    more closely by .1 (`neighbour_agreement`); else ``"each"``.
 
     Parameters
     ----------
@@ -131,7 +134,14 @@ def study_shift(
         named_apart = of_apart.predict(apart[is_target])
         back_apart = go_back(apart[known], labels, apart[is_target], named_apart)
         facts["reverse_validation"] = {"each": back_apart.balanced_accuracy, "together": back.balanced_accuracy}
-        if not is_ahead(back, back_apart, labels):
+        components = principal_components(apart[is_target])
+        near = {
+            "each": neighbour_agreement(components, named_apart),
+            "together": neighbour_agreement(components, named),
+        }
+        facts["neighbour_agreement"] = near
+        clearer = near["together"] > near["each"] + CLEARER and not is_ahead(back_apart, back, labels)
+        if not (is_ahead(back, back_apart, labels) or clearer):
             rows, how, classifier, named, back = apart, "each", of_apart, named_apart, back_apart
     numbers = np.searchsorted(np.unique(labels), labels)
     mix = estimate_class_mix(rows[known], numbers, rows[is_target], strength=classifier.C_)
