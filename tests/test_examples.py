@@ -84,5 +84,5 @@ def test_bring_your_own_encoder():
 @pytest.mark.slow
 def test_what_binds_here():
     said = run("what_binds_here.py")
-    assert re.search(r"held-out sequences: positions [\d.]+, anywhere [\d.]+, both strands [\d.]+", said)
+    assert re.search(r"held-out sequences: positions [\d.]+, anywhere [\d.]+, words [\d.]+, both strands [\d.]+", said)
     assert number(r"accuracy on 100 new sequences: ([\d.]+)", said) > 0.8

@@ -71,7 +71,7 @@ def _describe_standardisation(told: Mapping[str, Any], *, of_values: bool, as_as
 
 
 def _neighbours(told: Mapping[str, Any]) -> str:
-    """Say which classes follow the clusters of the target, of classes."""
+    """How closely the classes of either way follow the clusters of the target; of values nothing is known."""
     near = told.get("neighbour_agreement")
     if near is None:
         return ""

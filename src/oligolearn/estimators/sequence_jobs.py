@@ -259,7 +259,7 @@ def sequence_model(saved: SavedModel) -> SequenceClassifier | SequenceRegressor:
         raise ValueError("these are vectors of k-mers, not a model of sequences; train one with --embedding")
     if not isinstance(saved.model, SequenceClassifier | SequenceRegressor):
         raise ValueError(
-            "this model was trained on expression, and one of sequences is needed here; give another model, or to "
-            "predict and embed a matrix"
+            "this model was trained on expression, and one of sequences is needed here; give another model, or a "
+            "matrix where it is to predict or embed"
         )
     return saved.model
