@@ -90,7 +90,7 @@ def test_convolutions_round_what_they_read_and_are_left_as_they_were(dilation: i
     torch.manual_seed(0)
     module = nn.Conv1d(4, 8, 9, dilation=dilation, padding=4)
     x = torch.randn(16, 4, 50, requires_grad=True)
-    half = module.weight.detach().bfloat16().double(), module.bias.detach().bfloat16().double()  # type: ignore[union-attr]
+    half = [parameter.detach().bfloat16().double() for parameter in module.parameters()]
     by_hand = nn.functional.conv1d(x.detach().bfloat16().double(), *half, padding=4, dilation=dilation)
     value = module(x).detach()
     gradients = torch.autograd.grad(module(x).sin().sum(), [module.weight, x])
@@ -103,9 +103,10 @@ def test_convolutions_round_what_they_read_and_are_left_as_they_were(dilation: i
             assert float((mine - theirs).norm() / theirs.norm()) < 2e-2
         assert torch.equal(exact_copy(module).float()(x), value)
     assert torch.equal(module(x), value)
-    for other in (nn.Conv1d(4, 8, 3), nn.Conv1d(4, 8, 9).double()):
+    circular = nn.Conv1d(4, 8, 9, padding=4, padding_mode="circular")
+    for other in (nn.Conv1d(4, 8, 3), nn.Conv1d(4, 8, 9).double(), circular):
         with fast_products(other, "bf16"):
-            assert "_conv_forward" not in vars(other), "small, or of 64 bits"
+            assert "_conv_forward" not in vars(other), "small, of 64 bits, or padded with other than zeros"
 
 
 def test_layers_compute_as_before_after_an_error() -> None:

@@ -132,7 +132,7 @@ def _forwards(
 ) -> Iterator[_Forward]:
     """Layers of one model, and what takes the place of their `forward`."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv1d) and precision == "bf16" and _is_large(layer):
+        if isinstance(layer, nn.Conv1d) and precision == "bf16" and _gains(layer):
             yield layer, partial(_convolution, layer)
         elif type(layer) is nn.Linear:
             compute = product(layer, layer.weight)
@@ -171,8 +171,10 @@ def _product_for(layer: nn.Linear, weight: Tensor, precision: str) -> "_Weight |
     return _Weight(weight, torch.bfloat16 if half else weight.dtype)
 
 
-def _is_large(layer: nn.Conv1d) -> bool:
-    return layer.weight[0].numel() >= _SMALLEST_FILTER and layer.weight.dtype == torch.float32
+def _gains(layer: nn.Conv1d) -> bool:
+    """Whether a convolution is faster in bfloat16, and pads with zeros as `_convolution` does."""
+    large = layer.weight[0].numel() >= _SMALLEST_FILTER
+    return large and layer.weight.dtype == torch.float32 and layer.padding_mode == "zeros"
 
 
 class _Weight:
