@@ -123,9 +123,9 @@ def test_sequences_of_different_lengths_or_of_protein_have_fewer_candidates():
     y = np.arange(220) % 2
     quick = {**QUICK, "epochs": 1, "min_steps": 2}
     assert set(SequenceClassifier(**quick).fit(X, y).choice_) == ANYWHERE
-    assert SequenceClassifier(both_strands=True, **quick).fit(X, y).recipe_.both_strands
+    assert SequenceClassifier(both_strands=True, **quick).fit(X, y).recipes_[0].both_strands
     protein = SequenceClassifier(**quick).fit([text.replace("A", "W").replace("T", "L") for text in X], y)
-    assert (set(protein.choice_), protein.recipe_.alphabet.name) == ({"anywhere", "words"}, "protein")
+    assert (set(protein.choice_), protein.recipes_[0].alphabet.name) == ({"anywhere", "words"}, "protein")
     few = SequenceClassifier(**quick).fit(X[:50], y[:50])
     assert few.choice_ == {}
 
@@ -242,7 +242,7 @@ def test_the_choice_of_the_encoder_reads_kmers_too_and_both_strands_stay_the_sam
     quick = {**QUICK, "epochs": 1, "min_steps": 1}
     model = SequenceClassifier(embedding="kmer", **quick).fit(X, y)
     assert set(model.choice_) == {"positions", *ANYWHERE}
-    assert (model.recipe_.embedding.k, model.recipe_.embedding.dim) == (3, 50)
+    assert (model.recipes_[0].embedding.k, model.recipes_[0].embedding.dim) == (3, 50)
     both = SequenceClassifier("motif-cnn", encoder_options=SMALL, both_strands=True, embedding="kmer", **quick)
     turned = [text[::-1].translate(str.maketrans("ACGT", "TGCA")) for text in X[:5]]
     both.fit(X, y)
@@ -291,8 +291,8 @@ def test_epochs_of_all_trainings_are_told_as_one():
     X, y = planted(210, 20)
     quick = {**QUICK, "n_members": 2, "epochs": 2, "min_steps": 1}
     SequenceClassifier(on_epoch=lambda *said: told.append(said[:2]), **quick).fit(X, y)
-    assert [done for done, _ in told] == list(range(1, 15)), "five candidates and two members, two epochs each"
-    assert told[-1] == (14, 14)
+    assert [done for done, _ in told] == list(range(1, 17)), "five candidates, the best again, two members"
+    assert told[-1] == (16, 16)
 
 
 def test_what_cannot_be_learned_from_is_refused_in_one_line():

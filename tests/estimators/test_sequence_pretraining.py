@@ -88,8 +88,8 @@ def test_what_starts_from_an_encoder_without_labels_reads_sequences_as_long_as_i
     X, y = draw(40, 60), np.arange(40) % 2
     model = quick(max_length=25).fit(X)
     assert model.pretraining_["n_samples"] == 120, "sixty letters are three pieces of twenty"
-    assert SequenceClassifier(pretrained=model, **LABELLED).fit(X, y).recipe_.rule.length == 60
-    assert SequenceClassifier(pretrained=model, max_length=50, **LABELLED).fit(X, y).recipe_.rule.length == 50
+    assert SequenceClassifier(pretrained=model, **LABELLED).fit(X, y).recipes_[0].rule.length == 60
+    assert SequenceClassifier(pretrained=model, max_length=50, **LABELLED).fit(X, y).recipes_[0].rule.length == 50
 
 
 def test_pieces_lose_no_letter_and_are_of_about_equal_length():

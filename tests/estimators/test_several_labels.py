@@ -60,7 +60,7 @@ def test_each_label_is_learned_for_itself(fitted):
 
 def test_probabilities_are_means_of_sigmoids_over_the_networks(fitted):
     X = planted(5, seed=6)[0]
-    codes = fitted.recipe_.codes(encode_sequences(X), np.arange(5))
+    codes = fitted.recipes_[0].codes(encode_sequences(X), np.arange(5))
     with torch.no_grad():
         each = [torch.sigmoid(network.double()(codes)).numpy() for network in fitted.module_]
     for network in fitted.module_:

@@ -28,10 +28,11 @@ def _model_of(
         model.classes_, model.multilabel_ = list(classes), False
     else:
         model.mean_, model.scale_ = 2.0, 3.0
-    model.recipe_ = Recipe(encoder, options or {}, find_alphabet(alphabet), rule or PaddingRule(), both, embedding)
+    recipe = Recipe(encoder, options or {}, find_alphabet(alphabet), rule or PaddingRule(), both, embedding)
+    model.recipes_ = [recipe] * n_members
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        networks = [Classifier(model.recipe_.build(), max(1, len(classes or ()))) for _ in range(n_members)]
+        networks = [Classifier(recipe.build(), max(1, len(classes or ()))) for _ in range(n_members)]
         for layer in [one for network in networks for one in network.modules()]:
             if isinstance(layer, nn.BatchNorm1d):
                 layer.running_mean.normal_(0, 0.1)

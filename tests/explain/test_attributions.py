@@ -212,6 +212,37 @@ def test_classes_are_named_and_networks_averaged(model_of):
     np.testing.assert_allclose(usual.scores, predicted.scores, atol=1e-12)
 
 
+@pytest.fixture
+def committee(model_of):
+    """Make a model whose networks read different things."""
+
+    def make(**settings):
+        kinds = [("motif-cnn", True), ("kmer-bag", False), ("recurrent", False)]
+        models = [model_of(name, ENCODERS[name], both=both, rule=PaddingRule(14), **settings) for name, both in kinds]
+        models[0].module_ = nn.ModuleList(one.module_[0] for one in models).eval()
+        models[0].recipes_ = [one.recipes_[0] for one in models]
+        return models[0]
+
+    return make
+
+
+@pytest.mark.parametrize("method", ["mutagenesis", "integrated-gradients"])
+@pytest.mark.parametrize("classes", [("free", "bound"), None])
+def test_networks_of_different_kinds_share_what_is_explained(committee, method, classes):
+    model = committee(classes=classes)
+    found = attribute(model, TEXTS, method=method)
+    asked = mean_log_odds if classes else lambda model, texts: model.predict(texts) - model.mean_
+    assert found.outputs == pytest.approx(asked(model, TEXTS), abs=1e-6)
+    if method == "mutagenesis":
+        text = TEXTS[1]
+        after = asked(model, [text[:3] + letter + text[4:] for letter in "ACGT"])
+        assert found.contributions[1, 3] == pytest.approx(after - found.outputs[1], abs=1e-6)
+    else:
+        unknown = asked(model, ["N" * len(text) for text in TEXTS])
+        assert found.scores.sum(axis=1) == pytest.approx(found.outputs - unknown, abs=0.02)
+        assert found.gap < 0.05
+
+
 def test_a_regressor_is_explained_in_units_of_its_target(model_of):
     model = model_of("motif-cnn", {"n_filters": 6, "width": 5}, classes=None)
     found = attribute(model, TEXTS, method="deeplift")

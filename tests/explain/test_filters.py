@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 from sklearn.metrics import log_loss, roc_auc_score
+from torch import nn
 
 from oligolearn.data import PaddingRule, encode_sequences, shuffle_dinucleotides
 from oligolearn.estimators.sequence_embedding import KmerEmbedding
@@ -14,6 +15,7 @@ from oligolearn.explain import (
     filter_effects,
     filter_enrichment,
     filter_motifs,
+    find_motifs,
     has_filters,
     rows_with_sites,
     target_codes,
@@ -220,3 +222,20 @@ def test_targets_are_standardised_as_the_model_learned_them(model_of):
     np.testing.assert_allclose(target_codes(model, ["5", None, "x", "2"]), [1, np.nan, np.nan, 0])
     with pytest.raises(ValueError, match="predicts a number, but the label holds none"):
         target_codes(model, ["a", "b"])
+
+
+def test_networks_without_filters_are_passed_over(model_of, set_filter):
+    model = model_of("motif-cnn", {"n_filters": 3, "width": 9}, rule=PaddingRule(50))
+    set_filter(model, 1, WORD)
+    texts, _ = texts_with([WORD, ""])
+    alone = filter_motifs(model, texts)
+    words = model_of("kmer-bag", {"k": 2, "embedding": 4}, rule=PaddingRule(50))
+    model.module_ = nn.ModuleList([words.module_[0], model.module_[0]])
+    model.recipes_ = [*words.recipes_, *model.recipes_]
+    assert not has_filters(model), "so that they are explained by attributions unless filters are asked for"
+    found = filter_motifs(model, texts)
+    assert [(one.motif.name, one.network) for one in found] == [(f"net2-{one.motif.name}", 1) for one in alone]
+    assert filter_effects(model, found, texts)
+    assert rows_with_sites(model, found, texts).sum(axis=1).min() > 0
+    said = find_motifs(model, texts, by="filters").notes[0]
+    assert " of 1 of the 2 networks (the others have none) " in said

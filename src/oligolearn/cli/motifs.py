@@ -111,9 +111,10 @@ def motifs(
 
     saved = load_model(model)
     network = of_label(sequence_model(saved), one_label)
-    if network.recipe_.alphabet.has_gap:
+    alphabet = network.recipes_[0].alphabet
+    if alphabet.has_gap:
         raise ValueError("the model reads alignments with gaps, and motifs have none; train one on unaligned sequences")
-    known = [] if database is None else read_database(database, network.recipe_.alphabet.letters)
+    known = [] if database is None else read_database(database, alphabet.letters)
     read = read_for(saved, data)
     filters = by is By.FILTERS or (by is By.AUTO and has_filters(network))
     some, drawn = some_sequences(read, sequences or (_BY_FILTERS if filters else _BY_ATTRIBUTIONS), seed)

@@ -62,6 +62,8 @@ def read_for(saved: "SavedModel", data: Path) -> "Sequences":
     from oligolearn.estimators.sequence_jobs import sequence_model
 
     model = saved.model
-    recipe = model.recipe_ if isinstance(model, SelfSupervisedSequenceEncoder) else sequence_model(saved).recipe_
-    alphabet = recipe.alphabet
+    if isinstance(model, SelfSupervisedSequenceEncoder):
+        alphabet = model.recipe_.alphabet
+    else:
+        alphabet = sequence_model(saved).recipes_[0].alphabet
     return read_sequences(data, alphabet=alphabet.name, aligned=alphabet.has_gap)

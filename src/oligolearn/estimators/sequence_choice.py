@@ -1,35 +1,44 @@
-"""Which encoder suits a set of sequences."""
+"""Which encoders suit a set of sequences."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from oligolearn.data import PaddingRule, Sequences
-from oligolearn.estimators.sequence_networks import Learning, Recipe, Task, mean_loss, train_network
+from oligolearn.estimators.sequence_networks import Learning, Recipe, Task, outputs, train_network
 
 _FEWEST_ROWS = 200  # below, a fifth of them does not tell encoders apart
 _MOST_ROWS = 8_000
 _LONGEST_ALIGNED = 1_000
+TOGETHER = " + "
 
 
 class Choice(NamedTuple):
-    """An encoder, and how it was found.
+    """Encoders, and how they were found.
 
     Attributes
     ----------
-    recipe
-        Of the encoder.
-    name
-        Of the candidate.
+    recipes
+        One for each network, those of `names` in turn.
+    names
+        Of the candidates that were taken, the best first.
     losses
-        Loss on held-out rows of each candidate that was tried, by name; empty where one was enough.
+        Loss on held-out rows of each candidate that was tried, by name, and of the mean prediction of those that were
+        taken; empty where one was enough.
     """
 
-    recipe: Recipe
-    name: str
+    recipes: list[Recipe]
+    names: list[str]
     losses: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """Of all that were taken."""
+        return TOGETHER.join(dict.fromkeys(self.names))
 
 
 def candidates(sequences: Sequences, rule: PaddingRule, both_strands: bool | str) -> dict[str, Recipe]:  # noqa: FBT001
@@ -86,8 +95,13 @@ def choose(
     learning: Learning,
     split: Callable[[NDArray[np.integer]], tuple[NDArray[np.integer], NDArray[np.integer]]],
     seed: int,
+    n_members: int,
 ) -> Choice:
-    """Train each candidate on part of the rows and take the one with the smallest loss on the others.
+    """Train each candidate on part of the rows, and take those whose mean prediction has the smallest loss on others.
+
+    The best is taken first, then whatever makes the mean prediction better, one at a time (Caruana 2004). Two networks
+    that are alike but for their seed are better than one as well, so the best is trained twice: another candidate has
+    to help more than that.
 
     Parameters
     ----------
@@ -99,23 +113,65 @@ def choose(
         Row numbers -> those that train, those that are held out.
     seed
         Of everything drawn.
+    n_members
+        Networks that the model is to have.
 
     Returns
     -------
     Choice
         The first candidate, untried, where there is one only or fewer than 200 rows; of more than 8,000 rows some are
         drawn.
+
+    References
+    ----------
+    Caruana et al. 2004, Ensemble selection from libraries of models.
     """
     rows = np.arange(len(task.sequences))
     first = next(iter(tried))
     if len(tried) == 1 or len(rows) < _FEWEST_ROWS:
-        return Choice(tried[first], first, {})
+        return Choice([tried[first]] * n_members, [first], {})
     if len(rows) > _MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:_MOST_ROWS])
     train, held_out = split(rows)
-    losses = {}
-    for name, recipe in tried.items():
-        trained = train_network(task, recipe, learning, (train, held_out[:0]), seed)
-        losses[name] = mean_loss(task.loss(trained.network, train).eval(), task, recipe, held_out)
+    unseen = task.sequences.take(held_out)
+
+    def answers(name: str, seed: int) -> NDArray[np.float64]:
+        trained = train_network(task, tried[name], learning, (train, held_out[:0]), seed)
+        return outputs(trained.network, unseen, tried[name])
+
+    loss = task.loss(nn.Identity(), train).cpu()
+    y = torch.from_numpy(task.target[held_out])
+
+    def mean_loss(together: list[NDArray[np.float64]]) -> float:
+        return float(loss((torch.from_numpy(task.pool(np.stack(together))).float(), y)))
+
+    found = {name: answers(name, seed) for name in tried}
+    losses = {name: mean_loss([one]) for name, one in found.items()}
     best = min(losses, key=lambda name: losses[name])
-    return Choice(tried[best], best, losses)
+    names = [best]
+    if n_members > 1:
+        again = f"{best}, again"
+        found[again] = answers(best, seed + 1)
+        names, together = _taken(found, best, mean_loss, n_members)
+        names = [best if name == again else name for name in names]
+        if len(set(names)) > 1:
+            losses[TOGETHER.join(dict.fromkeys(names))] = together
+    recipes = [tried[names[i % len(names)]] for i in range(n_members)]
+    return Choice(recipes, names, losses)
+
+
+def _taken(
+    found: Mapping[str, NDArray[np.float64]],
+    best: str,
+    mean_loss: Callable[[list[NDArray[np.float64]]], float],
+    most: int,
+) -> tuple[list[str], float]:
+    """Names whose outputs make the loss of the mean prediction smaller, from the best on, and that loss."""
+    names, smallest = [best], mean_loss([found[best]])
+    while len(names) < min(most, len(found)):
+        losses = {name: mean_loss([*(found[one] for one in names), found[name]]) for name in found if name not in names}
+        helps = min(losses, key=lambda name: losses[name])
+        if losses[helps] >= smallest:
+            break
+        names, smallest = [*names, helps], losses[helps]
+    return names, smallest

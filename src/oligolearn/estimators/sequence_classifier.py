@@ -6,7 +6,7 @@ from typing import Any, Self, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
@@ -93,8 +93,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         Whether a sequence may have several of them at once.
     choice_ : dict
         Loss of each candidate on held-out sequences, by name; empty where the encoder was given.
-    recipe_ : Recipe
-        The encoder that was taken, its alphabet and its padding.
+    recipes_ : list of Recipe
+        Encoder, alphabet and padding of each network.
     module_ : nn.ModuleList
         The networks.
     history_ : list of History
@@ -212,8 +212,11 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             weights = self._class_weights(codes[labelled][rows])
             return ClassificationLoss(network, weights, label_smoothing=self.label_smoothing)
 
+        def pool(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.asarray(logsumexp(log_softmax(logits, axis=2), axis=0)) - np.log(len(logits))
+
         rows = LabelledSequences(X, codes, labelled, groups)
-        return prepare(self, find_starting_encoders(self.pretrained), rows, len(self.classes_), loss)
+        return prepare(self, find_starting_encoders(self.pretrained), rows, len(self.classes_), loss, pool)
 
     def _prepare_several(self, X: Any, y: Any, groups: ArrayLike | None) -> Prepared:
         """As `_prepare`, of several labels at once."""
@@ -232,8 +235,11 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             frequency = torch.from_numpy(n_with / n_known).float()
             return MultiLabelLoss(network, frequency, weights, label_smoothing=self.label_smoothing)
 
+        def pool(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.asarray(logsumexp(log_expit(logits), axis=0) - logsumexp(log_expit(-logits), axis=0))
+
         rows = LabelledSequences(X, values, labelled, groups)
-        return prepare(self, find_starting_encoders(self.pretrained), rows, len(self.classes_), loss)
+        return prepare(self, find_starting_encoders(self.pretrained), rows, len(self.classes_), loss, pool)
 
     def _class_weights(self, codes: NDArray[np.integer]) -> Tensor | None:
         if self.class_weight is None:
@@ -249,8 +255,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         logits = network_outputs(self, X)
         if self.multilabel_:
             return np.asarray(expit(logits).mean(axis=0))
-        scores = np.exp(logits - logits.max(axis=2, keepdims=True))
-        return (scores / scores.sum(axis=2, keepdims=True)).mean(axis=0)
+        return np.asarray(softmax(logits, axis=2).mean(axis=0))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Most probable class of each sequence, ``(n_sequences,)``.
@@ -287,7 +292,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"the model knows no label {str(name)!r}; its labels are {', '.join(names)}")
         found = SequenceClassifier(**self.get_params(deep=False))
         found.classes_, found.multilabel_ = np.array([f"not {name}", str(name)]), False
-        found.recipe_, found.choice_, found.training_ = self.recipe_, self.choice_, self.training_
+        found.recipes_, found.choice_, found.training_ = self.recipes_, self.choice_, self.training_
         networks = [with_one_output(cast(Classifier, network), names.index(str(name))) for network in self.module_]
         found.module_ = nn.ModuleList(networks).eval()
         return found

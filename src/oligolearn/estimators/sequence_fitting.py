@@ -16,7 +16,15 @@ from oligolearn.estimators.building import OnEpoch, resolve_device
 from oligolearn.estimators.sequence_choice import Choice, candidates, choose
 from oligolearn.estimators.sequence_embedding import EmbeddingChoice, chosen_embedding
 from oligolearn.estimators.sequence_input import as_sequences, hold_out, in_alphabet, independent_groups
-from oligolearn.estimators.sequence_networks import Learning, Recipe, Task, Trained, outputs
+from oligolearn.estimators.sequence_networks import (
+    Learning,
+    Recipe,
+    Task,
+    Trained,
+    describe_recipes,
+    outputs,
+    recipes_of,
+)
 from oligolearn.estimators.sequence_replicas import Training, train_all
 from oligolearn.estimators.sequence_starting import StartingEncoders
 from oligolearn.nn import Classifier, Encoder
@@ -77,7 +85,7 @@ class SequenceModel(Protocol):
     device: str
     precision: str
     on_epoch: OnEpoch | None
-    recipe_: Recipe
+    recipes_: list[Recipe]
     choice_: dict[str, float]
     module_: nn.ModuleList
     history_: list[History]
@@ -85,12 +93,12 @@ class SequenceModel(Protocol):
 
 
 class Prepared(NamedTuple):
-    """A model whose encoder is chosen and whose networks are still to be trained.
+    """A model whose encoders are chosen and whose networks are still to be trained.
 
     Attributes
     ----------
     choice
-        The encoder, and how it was found.
+        The encoders, and how they were found.
     learning
         How the networks are trained.
     trainings
@@ -124,8 +132,9 @@ def prepare(
     rows: LabelledSequences,
     n_out: int,
     loss: Callable[[nn.Module, NDArray[np.integer]], nn.Module],
+    pool: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> Prepared:
-    """Check what there is to learn from, and choose the encoder.
+    """Check what there is to learn from, and choose the encoders.
 
     Parameters
     ----------
@@ -135,20 +144,26 @@ def prepare(
         Encoders to start from, or None.
     rows
         What there is to learn from.
-    n_out, loss
+    n_out, loss, pool
         As in `Task`.
     """
-    task, owners = _task(model, source, rows, n_out, loss)
+    task, owners = _task(model, source, rows, n_out, loss, pool)
     seed = int(check_random_state(model.random_state).randint(2**31))
-    tried = _candidates(model, task.sequences) if source is None else _start(model, source, task.sequences)
     learning = _learning(model)
 
     def split(rows: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
         train, held_out = hold_out(task.target[rows], owners[rows], _CHOICE_FRACTION, seed)
         return rows[train], rows[held_out]
 
-    learning = _counting(learning, model.n_members + (len(tried) if len(tried) > 1 else 0))
-    choice = choose(task, tried, learning, split, seed)
+    if source is None:
+        tried = _candidates(model, task.sequences)
+        n_again = 1 if model.n_members > 1 else 0
+        learning = _counting(learning, model.n_members + (len(tried) + n_again if len(tried) > 1 else 0))
+        choice = choose(task, tried, learning, split, seed, model.n_members)
+    else:
+        learning = _counting(learning, model.n_members)
+        recipes = _start(model, source, task.sequences)
+        choice = Choice([recipes[i % len(recipes)] for i in range(model.n_members)], ["pretrained"], {})
     everyone = np.arange(len(task.target))
     parts = (everyone, everyone[:0])
     if model.early_stopping:
@@ -158,7 +173,9 @@ def prepare(
     n_transferred, n_frozen = (everything if n is None else n for n in (model.transfer_layers, model.frozen_layers))
     blocks = (n_transferred, n_frozen)
     trainings = [
-        Training(task, choice.recipe, learning, parts, seed + 1 + member, encoders[member % len(encoders)], blocks)
+        Training(
+            task, choice.recipes[member], learning, parts, seed + 1 + member, encoders[member % len(encoders)], blocks
+        )
         for member in range(model.n_members)
     ]
     return Prepared(choice, learning, trainings)
@@ -170,23 +187,24 @@ def _task(
     rows: LabelledSequences,
     n_out: int,
     loss: Callable[[nn.Module, NDArray[np.integer]], nn.Module],
+    pool: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> tuple[Task, NDArray[np.int64]]:
     """The labelled sequences, and the groups that a hold-out must not part."""
     _, target, labelled, groups = rows
     sequences = as_sequences(rows.X, model.alphabet, aligned=model.aligned)
     if source is not None:
-        sequences = in_alphabet(sequences, source.recipe.alphabet)
+        sequences = in_alphabet(sequences, source.recipes[0].alphabet)
     if len(sequences) != len(target):
         raise ValueError(f"X and y must have as many rows, found {len(sequences)} and {len(target)}")
     if model.n_members < 1:
         raise ValueError(f"n_members must be at least 1, found {model.n_members}")
     owners = independent_groups(sequences, groups)[labelled]
-    return Task(sequences.take(labelled), target[labelled], n_out, loss), owners
+    return Task(sequences.take(labelled), target[labelled], n_out, loss, pool), owners
 
 
 def finish(model: SequenceModel, prepared: Prepared, trained: Sequence[Trained]) -> None:
     """Set the fitted attributes."""
-    model.recipe_ = prepared.choice.recipe
+    model.recipes_ = prepared.choice.recipes
     model.choice_ = prepared.choice.losses
     model.module_ = nn.ModuleList([one.network for one in trained])
     model.history_ = [one.history for one in trained]
@@ -212,16 +230,24 @@ def _candidates(model: SequenceModel, sequences: Sequences) -> dict[str, Recipe]
     return {"given": Recipe(model.encoder, options, sequences.alphabet, rule, strands, embedding)}
 
 
-def _start(model: SequenceModel, source: StartingEncoders, sequences: Sequences) -> dict[str, Recipe]:
-    """The pretrained encoder, as the one to take; what it reads is its own."""
+def _start(model: SequenceModel, source: StartingEncoders, sequences: Sequences) -> list[Recipe]:
+    """Recipes of the pretrained encoders; what they read is their own."""
     if model.freeze_embedding or not (isinstance(model.embedding, str) and model.embedding == "one-hot"):
         raise ValueError("a pretrained encoder has the embedding that it was trained with; leave embedding out")
-    recipe = source.recipe
-    if source.without_labels and not (recipe.fixed_length or recipe.alphabet.has_gap):
-        recipe = replace(recipe, rule=padding_rule(model, sequences))
-    if recipe.embedding is not None:
-        recipe.embedding.check_lengths(sequences)
-    return {"pretrained": recipe}
+    recipes = source.recipes
+    if source.without_labels:
+        rule = padding_rule(model, sequences)
+        own = [one.fixed_length or one.alphabet.has_gap for one in recipes]
+        recipes = [one if keeps else replace(one, rule=rule) for one, keeps in zip(recipes, own, strict=True)]
+    _check_kmers(recipes, sequences)
+    return recipes
+
+
+def _check_kmers(recipes: Sequence[Recipe], sequences: Sequences) -> None:
+    """Refuse sequences that are shorter than the k-mers that are read."""
+    for one in recipes:
+        if one.embedding is not None:
+            one.embedding.check_lengths(sequences)
 
 
 def padding_rule(model: Any, sequences: Sequences) -> PaddingRule:
@@ -279,27 +305,28 @@ def _describe_training(model: SequenceModel, choice: Choice, n_rows: int, learni
 def network_outputs(model: SequenceModel, X: Any) -> NDArray[np.float64]:
     """Outputs of every network, ``(n_members, n_sequences, n_out)``."""
     check_is_fitted(model, "module_")
-    sequences = checked_sequences(X, model.recipe_)
-    return np.stack([outputs(network, sequences, model.recipe_) for network in model.module_])
+    sequences = checked_sequences(X, model.recipes_)
+    networks = zip(model.module_, model.recipes_, strict=True)
+    return np.stack([outputs(network, sequences, recipe) for network, recipe in networks])
 
 
 def embed_sequences(model: SequenceModel, X: Any) -> NDArray[np.float32]:
     """Output of the first network's encoder, ``(n_sequences, out_dim)``."""
     check_is_fitted(model, "module_")
     network: Any = model.module_[0]
-    return outputs(network.encoder, checked_sequences(X, model.recipe_), model.recipe_).astype(np.float32)
+    return outputs(network.encoder, checked_sequences(X, model.recipes_), model.recipes_[0]).astype(np.float32)
 
 
-def checked_sequences(X: Any, recipe: Recipe) -> Sequences:
+def checked_sequences(X: Any, recipes: Sequence[Recipe]) -> Sequences:
     """Encode new sequences; refuse rows of another alignment than the one that was learned from."""
-    sequences = in_alphabet(X, recipe.alphabet)
-    if recipe.embedding is not None:
-        recipe.embedding.check_lengths(sequences)
+    sequences = in_alphabet(X, recipes[0].alphabet)
+    _check_kmers(recipes, sequences)
     width = int(sequences.lengths[0])
-    if recipe.alphabet.has_gap and recipe.fixed_length and width != recipe.rule.length:
+    learned = [one.rule.length for one in recipes if one.alphabet.has_gap and one.fixed_length]
+    if learned and width != learned[0]:
         raise ValueError(
-            f"the model was trained on an alignment of {recipe.rule.length:,} columns, found one of {width:,}; align "
-            "new sequences to the same columns"
+            f"the model was trained on an alignment of {learned[0]:,} columns, found one of {width:,}; align new "
+            "sequences to the same columns"
         )
     return sequences
 
@@ -318,7 +345,7 @@ def describe_networks(model: SequenceModel, head: dict[str, Any]) -> Bundle:
     check_is_fitted(model, "module_")
     description = {
         **head,
-        "architecture": model.recipe_.to_dict(),
+        **describe_recipes(model.recipes_),
         "training": model.training_,
         "dropout": model.dropout,
     }
@@ -327,10 +354,9 @@ def describe_networks(model: SequenceModel, head: dict[str, Any]) -> Bundle:
 
 def restore_networks(model: SequenceModel, bundle: Bundle, n_out: int) -> None:
     """Set the fitted attributes from what `describe_networks` gave."""
-    model.recipe_ = Recipe.from_dict(bundle.description["architecture"])
+    model.recipes_ = recipes_of(bundle.description)
     model.training_ = bundle.description["training"]
     model.choice_ = model.training_["validation_losses"]
-    networks = [Classifier(model.recipe_.build(), n_out) for _ in range(model.training_["members"])]
-    model.module_ = nn.ModuleList(networks)
+    model.module_ = nn.ModuleList([Classifier(one.build(), n_out) for one in model.recipes_])
     model.module_.load_state_dict(bundle.weights)
     model.module_.eval()

@@ -121,7 +121,7 @@ def train_on_sequences(
         "metrics": metrics,
     }
     chosen = model.training_["encoder_chosen"]
-    chosen = str(model.recipe_.encoder) if chosen == "given" else chosen
+    chosen = str(model.recipes_[0].encoder) if chosen == "given" else chosen
     losses = ", ".join(f"{name} {loss:.3f}" for name, loss in model.choice_.items())
     said = [f"Encoder: {chosen}" + (f" (loss on held-out sequences: {losses})." if losses else ".")]
     return TrainedSequences(model, facts, [*notes, *found, *said])

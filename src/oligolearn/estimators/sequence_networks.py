@@ -1,6 +1,7 @@
 """Networks over sequences: how they are built, trained and applied."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -100,6 +101,21 @@ class Recipe:
         return cls(known["name"], known["options"], alphabet, rule, known["both_strands"], embedding)
 
 
+def describe_recipes(recipes: Sequence[Recipe]) -> dict[str, Any]:
+    """What `recipes_of` reads: of each network, the first once more by itself."""
+    described = [one.to_dict() for one in recipes]
+    return {"architecture": described[0], "architectures": described}
+
+
+def recipes_of(description: Mapping[str, Any]) -> list[Recipe]:
+    """Recipe of each network of a bundle; networks built alike share one."""
+    first, n = description["architecture"], description["training"]["members"]
+    read = description.get("architectures", [first] * n)  # bundles of before networks could differ have one
+    made: dict[str, Recipe] = {}
+    texts = [json.dumps(one, sort_keys=True) for one in read]
+    return [made.setdefault(text, Recipe.from_dict(one)) for text, one in zip(texts, read, strict=True)]
+
+
 class Task(NamedTuple):
     """What is learned.
 
@@ -113,12 +129,16 @@ class Task(NamedTuple):
         Outputs of the network.
     loss
         Network and row numbers of the training -> module whose ``forward((x, y))`` is the loss.
+    pool
+        Outputs of several networks, ``(n_networks, n_sequences, n_out)`` -> outputs whose prediction is the mean of
+        theirs, ``(n_sequences, n_out)``.
     """
 
     sequences: Sequences
     target: NDArray[Any]
     n_out: int
     loss: Callable[[nn.Module, NDArray[np.integer]], nn.Module]
+    pool: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)

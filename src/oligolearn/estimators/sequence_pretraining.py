@@ -328,7 +328,7 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Embed sequences, ``(n_sequences, out_dim)``; the same whatever the batch. Longer ones are cut off."""
         check_is_fitted(self, "encoder_")
-        return outputs(self.encoder_, checked_sequences(X, self.recipe_), self.recipe_).astype(np.float32)
+        return outputs(self.encoder_, checked_sequences(X, [self.recipe_]), self.recipe_).astype(np.float32)
 
     def to_bundle(self) -> Bundle:
         """Describe the fitted encoder for saving."""

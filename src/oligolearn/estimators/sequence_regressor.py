@@ -42,7 +42,7 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
     ----------
     mean_, scale_ : float
         Of the training target, which the networks see standardised.
-    choice_, recipe_, module_, history_, training_
+    choice_, recipes_, module_, history_, training_
         As in `SequenceClassifier`.
 
     Examples
@@ -150,7 +150,12 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         target = ((values - self.mean_) / self.scale_).astype(np.float32)
         rows = LabelledSequences(X, target, labelled, groups)
         return prepare(
-            self, find_starting_encoders(self.pretrained), rows, 1, lambda network, _: RegressionLoss(network)
+            self,
+            find_starting_encoders(self.pretrained),
+            rows,
+            1,
+            lambda network, _: RegressionLoss(network),
+            lambda predicted: predicted.mean(axis=0),
         )
 
     def predict(self, X: Any) -> NDArray[np.float64]:

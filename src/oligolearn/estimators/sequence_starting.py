@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
 from oligolearn.estimators.building import part_of
-from oligolearn.estimators.sequence_networks import Recipe
+from oligolearn.estimators.sequence_networks import Recipe, recipes_of
 from oligolearn.nn import Encoder
 from oligolearn.saving import load_bundle
 
@@ -23,8 +23,8 @@ class StartingEncoders(NamedTuple):
 
     Attributes
     ----------
-    recipe
-        How they are built, and how sequences become their input.
+    recipes
+        How each is built, and how sequences become its input.
     encoders
         One for each network that was trained.
     without_labels
@@ -34,7 +34,7 @@ class StartingEncoders(NamedTuple):
         which pools.
     """
 
-    recipe: Recipe
+    recipes: list[Recipe]
     encoders: list[Encoder]
     without_labels: bool = False
     n_trained: int | None = None
@@ -54,19 +54,19 @@ def find_starting_encoders(given: PretrainedSequences) -> StartingEncoders | Non
         return None
     if isinstance(given, str | os.PathLike):
         return _saved(given)
-    if not hasattr(given, "recipe_"):
+    if not (hasattr(given, "module_") or hasattr(given, "encoder_")):
         raise ValueError(
             "the pretrained model is not fitted; fit it first (in cross-validation, wrap it in FrozenEstimator)"
         )
     fitted = cast(Any, given)
     if hasattr(fitted, "encoder_"):
         return _self_supervised(fitted.recipe_, fitted.encoder_, fitted.pretraining_)
-    return StartingEncoders(fitted.recipe_, [network.encoder for network in fitted.module_])
+    return StartingEncoders(fitted.recipes_, [network.encoder for network in fitted.module_])
 
 
 def _self_supervised(recipe: Recipe, encoder: Encoder, pretraining: Mapping[str, Any]) -> StartingEncoders:
     n_trained = len(encoder.blocks) - 1 if pretraining["reads_letters"] else None
-    return StartingEncoders(recipe, [encoder], without_labels=True, n_trained=n_trained)
+    return StartingEncoders([recipe], [encoder], without_labels=True, n_trained=n_trained)
 
 
 def _saved(folder: str | os.PathLike[str]) -> StartingEncoders:
@@ -77,13 +77,12 @@ def _saved(folder: str | os.PathLike[str]) -> StartingEncoders:
         encoder = restored_encoder(recipe, bundle.weights, "encoder.")
         return _self_supervised(recipe, encoder, bundle.description["pretraining"])
     if kind in SUPERVISED:
-        prefixes = [f"{member}.encoder." for member in range(bundle.description["training"]["members"])]
-    elif kind == "kmer-embedding":
+        recipes = recipes_of(bundle.description)
+        encoders = [restored_encoder(one, bundle.weights, f"{i}.encoder.") for i, one in enumerate(recipes)]
+        return StartingEncoders(recipes, encoders)
+    if kind == "kmer-embedding":
         raise ValueError(f"{folder} holds vectors of k-mers, not an encoder; give it as the embedding")
-    else:
-        raise ValueError(f"{folder} holds a model of kind {kind!r}, not one of sequences; give another folder")
-    recipe = Recipe.from_dict(bundle.description["architecture"])
-    return StartingEncoders(recipe, [restored_encoder(recipe, bundle.weights, prefix) for prefix in prefixes])
+    raise ValueError(f"{folder} holds a model of kind {kind!r}, not one of sequences; give another folder")
 
 
 def restored_encoder(recipe: Recipe, weights: Mapping[str, Tensor], prefix: str) -> Encoder:

@@ -66,7 +66,7 @@ def attention_maps(model: SequenceModel, X: Any, *, row: int = 0, reach: int = 3
     """
     if not has_attention(model):
         raise ValueError("only a model with the encoder 'transformer' has attention maps")
-    sequences = checked_sequences(X, model.recipe_)
+    sequences = checked_sequences(X, model.recipes_)
     if not 0 <= row < len(sequences):
         raise ValueError(f"row must lie between 0 and {len(sequences) - 1}, found {row}")
     encoder: Any = exact_copy(_encoder(model)).cpu()
@@ -74,7 +74,7 @@ def attention_maps(model: SequenceModel, X: Any, *, row: int = 0, reach: int = 3
     seen = np.zeros(2 * reach + 1)
     example = np.zeros(0)
     for number in range(len(sequences)):
-        codes = model.recipe_.codes(sequences, np.array([number]))
+        codes = model.recipes_[0].codes(sequences, np.array([number]))
         weights = attention_weights(encoder, codes[:, codes[0] > 0])
         if number == row:
             example = weights.numpy()

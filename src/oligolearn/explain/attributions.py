@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from oligolearn.data import Alphabet, Sequences, shuffle_dinucleotides
 from oligolearn.estimators import SequenceClassifier
 from oligolearn.estimators.sequence_fitting import checked_sequences
-from oligolearn.estimators.sequence_networks import batches_of_like_lengths
+from oligolearn.estimators.sequence_networks import Recipe, batches_of_like_lengths
 from oligolearn.explain.deeplift import RescaleRule
 from oligolearn.explain.filters import SequenceModel, of_label
 from oligolearn.explain.tracks import Channels, OpenNetwork, Track, channels_of
@@ -108,25 +108,26 @@ def attribute(
         raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
     if reference not in REFERENCES:
         raise ValueError(f"unknown reference {reference!r}; choose one of {', '.join(REFERENCES)}")
-    sequences = checked_sequences(X, model.recipe_)
-    alphabet = model.recipe_.alphabet
+    sequences = checked_sequences(X, model.recipes_)
+    alphabet = model.recipes_[0].alphabet
     weights = explained(model, sequences, target)
-    output = _Output(model)
     rng = np.random.default_rng(seed)
     shuffled = [shuffle_dinucleotides(sequences, rng) for _ in range(_SHUFFLES)] if reference == "shuffles" else []
     found = _nothing(len(sequences), int(sequences.lengths.max()), len(alphabet.letters))
     misses, changes = np.zeros(len(sequences)), np.zeros(len(sequences))
-    for rows in _batches(sequences, model):
-        codes = model.recipe_.codes(sequences, rows)
-        asked = torch.from_numpy(weights[rows])
-        if method == "mutagenesis":
-            one = _mutated(output, codes, asked, alphabet)
-        else:
-            multiply = _integrated if method == "integrated-gradients" else _deeplift
-            others = [model.recipe_.codes(one, rows) for one in shuffled]
-            one = _averaged(multiply, output, codes, others or [torch.zeros_like(codes)], asked, tolerance)
-        _put(found, rows, codes, one)
-        misses[rows], changes[rows] = one.misses, one.changes
+    for output in _parts(model):
+        for rows in _batches(sequences, output.recipe):
+            codes = output.recipe.codes(sequences, rows)
+            asked = torch.from_numpy(weights[rows])
+            if method == "mutagenesis":
+                one = _mutated(output, codes, asked, alphabet)
+            else:
+                multiply = _integrated if method == "integrated-gradients" else _deeplift
+                others = [output.recipe.codes(one, rows) for one in shuffled]
+                one = _averaged(multiply, output, codes, others or [torch.zeros_like(codes)], asked, tolerance)
+            _add(found, rows, codes, one)
+            misses[rows] += one.misses
+            changes[rows] += one.changes
     if method == "mutagenesis":
         return found
     return found._replace(gap=_checked_gap(method, misses, changes, tolerance))
@@ -159,14 +160,30 @@ def explained(model: SequenceModel, sequences: Sequences, target: Any = None) ->
     return weights
 
 
-class _Output:
-    """What is explained, from codes or a track and the weights of each row's outputs: mean over the networks."""
+def _parts(model: SequenceModel) -> "list[_Output]":
+    """What the networks of each kind give to the mean over all, whose attributions are the sums of theirs."""
+    alike: dict[int, list[int]] = {}
+    for number, recipe in enumerate(model.recipes_):
+        alike.setdefault(id(recipe), []).append(number)
+    unit = 1.0 if isinstance(model, SequenceClassifier) else model.scale_
+    networks = list(model.module_)
+    return [
+        _Output(nn.ModuleList(networks[i] for i in numbers), model.recipes_[numbers[0]], unit / len(networks))
+        for numbers in alike.values()
+    ]
 
-    def __init__(self, model: SequenceModel) -> None:
-        networks: Any = exact_copy(model.module_).cpu()
-        self._networks: list[Any] = list(networks.requires_grad_(requires_grad=False))
-        self._alphabet = model.recipe_.alphabet
-        self._scale = 1.0 if isinstance(model, SequenceClassifier) else model.scale_
+
+class _Output:
+    """What is explained, from codes or a track and the weights of each row's outputs: `scale` times the networks' sum.
+
+    The networks are all built by one recipe.
+    """
+
+    def __init__(self, networks: nn.ModuleList, recipe: Recipe, scale: float) -> None:
+        exact: Any = exact_copy(networks).cpu()
+        self._networks: list[Any] = list(exact.requires_grad_(requires_grad=False))
+        self._scale = scale
+        self.recipe = recipe
 
     @torch.no_grad()
     def of_codes(self, codes: Tensor, weights: Tensor) -> Tensor:
@@ -181,14 +198,14 @@ class _Output:
     @cached_property
     def channels(self) -> Channels:
         """What the networks look up."""
-        return channels_of(self._networks, self._alphabet)
+        return channels_of(self._networks, self.recipe.alphabet)
 
     @cached_property
     def _open(self) -> list[OpenNetwork]:
         return [OpenNetwork(network) for network in self._networks]
 
     def _explained(self, outputs: list[Tensor], weights: Tensor) -> Tensor:
-        return (torch.stack(outputs).mean(dim=0) * weights).sum(dim=1) * self._scale
+        return (torch.stack(outputs).sum(dim=0) * weights).sum(dim=1) * self._scale
 
 
 class _Explained(NamedTuple):
@@ -201,9 +218,9 @@ class _Explained(NamedTuple):
     changes: NDArray[np.float64]
 
 
-def _batches(sequences: Sequences, model: SequenceModel) -> list[NDArray[np.integer]]:
+def _batches(sequences: Sequences, recipe: Recipe) -> list[NDArray[np.integer]]:
     """Rows of like lengths, few enough that copies with every letter fit in memory."""
-    parts = batches_of_like_lengths(sequences, model.recipe_, np.arange(len(sequences)))
+    parts = batches_of_like_lengths(sequences, recipe, np.arange(len(sequences)))
     most = max(1, _LETTERS_AT_ONCE // int(sequences.lengths.max()))
     return [rows[start : start + most] for rows in parts for start in range(0, len(rows), most)]
 
@@ -299,15 +316,15 @@ def _nothing(n: int, width: int, n_letters: int) -> Attributions:
     return Attributions(np.zeros(shape), np.zeros((*shape, n_letters)), np.zeros(shape, np.uint8), np.zeros(n), np.nan)
 
 
-def _put(found: Attributions, rows: NDArray[np.integer], codes: Tensor, one: _Explained) -> None:
-    """Keep a batch, the letters of each sequence moved to its start."""
+def _add(found: Attributions, rows: NDArray[np.integer], codes: Tensor, one: _Explained) -> None:
+    """Add those of a batch, the letters of each sequence moved to its start."""
     order = (codes == 0).to(torch.uint8).argsort(dim=1, stable=True)
     width = min(codes.shape[1], found.scores.shape[1])
     found.codes[rows, :width] = codes.gather(1, order)[:, :width].numpy()
-    found.scores[rows, :width] = one.scores.gather(1, order)[:, :width].numpy()
+    found.scores[rows, :width] += one.scores.gather(1, order)[:, :width].numpy()
     in_order = one.contributions.gather(1, order[..., None].expand_as(one.contributions))
-    found.contributions[rows, :width] = in_order[:, :width].numpy()
-    found.outputs[rows] = one.outputs.numpy()
+    found.contributions[rows, :width] += in_order[:, :width].numpy()
+    found.outputs[rows] += one.outputs.numpy()
 
 
 def _checked_gap(method: str, misses: NDArray[np.float64], changes: NDArray[np.float64], tolerance: float) -> float:

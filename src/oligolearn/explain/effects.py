@@ -14,6 +14,7 @@ from torch import Tensor
 from oligolearn.data import Sequences, shuffle_dinucleotides
 from oligolearn.estimators import SequenceClassifier
 from oligolearn.estimators.sequence_fitting import checked_sequences
+from oligolearn.estimators.sequence_networks import Recipe
 from oligolearn.explain.filters import Detectors, Filter, SequenceModel, of_label, rows_with_sites, scan, take_apart
 
 _SMALLEST = 1e-15
@@ -84,7 +85,7 @@ def filter_effects(
     target
         As `target_codes` gives it; rows with NaN are left out. None: see `Effect.loss`.
     """
-    sequences = checked_sequences(X, of_label(model).recipe_)
+    sequences = checked_sequences(X, of_label(model).recipes_)
     known = np.arange(len(sequences)) if target is None else np.flatnonzero(~np.isnan(target))
     y = None if target is None else target[known]
     seen = sequences.take(known)
@@ -96,7 +97,7 @@ def filter_effects(
         if not mine:
             continue
         detectors = take_apart(network)
-        pooled = _pooled(detectors, seen, model)
+        pooled = _pooled(detectors, seen, model.recipes_[number])
         whole = _answers(detectors, pooled, model)
         for one in mine:
             columns = _columns(detectors, one)
@@ -110,11 +111,11 @@ def filter_effects(
 
 
 @torch.no_grad()
-def _pooled(detectors: Detectors, sequences: Sequences, model: SequenceModel) -> Tensor:
+def _pooled(detectors: Detectors, sequences: Sequences, recipe: Recipe) -> Tensor:
     """What the detectors give, pooled, ``(strands, n_sequences, n_pooled)``."""
     found: Tensor | None = None
     n_strands = 1 if detectors.strands is None else 2
-    for batch in scan(detectors, sequences, model.recipe_):
+    for batch in scan(detectors, sequences, recipe):
         both = batch.pooled.view(n_strands, len(batch.rows), -1)
         if found is None:
             found = both.new_empty(n_strands, len(sequences), both.shape[2])
@@ -209,7 +210,7 @@ def filter_enrichment(
     model: SequenceModel, filters: Sequence[Filter], X: Any, rng: np.random.Generator
 ) -> list[Enrichment]:
     """Compare how many sequences have a site of each filter with how many of their dinucleotide shuffles do."""
-    sequences = checked_sequences(X, model.recipe_)
+    sequences = checked_sequences(X, model.recipes_)
     shuffled = shuffle_dinucleotides(sequences, rng)
     return enrichment(rows_with_sites(model, filters, sequences), rows_with_sites(model, filters, shuffled))
 

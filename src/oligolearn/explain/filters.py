@@ -120,11 +120,15 @@ class Filter(NamedTuple):
 
 
 def has_filters(model: SequenceModel) -> bool:
-    """Whether the first layer's filters are the model's motifs: a `MotifCNN` or a `MultiScaleCNN`.
+    """Whether the first layer's filters are the model's motifs: every network is a `MotifCNN` or a `MultiScaleCNN`.
 
     Of a deep stack they are but parts of motifs, and a recurrent network has none.
     """
-    network: Any = model.module_[0]
+    return all(has_detectors(network) for network in model.module_)
+
+
+def has_detectors(network: Any) -> bool:
+    """Whether `take_apart` can take a network apart."""
     inner = network.encoder.encoder if isinstance(network.encoder, BothStrands) else network.encoder
     return isinstance(inner, MotifCNN | MultiScaleCNN)
 
@@ -198,7 +202,7 @@ def scan(detectors: Detectors, sequences: Sequences, recipe: Recipe) -> Iterator
 
 
 def filter_motifs(model: SequenceModel, X: Any) -> list[Filter]:
-    """Motif of every first-layer filter of a shallow network, from the windows that it finds.
+    """Motif of every first-layer filter of the shallow networks of a model, from the windows that it finds.
 
     A window is found where the filter's activation, after norm and rectifier, is above ``mean + .65 (max - mean)``,
     both over all places of the sequences (Kelley 2016, Trabelsi 2019). A model that reads both strands finds on both.
@@ -208,7 +212,7 @@ def filter_motifs(model: SequenceModel, X: Any) -> list[Filter]:
     ----------
     model
         Fitted, with the encoder ``"motif-cnn"`` or ``"multi-scale-cnn"``, on letters or on k-mers, of one or both
-        strands.
+        strands. Of a model whose networks differ, those with another encoder are passed over.
     X
         Texts, or `Sequences`.
 
@@ -222,16 +226,19 @@ def filter_motifs(model: SequenceModel, X: Any) -> list[Filter]:
     ValueError
         If the model has no such filters, the sequences do not suit it, or no filter finds 10 windows.
     """
-    sequences = checked_sequences(X, model.recipe_)
+    sequences = checked_sequences(X, model.recipes_)
     found: list[Filter] = []
-    for number, network in enumerate(model.module_):
+    some = any(has_detectors(network) for network in model.module_)
+    for number, (network, recipe) in enumerate(zip(model.module_, model.recipes_, strict=True)):
+        if some and not has_detectors(network):
+            continue
         detectors = take_apart(network)
-        limits = _thresholds(detectors, sequences, model.recipe_)
-        counts, sites = _windows(detectors, sequences, model.recipe_, limits)
+        limits = _thresholds(detectors, sequences, recipe)
+        counts, sites = _windows(detectors, sequences, recipe, limits)
         for scale, limit in enumerate(limits):
             for channel in range(len(limit)):
                 name = _name(number, len(model.module_), detectors.scales, scale, channel)
-                motif = motif_of(name, model.recipe_.alphabet.letters, counts[scale][channel])
+                motif = motif_of(name, recipe.alphabet.letters, counts[scale][channel])
                 one = sites[scale][channel]
                 if len(one.rows) >= FEWEST_SITES:
                     found.append(Filter(motif, one, number, scale, channel, float(limit[channel])))
@@ -302,13 +309,13 @@ def _on_sequences(
 
 def rows_with_sites(model: SequenceModel, filters: Sequence[Filter], X: Any) -> NDArray[np.bool_]:
     """Whether each filter finds anything in each sequence, above the threshold it has: ``(n_filters, n_sequences)``."""
-    sequences = checked_sequences(X, model.recipe_)
+    sequences = checked_sequences(X, model.recipes_)
     found = np.zeros((len(filters), len(sequences)), dtype=bool)
     for number, network in enumerate(model.module_):
         mine = [i for i, one in enumerate(filters) if one.network == number]
         if not mine:
             continue
-        for batch in scan(take_apart(network), sequences, model.recipe_):
+        for batch in scan(take_apart(network), sequences, model.recipes_[number]):
             highest = [values.max(axis=2) for values in batch.activations]
             for i in mine:
                 over = highest[filters[i].scale][:, filters[i].channel] > filters[i].threshold

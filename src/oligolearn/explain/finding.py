@@ -20,7 +20,7 @@ from oligolearn.explain.effects import (
     filter_effects,
     filter_enrichment,
 )
-from oligolearn.explain.filters import SequenceModel, filter_motifs, has_filters, of_label
+from oligolearn.explain.filters import SequenceModel, filter_motifs, has_detectors, has_filters, of_label
 from oligolearn.explain.matching import FEW_TARGETS, Match, match_motifs
 from oligolearn.explain.motif import Motif, Sites
 from oligolearn.explain.scanning import rows_with_hits, scan_motif, without_copies
@@ -135,7 +135,7 @@ def find_motifs(
     """
     if by not in WAYS:
         raise ValueError(f"unknown way {by!r}; choose one of {', '.join(WAYS)}")
-    sequences = checked_sequences(X, of_label(model).recipe_)
+    sequences = checked_sequences(X, of_label(model).recipes_)
     rng = np.random.default_rng(seed)
     by_filters = by == "filters" or (by == "auto" and has_filters(model))
     if by_filters:
@@ -169,8 +169,8 @@ def _by_filters(
 ) -> _Raw:
     filters = filter_motifs(model, sequences)
     notes = [
-        f"{len(filters):,} first-layer filters find at least 10 windows, with an activation above mean + .65 (max - "
-        "mean).",
+        f"{len(filters):,} first-layer filters{_of_networks(model)} find at least 10 windows, with an activation above "
+        "mean + .65 (max - mean).",
         "Effect: what a filter gives, pooled, was set to its average over the sequences.",
     ]
     return _Raw(
@@ -180,6 +180,12 @@ def _by_filters(
         filter_enrichment(model, filters, sequences, rng),
         notes,
     )
+
+
+def _of_networks(model: SequenceModel) -> str:
+    """Of which networks the filters are, where that is not all."""
+    n = sum(has_detectors(network) for network in model.module_)
+    return "" if n == len(model.module_) else f" of {n} of the {len(model.module_)} networks (the others have none)"
 
 
 def _by_attributions(
@@ -193,7 +199,7 @@ def _by_attributions(
     shuffled = shuffle_dinucleotides(sequences, rng)
     in_shuffles = attribute(model, shuffled, method=method)
     seqlets = find_seqlets(found, in_shuffles)
-    alphabet = model.recipe_.alphabet
+    alphabet = model.recipes_[0].alphabet
     clusters = cluster_seqlets(seqlets, alphabet)
     if not clusters:
         raise ValueError(
@@ -220,12 +226,12 @@ class _Blanking:
 
     def __init__(self, model: SequenceModel, found: Attributions, target: NDArray[np.floating] | None) -> None:
         self.model, self.codes, self.target = model, found.codes, target
-        alphabet = model.recipe_.alphabet
+        alphabet = model.recipes_[0].alphabet
         self.unknown = alphabet.symbols.index("X" if alphabet.name == "protein" else "N")
         self.whole = self._answers(found.codes)
 
     def _answers(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
-        texts = [self.model.recipe_.alphabet.decode(row) for row in codes]
+        texts = [self.model.recipes_[0].alphabet.decode(row) for row in codes]
         if isinstance(self.model, SequenceClassifier):
             return self.model.predict_proba(texts)
         return ((self.model.predict(texts) - self.model.mean_) / self.model.scale_)[:, None]

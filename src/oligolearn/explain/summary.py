@@ -58,7 +58,7 @@ def _motif(one: FoundMotif, model: SequenceModel) -> dict[str, Any]:
     if one.match is not None:
         target = one.match.target
         if one.match.strand == "-":
-            target = target.other_strand(model.recipe_.alphabet)
+            target = target.other_strand(model.recipes_[0].alphabet)
         match = {**_letters(target), **{key: getattr(one.match, key) for key in ("p", "q", "offset", "strand")}}
     return {
         **_letters(trimmed),
