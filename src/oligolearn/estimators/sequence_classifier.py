@@ -33,14 +33,14 @@ from oligolearn.saving import Bundle
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):
-    """Classifier of sequences: a small ensemble of networks with the encoder that suits them.
+    """Classifier of sequences: a small ensemble of networks with the encoders that suit them.
 
     Parameters
     ----------
     encoder
         Name in `oligolearn.nn.SEQUENCE_ENCODERS`, a factory ``encoder(shares, **options)``, or ``"auto"``: candidates
-        are trained on four fifths of the training sequences, and the one with the smallest loss on the others is taken
-        (see `choice_`). Sequences of equal length may be aligned, so one candidate keeps positions; the others pool
+        are trained on four fifths of the training sequences, and those are taken whose mean prediction has the smallest
+        loss on the others (see `choice_`); with one network, the best. Sequences of equal length may be aligned, so one candidate keeps positions; the others pool
         over the sequence, motif detectors or k-mers, and of DNA each reads one strand or both.
     encoder_options
         Settings of the encoder, such as ``{"pooling": "positions"}``.
@@ -92,7 +92,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     multilabel_ : bool
         Whether a sequence may have several of them at once.
     choice_ : dict
-        Loss of each candidate on held-out sequences, by name; empty where the encoder was given.
+        Loss on held-out sequences of each candidate, by name, and of the mean prediction where several were taken;
+        empty where the encoder was given.
     recipes_ : list of Recipe
         Encoder, alphabet and padding of each network.
     module_ : nn.ModuleList
