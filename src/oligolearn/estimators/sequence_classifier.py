@@ -40,8 +40,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     encoder
         Name in `oligolearn.nn.SEQUENCE_ENCODERS`, a factory ``encoder(shares, **options)``, or ``"auto"``: candidates
         are trained on four fifths of the training sequences, and those are taken whose mean prediction has the smallest
-        loss on the others (see `choice_`); with one network, the best. Sequences of equal length may be aligned, so one candidate keeps positions; the others pool
-        over the sequence, motif detectors or k-mers, and of DNA each reads one strand or both.
+        loss on the others (see `choice_`); with one network, the best. Sequences of equal length may be aligned, so one
+        candidate keeps positions; the others pool over the sequence, motif detectors or k-mers, and of DNA each reads
+        one strand or both.
     encoder_options
         Settings of the encoder, such as ``{"pooling": "positions"}``.
     both_strands
