@@ -1,12 +1,12 @@
 """Encoders of sequences on public data: the tables of docs/methods/sequence-models.md.
 
-    python benchmarks/sequences.py [--data FOLDER] [--out FILE] [--sets splice,promoters,...] [--encoders auto,...]
-                                   [--repeats 5] [--check]
+    python benchmarks/sequences.py [--data FOLDER] [--out FILE] [--sets splice,promoters,...] [--repeats 5]
+                                   [--encoders auto,... or every] [--inputs one-hot,kmer,word2vec] [--rows N] [--check]
 
 Each line of --out, a JSON file, is one training; those that are there are not done again. Prints mean and range of each
 encoder's score over folds (data without a split of its own: 5-fold cross-validation) or seeds. ChIP-seq has no
-training negatives: dinucleotide shuffles of the peaks are made, as the negatives of its test set were. With --check it
-exits 1 where a goal is missed.
+training negatives: dinucleotide shuffles of the peaks are made, as the negatives of its test set were. Vectors of
+word2vec are learned from the training sequences alone, of DNA. With --check it exits 1 where a goal is missed.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,11 +26,13 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from oligolearn import SequenceClassifier, SequenceRegressor, read_sequences
+from oligolearn import KmerWord2Vec, SequenceClassifier, SequenceRegressor, read_sequences
 from oligolearn.data import Sequences, shuffle_dinucleotides
+from oligolearn.nn import SEQUENCE_ENCODERS
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sequence"
-KEYS = ("set", "encoder", "options", "repeat")
+KEYS = ("set", "encoder", "input", "rows", "options", "repeat")
+INPUTS = ("one-hot", "kmer", "word2vec")
 
 
 class DataSet(NamedTuple):
@@ -73,7 +76,9 @@ def main() -> int:
     options.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     options.add_argument("--out", type=Path, default=Path("benchmarks/results/sequences.jsonl"))
     options.add_argument("--sets", default="splice,promoters", help=f"comma-separated, or all: {', '.join(SETS)}")
-    options.add_argument("--encoders", default="auto", help="names of encoders, comma-separated")
+    options.add_argument("--encoders", default="auto", help="names of encoders, comma-separated, or every one")
+    options.add_argument("--inputs", default="one-hot", help=f"what they read, comma-separated: {', '.join(INPUTS)}")
+    options.add_argument("--rows", type=int, default=0, help="training sequences to draw, to save time; 0 for all")
     options.add_argument("--options", type=json.loads, default={}, help="settings of the estimator, as JSON")
     options.add_argument("--repeats", type=int, default=5, help="folds or seeds, at most 5")
     chosen = options.parse_args()
@@ -82,30 +87,37 @@ def main() -> int:
         return 1 if chosen.check else 0
     print(describe_machine())
     names = list(SETS) if chosen.sets == "all" else chosen.sets.split(",")
-    for name in names:
-        for encoder in chosen.encoders.split(","):
-            run(name, encoder, chosen)
+    encoders = list(SEQUENCE_ENCODERS) if chosen.encoders == "every" else chosen.encoders.split(",")
+    for name, encoder, read in product(names, encoders, chosen.inputs.split(",")):
+        run(name, encoder, read, chosen)
     results = read_results(chosen.out)
-    print(table(results[results.set.isin(names)]))
-    missed = [
-        name for name in names if results[(results.set == name)].groupby("encoder").score.mean().max() < SETS[name].goal
-    ]
+    results = results[results.set.isin(names) & (results.rows == chosen.rows)]
+    print(table(results))
+    if len(encoders) > 1:
+        print(wide_table(results))
+    best = results.groupby(["set", "encoder", "input", "options"]).score.mean().groupby("set").max()
+    missed = [name for name in names if best[name] < SETS[name].goal]
     print("goals missed:", ", ".join(missed) or "none")
     return 1 if chosen.check and missed else 0
 
 
-def run(name: str, encoder: str, chosen: argparse.Namespace) -> None:
+def run(name: str, encoder: str, read: str, chosen: argparse.Namespace) -> None:
     """Train what is not in the results yet."""
-    key = {"set": name, "encoder": encoder, "options": json.dumps(chosen.options, sort_keys=True)}
+    options = json.dumps(chosen.options, sort_keys=True)
+    key = {"set": name, "encoder": encoder, "input": read, "rows": chosen.rows, "options": options}
     done = read_results(chosen.out)
-    same = (done[["set", "encoder", "options"]] == list(key.values())).all(axis=1)
-    for repeat, part in enumerate(parts(name, chosen.data, chosen.repeats)):
+    same = (done[list(key)] == list(key.values())).all(axis=1)
+    for repeat, whole in enumerate(parts(name, chosen.data, chosen.repeats)):
+        part = some_rows(whole, chosen.rows, repeat)
         if repeat in set(done.repeat[same]):
             continue
+        if read == "word2vec" and part.train.alphabet.name == "protein":
+            return
         kind = SequenceRegressor if SETS[name].score == "spearman" else SequenceClassifier
-        start = time.perf_counter()
-        model = kind(encoder, random_state=repeat, **chosen.options).fit(part.train, part.y_train)
-        seconds = time.perf_counter() - start
+        start = time.process_time()
+        embedding = KmerWord2Vec(random_state=repeat).fit(part.train) if read == "word2vec" else read
+        model = kind(encoder, embedding=embedding, random_state=repeat, **chosen.options).fit(part.train, part.y_train)
+        seconds = time.process_time() - start
         score = measure(SETS[name].score, model, part)
         line = {**key, "repeat": repeat, "score": score, "seconds": round(seconds, 1)}
         line["chosen"] = model.training_["encoder_chosen"]
@@ -129,6 +141,14 @@ def parts(name: str, data: Path, n_repeats: int) -> Iterator[Part]:
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     for _, (train, test_rows) in zip(range(n_repeats), folds.split(y, strata), strict=False):
         yield Part(sequences.take(train), y[train], sequences.take(test_rows), y[test_rows])
+
+
+def some_rows(part: Part, n_rows: int, seed: int) -> Part:
+    """Some of the training sequences, drawn; all where that is 0 or more than there are."""
+    if not 0 < n_rows < len(part.y_train):
+        return part
+    rows = np.sort(np.random.default_rng(seed).permutation(len(part.y_train))[:n_rows])
+    return part._replace(train=part.train.take(rows), y_train=part.y_train[rows])
 
 
 def with_negatives(part: Part, seed: int) -> Part:
@@ -160,17 +180,31 @@ def read_results(path: Path) -> pd.DataFrame:
     return pd.DataFrame([json.loads(line) for line in lines], columns=columns)
 
 
+def wide_table(results: pd.DataFrame) -> str:
+    """A row for each data set and input, a column for each encoder: mean score, and seconds of a training."""
+    grouped = results.groupby(["set", "input", "encoder"], sort=False)
+    cells = grouped.score.mean().map("{:.3f}".format) + ", " + grouped.seconds.median().map("{:.0f} s".format)
+    shown = cells.unstack("encoder").fillna("")[list(dict.fromkeys(results.encoder))]
+    lines = [
+        "| " + " | ".join(["data set", "score", "input", *shown.columns]) + " |",
+        "|---" * (3 + shown.shape[1]) + "|",
+    ]
+    for (name, read), row in shown.iterrows():
+        lines.append("| " + " | ".join([name, SETS[name].score, read, *row]) + " |")
+    return "\n".join(lines)
+
+
 def table(results: pd.DataFrame) -> str:
     """A row for each data set and encoder: mean and range of the score, and the time of a training."""
     lines = [
-        "| data set | encoder | settings | repeats | score | range | goal | s | chosen |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| data set | encoder | input | settings | repeats | score | range | goal | s | chosen |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for (name, encoder, settings), rows in results.groupby(["set", "encoder", "options"], sort=False):
+    for (name, encoder, read, settings), rows in results.groupby(["set", "encoder", "input", "options"], sort=False):
         known = SETS[str(name)]
         found = ", ".join(f"{choice} {n}" for choice, n in rows.chosen.value_counts().items())
         lines.append(
-            f"| {name} | {encoder} | {settings} | {len(rows)} | {known.score} {rows.score.mean():.4f} | "
+            f"| {name} | {encoder} | {read} | {settings} | {len(rows)} | {known.score} {rows.score.mean():.4f} | "
             f"{rows.score.min():.3f} to {rows.score.max():.3f} | {known.goal} | {rows.seconds.median():.0f} | {found} |"
         )
     return "\n".join(lines)
