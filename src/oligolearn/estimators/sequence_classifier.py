@@ -137,7 +137,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
         dropout: float = 0.5,
-        min_steps: int = 300,
+        min_steps: int = 1_000,
         label_smoothing: float = 0.1,
         class_weight: str | Mapping[Any, float] | None = None,
         early_stopping: bool = False,

@@ -78,7 +78,7 @@ class SequenceRegressor(RegressorMixin, BaseEstimator):
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
         dropout: float = 0.5,
-        min_steps: int = 300,
+        min_steps: int = 1_000,
         early_stopping: bool = False,
         validation_fraction: float = 0.15,
         patience: int = 5,
