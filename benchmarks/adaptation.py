@@ -49,6 +49,8 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "expression"
 LINEAR = ("source-only", "linear", "coral", "optimal-transport", "quantile", "combat")
 DEEP = ("source", "dann", "cdan", "deep-coral", "dan", "wdgrl", "cada")
 EVERY = (*LINEAR, *DEEP, "auto")
+N_TOGETHER = 8
+TOGETHER = f"mean of {N_TOGETHER} dann"  # what is left without the variance of a single training
 STUDIES, ORGANS = ("nkis", "vdxs", "expos"), ("bladder", "kidney", "uterus")
 SHIFTS, SHARES, LABELS = (0.0, 0.5, 1.0, 2.0, 4.0), (0.5, 0.7, 0.9), (0, 1, 2, 5, 10)
 SMALL = {"encoder_options": {"hidden": (32, 32)}, "min_steps": 800, "learning_rate": 3e-3}
@@ -166,6 +168,12 @@ def predictions(job: Job, X: NDArray[np.floating], y: NDArray[Any], domain: NDAr
         settings = {name: value for name, value in settings.items() if name == "standardize"}
     if job.method in ("coral", "optimal-transport", "quantile", "combat"):
         settings = {}
+    if job.method == TOGETHER:
+        seeds = range(N_TOGETHER * job.seed, N_TOGETHER * (job.seed + 1))
+        fast = {"measure_shift": False, "device": "cpu", **settings}
+        trained = [DomainAdaptedClassifier("dann", random_state=seed, **fast).fit(X, y, domain) for seed in seeds]
+        mean = np.mean([one.predict_proba(X[domain < 0]) for one in trained], axis=0)
+        return trained[0].classes_[mean.argmax(axis=1)]
     adapted = DomainAdaptedClassifier(job.method, random_state=job.seed, device="cpu", **settings)
     return adapted.fit(X, y, domain).predict(X[domain < 0])
 
@@ -178,7 +186,7 @@ def breast(folder: Path) -> Iterator[Task]:
                 genes = [g for g in cohorts[one].var_names if g in set(cohorts[other].var_names)]
                 values = [np.asarray(cohorts[name][:, genes].X) for name in (one, other)]
                 labels = [classes(cohorts[name].obs["er"]) for name in (one, other)]
-                yield task_of("breast", f"{one} to {other}", values, labels, EVERY)
+                yield task_of("breast", f"{one} to {other}", values, labels, (*EVERY, TOGETHER))
 
 
 def normals(folder: Path) -> Iterator[Task]:
@@ -341,10 +349,11 @@ def missed_goals(runs: pd.DataFrame) -> list[str]:
     missed = []
     if "breast" in mean.index:
         over = mean.loc["breast"].mean()
-        if over["auto"] < 0.875 - 0.005:
-            missed.append(f"breast: auto {over['auto']:.3f}, per-study z-scores .875")
-        if over[list(DEEP)].max() <= 0.875:
-            missed.append(f"breast: no network above per-study z-scores (.875), the best {over[list(DEEP)].max():.3f}")
+        z_scores, best = over["linear"], over[[*DEEP, TOGETHER]].max()  # on the same nine tenths of the source
+        if over["auto"] < z_scores - 0.005:
+            missed.append(f"breast: auto {over['auto']:.3f}, per-study z-scores {z_scores:.3f}")
+        if best <= z_scores:
+            missed.append(f"breast: no network above per-study z-scores ({z_scores:.3f}), the best {best:.3f}")
     if "normals" in mean.index:
         behind = mean.loc["normals"].max(axis=1) - mean.loc["normals", "auto"]
         missed += [
