@@ -156,9 +156,10 @@ def plan_study(
     if design.top_genes is not None:
         notes.append(f"In each repeat, the {design.top_genes:,} genes that vary most in the training rows were kept.")
     notes += borrowed.notes if borrowed else []
+    digest, warned = fingerprint(prepared, labels, groups), sample_warnings(adata, label, group)
     trainings = (workers or Workers(1)).ask(describe_trainings, design, prepared.X.shape[1])
     design = replace(design, device=trainings.device, precision=trainings.precision)
-    asked = {**design.as_dict(), "data": fingerprint(prepared, labels, groups)}
+    asked = {**design.as_dict(), "data": digest}
     if borrowed is not None:
         asked |= {"pretrain_on": borrowed.facts, "standardize": borrowed.standardize}
     about = {
@@ -166,8 +167,8 @@ def plan_study(
         "command": command,
         "versions": trainings.versions,
         "settings": trainings.settings,
-        "data": {**_describe_data(prepared, labels, design, notes), "file": file, "fingerprint": asked["data"]},
-        "warnings": sample_warnings(adata, label, group),
+        "data": {**_describe_data(prepared, labels, design, notes), "file": file, "fingerprint": digest},
+        "warnings": warned,
         "replicas": trainings.at_once,
         **describe_draws(draws, runs, labels),
     }
