@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from oligolearn.data import read_expression
 from oligolearn.estimators import CollapseWarning, FineTunedClassifier, SelfTrainedClassifier, Share, fit_together
 from oligolearn.study.design import draw_repeat, training_seed
-from oligolearn.study.methods import pretrain
+from oligolearn.study.fitting import pretrain
 from oligolearn.study.planning import plan_study
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "expression" / "tcga_mirna.h5ad"

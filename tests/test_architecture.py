@@ -8,7 +8,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import pytest
 
@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "oligolearn"
 
 # A part may import the parts of the groups to its left (here: above), and itself.
 GROUPS = (
-    ("writing", "workers", "rare_collection"),
+    ("writing", "workers", "rare_collection", "on_first_use"),
     ("data", "views", "nn"),
     ("pretext", "adapt", "kmers"),
     ("training", "saving"),
@@ -29,6 +29,8 @@ GROUPS = (
 )
 # These may import less of ours than their place allows.
 NARROWED = {"pretext": {"nn"}, "adapt": {"nn"}, "training": {"writing"}, "report": {"writing"}}
+# This one imports what a table in a package says; the package names the same where types are checked, as a test says.
+IMPORTS_BY_TABLE = "on_first_use.py"
 # These may import nothing from outside but the standard library and what is named.
 THIRD_PARTY = {"nn": {"torch"}, "views": {"torch"}, "pretext": {"torch"}, "adapt": {"torch"}}
 
@@ -100,7 +102,11 @@ def violations(root: Path) -> list[str]:
         if path == root / "__init__.py":  # the one place that sees everything
             continue
         module = parse(path, root)
-        problems = [*import_violations(module, root.name), *statement_violations(module)]
+        problems = [
+            *import_violations(module, root.name),
+            *statement_violations(module),
+            *table_violations(module, path),
+        ]
         if "utils" in Path(module.file).with_suffix("").parts:
             problems.append((1, "named after nothing it does: no `utils`"))
         found += [f"{module.file}:{line}: {problem}" for line, problem in sorted(set(problems))]
@@ -116,7 +122,7 @@ def import_violations(module: Module, package: str) -> Iterator[tuple[int, str]]
     for line, name in module.imports:
         top, *inside = name.split(".")
         outside = THIRD_PARTY.get(module.part)
-        if name == "<computed>":
+        if name == "<computed>" and module.file != IMPORTS_BY_TABLE:
             yield line, "imports a computed name, which hides from this test"
         elif top == package and not inside:
             yield line, f"imports {package} itself, and so everything"
@@ -126,6 +132,35 @@ def import_violations(module: Module, package: str) -> Iterator[tuple[int, str]]
             yield line, f"{module.part} may not import {top}, only {', '.join(outside)}"
         if PICKLING_MODULES & set(name.split(".")):
             yield line, f"imports {name}: nothing is pickled here"
+
+
+def table_violations(module: Module, path: Path) -> Iterator[tuple[int, str]]:
+    """Yield what a package imports on first use and does not import where types are checked, or the other way round."""
+    table = next((node for node in module.tree.body if assigns(node, "_HOMES")), None)
+    if table is None:
+        return
+    homes = ast.literal_eval(table.value)
+    checked = next(node for node in module.tree.body if isinstance(node, ast.If))
+    package = ".".join((SOURCE.name, *path.parent.relative_to(path.parents[1]).parts))
+    imported = {
+        (node.module, alias.name) for node in checked.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    told = {(f"{package}.{home}", name) for home, names in homes.items() for name in names}
+    if imported != told:
+        differ = ", ".join(sorted(name for _, name in imported ^ told))
+        yield table.lineno, f"on first use and where types are checked, it does not import the same: {differ}"
+    exported = next(ast.literal_eval(node.value) for node in module.tree.body if assigns(node, "__all__"))
+    if set(exported) != {name for _, name in told}:
+        yield table.lineno, "`__all__` and what it imports on first use are not the same"
+    # To import a module binds its name in the package, where a function of that name would be hidden by it
+    modules = {file.stem for file in path.parent.glob("*.py")}
+    for name in sorted(modules & set(exported)):
+        yield table.lineno, f"{name} is the name of a module as well"
+
+
+def assigns(node: ast.stmt, name: str) -> TypeGuard[ast.Assign]:
+    """Whether a statement assigns to the variable `name`."""
+    return isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == name for to in node.targets)
 
 
 def statement_violations(module: Module) -> Iterator[tuple[int, str]]:
@@ -183,6 +218,15 @@ def test_every_group_imports_leftward_only() -> None:
         assert all(order.index(other) <= order.index(part) for other in allowed)
 
 
+LAZY = """from typing import TYPE_CHECKING
+from oligolearn.on_first_use import importer
+if TYPE_CHECKING:
+    from oligolearn.kmers.words import Words
+__all__ = ["Words"]
+_HOMES = {"words": ("Words",)}
+__getattr__ = importer(__name__, _HOMES)
+"""
+
 CLEAN = {
     "__init__.py": "from oligolearn.cli import main\nfrom oligolearn.data import read\n",
     "data/__init__.py": "import numpy as np\nimport anndata\nread = np.random.default_rng(0)\n",
@@ -192,6 +236,8 @@ CLEAN = {
     "pretext/swav.py": "import torch\nimport oligolearn.nn\nfrom ..nn.mlp import MLP\ntorch.nn.init.normal_(MLP.w)\n",
     "training.py": "import torch\nfrom rich.progress import Progress\n",
     "saving.py": "from oligolearn.nn import mlp\nimport safetensors\n",
+    "kmers/__init__.py": LAZY,
+    "kmers/words.py": "class Words: ...\n",
     "estimators/swav.py": "from oligolearn import training\nfrom numpy.random import Generator\nrandom.normal()\n",
     "report/html.py": "import jinja2\n",
     "study/plan.py": "def plan():\n    from oligolearn.report import html\nimport oligolearn.estimators\n",
@@ -257,6 +303,9 @@ def test_a_tree_that_keeps_the_rules_has_no_violation(tmp_path: Path) -> None:
         ("training.py", "from torch import randperm\nrandperm(3)", "torch.randperm without generator="),
         ("pretext/swav.py", "def f(loss):\n    return loss.item()", ".item()"),
         ("cli/app.py", "def f(path):\n    assert path", "assert: raise ValueError"),
+        ("kmers/__init__.py", LAZY.replace("import Words", "import Counts"), "not import the same: Counts, Words"),
+        ("kmers/__init__.py", LAZY.replace('["Words"]', "[]"), "`__all__` and what it imports"),
+        ("kmers/__init__.py", LAZY.replace("Words", "words"), "words is the name of a module as well"),
     ],
 )
 def test_a_broken_rule_is_reported_where_it_is(tmp_path: Path, file: str, text: str, expected: str) -> None:

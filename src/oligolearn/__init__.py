@@ -1,7 +1,6 @@
 """Deep learning on omics when labels are few."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     )
     from oligolearn.study import label_efficiency, tune
 
-__version__ = version("oligolearn")
+    __version__: str
 
 __all__ = [
     "DomainAdaptedClassifier",
@@ -83,6 +82,10 @@ def __getattr__(name: str) -> Any:
     """Import on first use: the command line must not wait for torch to print its help."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("oligolearn")
     if name in _HOMES:
         return getattr(import_module(f"oligolearn.{_HOMES[name]}"), name)
     return import_module(f"oligolearn.{name}")

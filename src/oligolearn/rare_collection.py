@@ -7,4 +7,4 @@ the program that uses it, so that nothing but the command and the server of work
 
 import gc
 
-gc.set_threshold(50_000, 20, 100)
+gc.set_threshold(50_000, 100, 100)

@@ -6,13 +6,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from oligolearn.writing import write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = "oligolearn-bundle"
 FORMAT_VERSION = 1
@@ -32,7 +33,7 @@ class Bundle(NamedTuple):
     """
 
     description: dict[str, Any]
-    weights: dict[str, Tensor]
+    weights: "dict[str, Tensor]"
 
 
 def save_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
@@ -43,6 +44,8 @@ def save_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     FileExistsError
         If `path` is something other than a bundle or an empty folder.
     """
+    from safetensors.torch import save_file  # brings torch
+
     target = Path(path)
     check_bundle_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +99,8 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     ValueError
         If a file of it is damaged or of a later format.
     """
+    from safetensors.torch import load_file  # brings torch
+
     folder = Path(path)
     if not is_bundle(folder):
         raise FileNotFoundError(f"{folder} is not a model: expected a folder with {DESCRIPTION} and {WEIGHTS}")

@@ -10,15 +10,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar, cast
 
+Answer = TypeVar("Answer")
 _ATTEMPTS = 3
 _ANSWER = 30  # seconds in which a scheduler answers and has a worker
 
@@ -40,8 +41,8 @@ class Workers:
     number: int | None = None
     scheduler: str | None = None
 
-    def start(self, module: str) -> None:
-        """Import `module`, which jobs need, in the process to fork from, while this one still does something else.
+    def start(self, *modules: str) -> None:
+        """Import `modules`, which jobs need, in the process to fork from, while this one still does something else.
 
         Raises
         ------
@@ -50,9 +51,18 @@ class Workers:
         """
         if self.scheduler is not None:
             _dask_client()
-        if self.scheduler is None and self._n_processes() > 1 and _FORKS:
-            multiprocessing.get_context("forkserver").set_forkserver_preload(["oligolearn.rare_collection", module])
+        if self._forks():
+            multiprocessing.get_context("forkserver").set_forkserver_preload(["oligolearn.rare_collection", *modules])
             forkserver.ensure_running()
+
+    def ask(self, call: Callable[..., Answer], *given: Any) -> Answer:
+        """Answer of a call: from a process that has imported what jobs need where there is one, else from this one."""
+        from joblib.parallel import LokyBackend, get_active_backend
+
+        if self._forks() and isinstance(get_active_backend()[0], LokyBackend):
+            (answer,) = _by_processes([(call, given, {})], 1)
+            return cast(Answer, answer)
+        return call(*given)
 
     def carry_out(self, jobs: Iterable[Any]) -> Iterator[Any]:
         """Results of joblib's delayed calls, in the order in which they are finished.
@@ -81,6 +91,10 @@ class Workers:
 
     def _n_processes(self) -> int:
         return self.number or os.cpu_count() or 1
+
+    def _forks(self) -> bool:
+        """Whether jobs are done by processes that are forked from one that has imported what they need."""
+        return self.scheduler is None and self._n_processes() > 1 and _FORKS
 
 
 _FORKS = sys.platform == "linux"  # elsewhere a forked process may not use what the system has loaded

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from oligolearn.data import DNA, PROTEIN, RNA, PaddingRule, encode_sequences, read_sequences
-from oligolearn.data.sequence_records import is_sequence_file
+from oligolearn.data.sequence_kinds import is_sequence_file
 
 
 def write(folder: Path, name: str, text: str | bytes) -> Path:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from oligolearn.data import encode_sequences, inspect_sequences, read_sequences
-from oligolearn.data.several_labels import large_labels, several_labels, values_of_label
+from oligolearn.data.multi_label import large_labels, several_labels, values_of_label
 
 ROWS = ["1,0,yes,nucleus;membrane", "0,1,NO,membrane", "1,,no,;", "0,1,true,", "1,0,False,nucleus ; golgi"]
 

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from oligolearn.saving import Bundle
-from oligolearn.study import execute as execution
-from oligolearn.study import label_efficiency
+from oligolearn.study import jobs, label_efficiency
 from oligolearn.study.design import Design, Run, draw_repeat
+from oligolearn.study.execute import Cohort
 
 SMALL = {"encoder_options": {"hidden": (12, 6)}, "epochs": 2, "min_steps": 20, "batch_size": 16}
 DESIGN = Design("kind", fractions=(0.5,), repeats=2, top_genes=15, pretraining=SMALL, training=SMALL)
@@ -27,7 +27,7 @@ def matrix(n: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     return X.astype(np.float32), y
 
 
-def cohort(folder: Path, change: Any = None, *, ready: bool) -> execution.Cohort:
+def cohort(folder: Path, change: Any = None, *, ready: bool) -> Cohort:
     own, y = matrix(N_OWN, 0)
     other = matrix(N_OTHER, 1)[0]
     if ready:
@@ -36,11 +36,11 @@ def cohort(folder: Path, change: Any = None, *, ready: bool) -> execution.Cohort
         change(own, other)
     folder.mkdir()
     np.save(folder / "matrix.npy", np.concatenate([own, other]))
-    return execution.Cohort(folder / "matrix.npy", y, None, None, N_OTHER, ready)
+    return Cohort(folder / "matrix.npy", y, None, None, N_OTHER, ready)
 
 
-def pretrained(data: execution.Cohort) -> Bundle:
-    return execution._pretrain(DESIGN, data, [0, 1], "simclr")[0].bundle
+def pretrained(data: Cohort) -> Bundle:
+    return jobs.pretrain(DESIGN, data, [0, 1], "simclr")[0].bundle
 
 
 def same(first: Bundle, second: Bundle) -> bool:
@@ -73,7 +73,7 @@ def test_what_does_not_pretrain_sees_nothing_of_borrowed_rows(method: str, tmp_p
 
     runs = [Run(repeat, 0.5, 20, method) for repeat in (0, 1)]
     outcomes = [
-        execution._carry_out(DESIGN, data, runs)
+        jobs.carry_out(DESIGN, data, runs)
         for data in (cohort(tmp_path / "a", ready=False), cohort(tmp_path / "b", spoil, ready=False))
     ]
     for (_, first), (_, second) in zip(*outcomes, strict=True):

@@ -131,7 +131,7 @@ def test_classes_with_one_label_do_not_stop_the_choice() -> None:
 
 
 def test_the_network_from_scratch_is_not_given_the_pretrained_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    from oligolearn.study import methods
+    from oligolearn.study import fitting as fits
 
     given: list[object] = []
 
@@ -139,7 +139,7 @@ def test_the_network_from_scratch_is_not_given_the_pretrained_encoder(monkeypatc
         given.extend(one.pretrained for one in tasks)
         return [Fitted(Always(0.99)) for _ in tasks]
 
-    monkeypatch.setattr(methods, "_fit_networks", fit_networks)
+    monkeypatch.setattr(fits, "fit_networks", fit_networks)
     small: dict[str, Any] = {"encoder_options": {"hidden": (4,)}, "epochs": 1, "min_steps": 2, "device": "cpu"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -151,9 +151,9 @@ def test_the_network_from_scratch_is_not_given_the_pretrained_encoder(monkeypatc
 
 
 def test_a_pretraining_that_failed_leaves_the_other_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    from oligolearn.study import methods
+    from oligolearn.study import fitting as fits
 
-    monkeypatch.setattr(methods, "_fit_networks", lambda tasks: [Fitted(Always(0.99)) for _ in tasks])
+    monkeypatch.setattr(fits, "fit_networks", lambda tasks: [Fitted(Always(0.99)) for _ in tasks])
     found = METHODS["auto"].fit([task()])[0]
     assert "simclr" not in found.chosen.split(" + ")
     assert found.why.endswith("simclr (failed)")

@@ -16,7 +16,8 @@ import pytest
 
 from oligolearn.study import METHODS, label_efficiency, rebuild
 from oligolearn.study.design import Design, Run, draw_repeat
-from oligolearn.study.execute import Cohort, _drawn, _pretrain, _task
+from oligolearn.study.execute import Cohort
+from oligolearn.study.jobs import drawn_rows, pretrain, task_of
 from oligolearn.study.planning import plan_study
 from oligolearn.study.store import COLUMNS
 
@@ -130,15 +131,16 @@ def test_test_rows_do_not_reach_training(tmp_path):
     np.save(tmp_path / "clean.npy", data.X)
     np.save(tmp_path / "spoiled.npy", spoiled)
     clean, dirty = (Cohort(tmp_path / f"{name}.npy", y, None) for name in ("clean", "spoiled"))
-    np.testing.assert_array_equal(*(_drawn(design, one, 0)[1] for one in (clean, dirty)))
-    bundles = [_pretrain(design, one, [0], "swav")[0].bundle for one in (clean, dirty)]
+    np.testing.assert_array_equal(*(drawn_rows(design, one, 0)[1] for one in (clean, dirty)))
+    bundles = [pretrain(design, one, [0], "swav")[0].bundle for one in (clean, dirty)]
     assert bundles[0].description["scaling"] == bundles[1].description["scaling"]
     assert all(tensor.equal(bundles[1].weights[name]) for name, tensor in bundles[0].weights.items())
     for method in ("logistic", "pca-logistic", "scratch", "untrained"):
         models = [
-            METHODS[method].fit([_task(design, one, Run(0, 0.5, 40, method), None)])[0].model for one in (clean, dirty)
+            METHODS[method].fit([task_of(design, one, Run(0, 0.5, 40, method), None)])[0].model
+            for one in (clean, dirty)
         ]
-        shown = data.X[split.test][:, _drawn(design, clean, 0)[1]]
+        shown = data.X[split.test][:, drawn_rows(design, clean, 0)[1]]
         np.testing.assert_array_equal(models[0].predict_proba(shown), models[1].predict_proba(shown))
 
 

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from oligolearn.pretext import OBJECTIVES
-from oligolearn.study import METHODS, label_efficiency
-from oligolearn.study import execute as execution
+from oligolearn.study import METHODS, fitting, label_efficiency
 from oligolearn.study.design import Design
 from oligolearn.study.search_space import settings_of
 
@@ -55,13 +54,13 @@ def test_one_pretraining_serves_both_and_students_are_compared_with_their_teache
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretrained: Counter[str] = Counter()
-    original = execution.pretrain
+    original = fitting.pretrain
 
     def pretrain(method: str, *arguments: Any, **options: Any) -> Any:
         pretrained[method] += len(arguments[1])
         return original(method, *arguments, **options)
 
-    monkeypatch.setattr(execution, "pretrain", pretrain)
+    monkeypatch.setattr(fitting, "pretrain", pretrain)
     methods = ("logistic", "scratch", "self-trained", "swav", "swav+self-trained")
     found = label_efficiency(
         cohort(),

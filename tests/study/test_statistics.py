@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from oligolearn.estimators.metrics import METRICS
+from oligolearn.estimators.metric_names import METRICS
 from oligolearn.study.runs import scores_by_repeat
 from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves, paired_t_test
 

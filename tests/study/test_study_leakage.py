@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from oligolearn.saving import Bundle, save_bundle
-from oligolearn.study import design
-from oligolearn.study import execute as execution
+from oligolearn.study import design, jobs
 from oligolearn.study.design import Design, Run, draw_repeat
+from oligolearn.study.execute import Cohort
 from oligolearn.study.methods import METHODS
 
 SMALL = {"encoder_options": {"hidden": (12, 6)}, "epochs": 2, "min_steps": 20, "batch_size": 16}
@@ -19,7 +19,7 @@ DESIGN = Design("kind", fractions=(0.5,), repeats=2, top_genes=15, pretraining=S
 CHANGES = {"a thousand times larger": lambda x: 1000 * x, "missing": lambda x: np.full_like(x, np.nan)}
 
 
-def cohort(folder: Path, held_out: Any = None, change: Any = None) -> execution.Cohort:
+def cohort(folder: Path, held_out: Any = None, change: Any = None) -> Cohort:
     """80 samples of 40 patients, ten without label; the rows `held_out` changed."""
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(40) % 2, 2)
@@ -30,15 +30,15 @@ def cohort(folder: Path, held_out: Any = None, change: Any = None) -> execution.
     y[rng.choice(80, 10, replace=False)] = -1
     folder.mkdir()
     np.save(folder / "matrix.npy", X)
-    return execution.Cohort(folder / "matrix.npy", y, np.repeat(np.arange(40), 2))
+    return Cohort(folder / "matrix.npy", y, np.repeat(np.arange(40), 2))
 
 
-def pretrained(data: execution.Cohort, method: str) -> Bundle:
+def pretrained(data: Cohort, method: str) -> Bundle:
     """The encoder of the first repeat, pretrained beside that of the second."""
-    return execution._pretrain(DESIGN, data, [0, 1], method)[0].bundle
+    return jobs.pretrain(DESIGN, data, [0, 1], method)[0].bundle
 
 
-def train(data: execution.Cohort, method: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def train(data: Cohort, method: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Carry out two runs together as a study does; return the fitted model of the first repeat."""
     fitted: list[Any] = []
 
@@ -51,21 +51,21 @@ def train(data: execution.Cohort, method: str, folder: Path, monkeypatch: pytest
     encoders = []
     if METHODS[method].objective:
         encoders = [folder / f"encoder-{repeat}" for repeat in (0, 1)]
-        for path, made in zip(encoders, execution._pretrain(DESIGN, data, [0, 1], method), strict=True):
+        for path, made in zip(encoders, jobs.pretrain(DESIGN, data, [0, 1], method), strict=True):
             save_bundle(path, made.bundle)
-    execution._carry_out(DESIGN, data, [Run(repeat, 0.5, 20, method) for repeat in (0, 1)], encoders)
+    jobs.carry_out(DESIGN, data, [Run(repeat, 0.5, 20, method) for repeat in (0, 1)], encoders)
     assert len(fitted) == 2
     if method != "auto":  # which may choose either kind
         assert fitted[0].how == ("stacked" if METHODS[method].network else "")
     return fitted[0].model
 
 
-def values(data: execution.Cohort) -> NDArray[np.float32]:
+def values(data: Cohort) -> NDArray[np.float32]:
     """All rows with the genes of the first repeat."""
-    return np.load(data.matrix)[:, execution._drawn(DESIGN, data, 0)[1]]
+    return np.load(data.matrix)[:, jobs.drawn_rows(DESIGN, data, 0)[1]]
 
 
-def rows_of(data: execution.Cohort) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def rows_of(data: Cohort) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows that are learned from, and those that are not: test, validation, and their unlabelled relatives."""
     split = draw_repeat(DESIGN, data.y, data.groups, 0).split
     others = np.setdiff1d(np.arange(80), split.pretrain)

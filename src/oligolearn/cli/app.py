@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version as installed_version
 from typing import Annotated
 
 import typer
@@ -37,7 +36,9 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"oligolearn {installed_version('oligolearn')}")
+        from importlib.metadata import version
+
+        print(f"oligolearn {version('oligolearn')}")
         raise typer.Exit
 
 

@@ -103,7 +103,7 @@ def motifs(
     from rich.console import Console
 
     from oligolearn.estimators import load_model
-    from oligolearn.estimators.bundles import versions
+    from oligolearn.estimators.installed import versions
     from oligolearn.estimators.sequence_jobs import sequence_model
     from oligolearn.explain import find_motifs, has_filters, motif_table, of_label, read_database, some_sequences
     from oligolearn.explain.summary import summarise

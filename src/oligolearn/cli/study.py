@@ -96,6 +96,8 @@ def study(
 
     With --source and --target: does adaptation help to predict another cohort, and how many of its labels do as much?
     """
+    from oligolearn.data import is_sequence_file
+    from oligolearn.study.work import FOR_EXPRESSION, FOR_SEQUENCES
     from oligolearn.workers import Workers
 
     both = {
@@ -133,10 +135,9 @@ def study(
         raise ValueError("--budgets is for a study of transfer, with --source and --target; here it is --fractions")
     if fractions is not None:
         of_one["fractions"] = shares(fractions)
-    Workers(workers, scheduler).start("oligolearn.study.execute")
-    from oligolearn.data import is_sequence_file  # brings anndata, which workers import at the same time
-
-    if is_sequence_file(data):
+    of_letters = is_sequence_file(data)
+    Workers(workers, scheduler).start(*(FOR_SEQUENCES if of_letters else FOR_EXPRESSION))
+    if of_letters:
         _refuse_cohorts(data, pretrain_on, gene_map, probes, {"standardize": standardize, "min_overlap": min_overlap})
         for name in ("gene_map", "probes", *cohort.settings(), *training.settings()):
             del both[name]

@@ -1,15 +1,17 @@
 """Bring new samples into the gene order of a model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import anndata as ad
 import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.data.matching import GeneMatch, Translation, gather_genes, match_genes, measured_by
 from oligolearn.data.table import some
 from oligolearn.data.units import guess_units, normalize
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 
 class Aligned(NamedTuple):
@@ -31,7 +33,7 @@ class Aligned(NamedTuple):
 
 
 def align_expression(
-    adata: ad.AnnData,
+    adata: "ad.AnnData",
     features: Sequence[str],
     *,
     units: str,

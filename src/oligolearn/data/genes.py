@@ -10,6 +10,7 @@ import pandas as pd
 from oligolearn.data.table import some
 from oligolearn.data.units import guess_units
 
+FEWEST_GENES = 2  # that vary, to learn from
 DuplicateGenes = Literal["auto", "sum", "mean", "refuse"]
 DUPLICATE_GENES = ("auto", "sum", "mean", "refuse")
 COLUMN_RULES = ("mean", "max-mean", "max-variance")  # for many probes of a gene

@@ -1,18 +1,19 @@
 """From what was read to what is learned from: a matrix on a log scale, class numbers, group numbers."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oligolearn.data.genes import check_missing
+from oligolearn.data.genes import FEWEST_GENES, check_missing
 from oligolearn.data.samples import label_of
 from oligolearn.data.splits import MIN_CLASS_SIZE
 from oligolearn.data.units import normalize
 
-FEWEST_GENES = 2
+if TYPE_CHECKING:
+    import anndata as ad
+
 _SMALLEST_SPLIT = 3  # one sample each for training, validation and test
 
 
@@ -56,7 +57,7 @@ class Labels(NamedTuple):
     notes: list[str]
 
 
-def prepare_expression(adata: ad.AnnData, *, normalize_as: str = "auto", max_missing: float = 0.3) -> Prepared:
+def prepare_expression(adata: "ad.AnnData", *, normalize_as: str = "auto", max_missing: float = 0.3) -> Prepared:
     """Put the matrix of `adata` on a log scale, check what is missing and drop genes that never vary.
 
     Parameters
@@ -90,7 +91,7 @@ def prepare_expression(adata: ad.AnnData, *, normalize_as: str = "auto", max_mis
     return Prepared(X, genes, units, notes)
 
 
-def class_labels(adata: ad.AnnData, label: str, *, min_class_size: int | None = None) -> Labels:
+def class_labels(adata: "ad.AnnData", label: str, *, min_class_size: int | None = None) -> Labels:
     """Number the classes of a label.
 
     Parameters
@@ -187,7 +188,7 @@ def check_class_groups(labels: Labels, groups: NDArray[np.int64], group: str) ->
             )
 
 
-def group_numbers(adata: ad.AnnData, group: str) -> tuple[NDArray[np.int64], str]:
+def group_numbers(adata: "ad.AnnData", group: str) -> tuple[NDArray[np.int64], str]:
     """Number the groups, such as patients, of a column; a sample without one is a group of its own.
 
     Returns

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +13,9 @@ from numpy.typing import NDArray
 from oligolearn.data.cells import split_line
 from oligolearn.data.table import some, text_column
 from oligolearn.data.textfile import TextFile, decode, existing_file
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 _FEWEST_NUMBERS = 20  # different ones: a label with fewer names classes
 
@@ -128,7 +130,7 @@ def _simplified(sample: str) -> str:
     return sample.strip().lower().removeprefix("x").replace(".", "-").replace("_", "-")
 
 
-def label_of(adata: ad.AnnData, label: str) -> "pd.Series[str]":
+def label_of(adata: "ad.AnnData", label: str) -> "pd.Series[str]":
     """Return a label as text, NaN where it is missing.
 
     Parameters
@@ -199,7 +201,7 @@ def parse_numbers(text: "pd.Series[str]", label: str) -> NDArray[np.float64]:
     return numbers
 
 
-def numbers_of(adata: ad.AnnData, label: str) -> tuple[NDArray[np.float64], list[str]]:
+def numbers_of(adata: "ad.AnnData", label: str) -> tuple[NDArray[np.float64], list[str]]:
     """Numbers of a label, NaN where there are none, and how many samples lack one, in sentences.
 
     Raises

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oligolearn.data.multi_label import several_labels
 from oligolearn.data.sequence_groups import copies
 from oligolearn.data.sequences import Sequences
-from oligolearn.data.several_labels import several_labels
 
 
 def inspect_sequences(

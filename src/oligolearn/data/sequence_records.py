@@ -10,13 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oligolearn.data.cells import split_line
+from oligolearn.data.sequence_kinds import FASTA, FASTQ, STOCKHOLM, TABLES, file_kind
 from oligolearn.data.table import MISSING, some
 from oligolearn.data.textfile import TextFile, decode
 
-FASTA = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas", ".afa")
-FASTQ = (".fastq", ".fq")
-STOCKHOLM = (".sto", ".stk", ".stockholm")
-TABLES = (".tsv", ".csv", ".txt")
 _KEY_VALUE = re.compile(r"([A-Za-z_][\w.-]*)=\s*(.*?)\s*(?=[\s;|]+[A-Za-z_][\w.-]*=|[;|]|$)")
 _PLACE = re.compile(r"(?:^|::)(chr[0-9A-Za-z]+(?:_\w+)?)[:,]")
 _ID_COLUMNS = ("id", "name", "sequence_id", "seq_id")
@@ -54,21 +51,6 @@ class _Headed(NamedTuple):
     headers: list[str]
     letters: bytes
     lengths: NDArray[np.int64]
-
-
-def is_sequence_file(path: Path) -> bool:
-    """Whether a file holds sequences: by the end of its name, or, for a table, a column ``sequence``."""
-    kind = file_kind(path)
-    if kind not in TABLES:
-        return kind in FASTA + FASTQ + STOCKHOLM
-    with TextFile(path) as text:
-        header = (text.line() or b"")[:100_000].decode("utf-8", "replace")
-    return "sequence" in [name.strip().strip('"').lower() for name in re.split("[\t,;]", header)]
-
-
-def file_kind(path: Path) -> str:
-    """End of a name without ``.gz``, in lower case."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def read_records(path: Path, column: str) -> Records:

@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.data.alignment import describe_match, find_features, mode_like_training
-from oligolearn.data.genes import check_missing_shares
+from oligolearn.data.genes import FEWEST_GENES, check_missing_shares
 from oligolearn.data.matching import Translation
 from oligolearn.data.moments import Moments
-from oligolearn.data.preparation import FEWEST_GENES
 from oligolearn.data.scaling import ExpressionScaler, largest_variances
-from oligolearn.data.stored import StoredExpression
 from oligolearn.data.table import some
 from oligolearn.data.units import Survey, normalize, survey_values
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from oligolearn.data.stored import StoredExpression
 
 BUFFER_BYTES = 512 << 20
 _BLOCK_BYTES = 2 << 20  # read at a time from one place: small enough for the cache, large enough for a disk
@@ -81,7 +81,7 @@ class ExpressionStream:
 
     def __init__(
         self,
-        stored: StoredExpression,
+        stored: "StoredExpression",
         genes: Sequence[str],
         places: NDArray[np.intp],
         units: str,
@@ -193,7 +193,7 @@ class ExpressionStream:
 
 
 def prepare_stream(
-    stored: StoredExpression, *, normalize_as: str = "auto", max_missing: float = 0.3, top_genes: int | None = None
+    stored: "StoredExpression", *, normalize_as: str = "auto", max_missing: float = 0.3, top_genes: int | None = None
 ) -> ExpressionStream:
     """Prepare a stored matrix for pretraining as `prepare_expression` does, in one pass over the file.
 
@@ -234,7 +234,7 @@ def prepare_stream(
 
 
 def align_stream(
-    stored: StoredExpression,
+    stored: "StoredExpression",
     features: Sequence[str],
     *,
     units: str,
@@ -261,7 +261,7 @@ def align_stream(
     return ExpressionStream(stored, features, places, mode, [sentence, *match.notes, *describe_match(match)])
 
 
-def _ranges(stored: StoredExpression) -> Iterator[tuple[int, int]]:
+def _ranges(stored: "StoredExpression") -> Iterator[tuple[int, int]]:
     """Consecutive ranges of rows that bound the memory, whole chunks where these are not too large."""
     step = max(1, _CELLS_AT_ONCE // stored.shape[1])
     if stored.together <= step:
@@ -269,7 +269,7 @@ def _ranges(stored: StoredExpression) -> Iterator[tuple[int, int]]:
     return ((start, min(start + step, len(stored))) for start in range(0, len(stored), step))
 
 
-def _sampled_survey(stored: StoredExpression) -> Survey:
+def _sampled_survey(stored: "StoredExpression") -> Survey:
     """Survey up to 1,024 rows from 32 places of the file."""
     found = Survey()
     size = min(len(stored), _SAMPLED_ROWS // 32)
@@ -280,7 +280,7 @@ def _sampled_survey(stored: StoredExpression) -> Survey:
     return found
 
 
-def _choose_mode(stored: StoredExpression, normalize_as: str, guessed: Survey | None) -> tuple[str, str]:
+def _choose_mode(stored: "StoredExpression", normalize_as: str, guessed: Survey | None) -> tuple[str, str]:
     """Mode of `normalize`, and the sentence that says so."""
     if guessed is None:
         return normalize_as, normalize(stored.read(0, 1), normalize_as).sentence
@@ -324,7 +324,7 @@ def _check_guess(stream: ExpressionStream, seen: Survey) -> None:
         )
 
 
-def _check_finite(raw: NDArray[np.float32], first: int, stored: StoredExpression) -> None:
+def _check_finite(raw: NDArray[np.float32], first: int, stored: "StoredExpression") -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         suspect = not np.isfinite(raw.sum())  # missing, infinite, or the sum too large
     if suspect and np.isinf(raw).any():

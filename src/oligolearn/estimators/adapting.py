@@ -22,7 +22,7 @@ from oligolearn.data import (
     numbers_of,
 )
 from oligolearn.estimators.adaptation_conclusion import conclude
-from oligolearn.estimators.co_variation import co_variation
+from oligolearn.estimators.agreement import co_variation
 from oligolearn.estimators.cohorts import MEASURED_BY, LabelColumns, Preparation, training_facts
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.domain_regression import DomainAdaptedRegressor

@@ -1,17 +1,13 @@
 """Estimators to bundles and back."""
 
 import os
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any, NamedTuple
-
-import sklearn
-import torch
 
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
+from oligolearn.estimators.installed import versions
 from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
 from oligolearn.estimators.linear import StandardisedLogistic
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
@@ -115,13 +111,3 @@ def load_model(path: str | os.PathLike[str]) -> SavedModel:
         return SavedModel(_KINDS[kind].from_bundle(bundle), bundle.description)
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"the model in {path} is damaged: {error}") from error
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides a result."""
-    return {
-        "oligolearn": version("oligolearn"),
-        "torch": torch.__version__,
-        "scikit-learn": sklearn.__version__,
-        "python": platform.python_version(),
-    }

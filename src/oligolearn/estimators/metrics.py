@@ -17,8 +17,6 @@ from sklearn.metrics import (
 )
 from sklearn.metrics import confusion_matrix as count_confusions
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "ece")
-NUMBER_METRICS = ("spearman", "pearson", "r2", "rmse")
 N_BINS = 15
 _SMALLEST = 1e-15
 

@@ -97,7 +97,7 @@ def train_on_sequences(
     n_folds
         Of the cross-validation, 0 for none. Its scores, pooled over folds, are kept as the model's metrics.
     separator
-        Between the names in a cell, see `oligolearn.data.several_labels`.
+        Between the names in a cell, see `oligolearn.data.multi_label`.
 
     Raises
     ------

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import anndata as ad
 import numpy as np
@@ -12,14 +12,14 @@ import pandas as pd
 
 from oligolearn.data import Sequences, read_expression, read_sequences
 from oligolearn.study.execute import AnyCohort, Cohort, embed_cohort, execute
-from oligolearn.study.outputs import write_outputs
 from oligolearn.study.planning import DesignSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
-from oligolearn.study.sequence_cohort import SequenceCohort
-from oligolearn.study.sequence_planning import SequenceSettings, SequenceStudy, plan_sequence_study
 from oligolearn.study.store import Store
-from oligolearn.study.summary import summarize
+from oligolearn.study.work import FOR_EXPRESSION, FOR_SEQUENCES
 from oligolearn.workers import Workers
+
+if TYPE_CHECKING:
+    from oligolearn.study.sequence_planning import SequenceSettings, SequenceStudy
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def label_efficiency(
     >>> study.results.groupby(["n_labels", "method"]).accuracy.mean()  # doctest: +SKIP
     """
     hands = Workers(workers, scheduler)
-    hands.start("oligolearn.study.execute")
+    hands.start(*FOR_EXPRESSION)
     adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=label)
-    study = plan_study(adata, label, settings, command=command)
+    study = plan_study(adata, label, settings, command=command, workers=hands)
     store = Store(out)
     store.open(study.asked, study.about)
     _carry_out(study, store, lambda: _cohort(study, store), hands, progress=progress)
@@ -121,7 +121,7 @@ def sequence_efficiency(
     scheduler: str | None = None,
     progress: bool = True,
     command: str = "",
-    **settings: Unpack[SequenceSettings],
+    **settings: "Unpack[SequenceSettings]",
 ) -> LabelEfficiency:
     """Compare methods at growing numbers of labels on one set of sequences, as `label_efficiency` does on expression.
 
@@ -157,7 +157,10 @@ def sequence_efficiency(
     >>> study.results.groupby(["n_labels", "method"]).accuracy.mean()  # doctest: +SKIP
     """
     hands = Workers(workers, scheduler)
-    hands.start("oligolearn.study.execute")
+    hands.start(*FOR_SEQUENCES)
+    from oligolearn.study.sequence_cohort import SequenceCohort  # these bring torch
+    from oligolearn.study.sequence_planning import plan_sequence_study
+
     if not isinstance(data, Sequences):
         settings["file"] = Path(data).name
     sequences = data if isinstance(data, Sequences) else read_sequences(os.fspath(data))
@@ -189,6 +192,9 @@ def rebuild(folder: str | os.PathLike[str], *, target: float | None = None) -> L
     ValueError
         If no run of it succeeded, or the target is no accuracy.
     """
+    from oligolearn.study.outputs import write_outputs  # trainings must not wait for what comes after them
+    from oligolearn.study.summary import summarize
+
     store = Store(folder)
     summary = summarize(store, target)
     table = store.results()
@@ -197,7 +203,7 @@ def rebuild(folder: str | os.PathLike[str], *, target: float | None = None) -> L
 
 
 def _carry_out(
-    study: Study | SequenceStudy, store: Store, lay: Callable[[], AnyCohort], workers: Workers, *, progress: bool
+    study: "Study | SequenceStudy", store: Store, lay: Callable[[], AnyCohort], workers: Workers, *, progress: bool
 ) -> None:
     """Do the runs that are not done; `lay` lays the data where workers find them. The work folder goes at the end."""
     wants_maps = not store.embeddings()
@@ -222,11 +228,11 @@ def _cohort(study: Study, store: Store) -> Cohort:
     return Cohort(matrix, codes, study.groups, genes, len(borrowed.X), each)
 
 
-def _labelled(one: dict[str, Any], study: Study | SequenceStudy) -> dict[str, Any]:
+def _labelled(one: dict[str, Any], study: "Study | SequenceStudy") -> dict[str, Any]:
     """Add to a map of samples what the report says of it."""
     rows = np.array(one.pop("rows"))
     codes = study.labels.codes[rows]
-    measured = "By their k-mers" if isinstance(study, SequenceStudy) else "As measured"
+    measured = "As measured" if isinstance(study, Study) else "By their k-mers"
     title = (
         measured if one["name"] == "input" else f"As the encoder of {study.design.known[one['name']].title} sees them"
     )

@@ -1,26 +1,24 @@
 """Carry out the runs of a study on worker processes; each finished run is kept at once."""
 
-import time
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from oligolearn.data import ExpressionScaler, top_variance_genes
-from oligolearn.estimators import SelfSupervisedEncoder, Share
 from oligolearn.saving import Bundle, is_bundle, load_bundle, save_bundle
+from oligolearn.study import work
 from oligolearn.study.design import AnyDesign, Design, Draw, Run, group_runs, training_seed
-from oligolearn.study.embedding import map_samples, sample_rows
-from oligolearn.study.methods import pretrain
-from oligolearn.study.scores import class_scores
 from oligolearn.study.store import Store
-from oligolearn.study.task import Fitted, Predictor, Task
-from oligolearn.training import DivergedError, threads
+from oligolearn.study.task import Predictor, Task
 from oligolearn.workers import Workers
+
+if TYPE_CHECKING:
+    from oligolearn.estimators import SelfSupervisedEncoder, Share
+    from oligolearn.training import DivergedError
 
 OnProgress = Callable[[float, float, str], None]
 
@@ -93,8 +91,10 @@ class Cohort(NamedTuple):
         """Number of classes."""
         return int(self.y.max()) + 1
 
-    def pretraining_share(self, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> Share:
+    def pretraining_share(self, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> "Share":
         """What is pretrained on: some rows of one's own, and all that are borrowed."""
+        from oligolearn.estimators import Share
+
         n_own = len(self.y)
         borrowed = np.arange(n_own, n_own + self.n_borrowed)
         ready_from = n_own if self.n_borrowed and self.borrowed_ready else None
@@ -127,7 +127,7 @@ class Cohort(NamedTuple):
         draw: Draw,
         genes: NDArray[np.intp] | None,
         n_labels: int,
-        encoder: SelfSupervisedEncoder | None,
+        encoder: "SelfSupervisedEncoder | None",
     ) -> Task:
         """What a method may see with the labels of the first `n_labels` training rows."""
         rows, shown = draw.split.pretrain, draw.order[:n_labels]
@@ -139,12 +139,16 @@ class Cohort(NamedTuple):
 
     def scores(self, model: Predictor, rows: NDArray[np.intp], genes: NDArray[np.intp] | None) -> dict[str, Any]:
         """How good the predictions of a fitted method are for some rows."""
+        from oligolearn.study.scores import class_scores
+
         return class_scores(self.y[rows], model.predict_proba(self.values(rows, genes)))
 
     def pretrain(
         self, design: Design, drawn: Sequence[tuple[Draw, NDArray[np.intp] | None]], objective: str
-    ) -> list[SelfSupervisedEncoder | DivergedError]:
+    ) -> "list[SelfSupervisedEncoder | DivergedError]":
         """For each repeat an encoder, or the error of one that diverged."""
+        from oligolearn.study.fitting import pretrain
+
         return pretrain(
             objective,
             self.expression(),
@@ -155,15 +159,27 @@ class Cohort(NamedTuple):
             settings={**design.hardware, **design.pretraining},
         )
 
-    def encoder(self, bundle: Bundle) -> SelfSupervisedEncoder:
+    def encoder(self, bundle: Bundle) -> "SelfSupervisedEncoder":
         """The encoder that was pretrained."""
+        from oligolearn.estimators import SelfSupervisedEncoder
+
         return SelfSupervisedEncoder.from_bundle(bundle)
 
     def measured(
         self, rows: NDArray[np.intp], shown: NDArray[np.intp], genes: NDArray[np.intp] | None
     ) -> NDArray[np.floating]:
         """The rows `shown` as numbers without any encoder, scaled as `rows` are."""
+        from oligolearn.data import ExpressionScaler
+
         return ExpressionScaler().fit(self.values(rows, genes)).transform(self.values(shown, genes))
+
+
+class Pretrained(NamedTuple):
+    """The encoder of a repeat, pretrained with an objective; without weights where that diverged."""
+
+    repeat: int
+    objective: str
+    bundle: Bundle
 
 
 def execute(
@@ -201,17 +217,17 @@ def execute(
     waiting = [job for job in jobs if known[job[0].method].objective]
     missing = _missing_encoders(design, store, waiting, at_once)
     progress = _Progress(on_progress, sum(map(len, jobs)) + _PRETRAINING * sum(len(each) for each, _ in missing))
-    plain = (joblib.delayed(_carry_out)(design, cohort, job) for job in ready)
-    pretrainings = (joblib.delayed(_pretrain)(design, cohort, repeats, name) for repeats, name in missing)
+    plain = (joblib.delayed(work.carry_out)(design, cohort, job) for job in ready)
+    pretrainings = (joblib.delayed(work.pretrain)(design, cohort, repeats, name) for repeats, name in missing)
     for done in workers.carry_out(chain(plain, pretrainings)):
         for one in done:
-            if isinstance(one, _Pretrained):
+            if isinstance(one, Pretrained):
                 save_bundle(_encoder_path(store, one.repeat, one.objective), one.bundle)
                 progress.add(_PRETRAINING, f"pretraining {one.objective}, repeat {one.repeat + 1}")
             else:
                 _keep(one, store, finished, progress)
     tuned = (
-        joblib.delayed(_carry_out)(
+        joblib.delayed(work.carry_out)(
             design, cohort, job, [_encoder_path(store, run.repeat, _objective(design, run.method)) for run in job]
         )
         for job in waiting
@@ -247,7 +263,9 @@ def embed_cohort(design: AnyDesign, cohort: AnyCohort, store: Store, *, workers:
     """Maps of the samples of the first repeat: as measured, and as each pretrained encoder sees them."""
     objectives = dict.fromkeys(_objective(design, name) for name in design.methods if design.known[name].objective)
     encoders = [None, *(name for name in objectives if _has_encoder(_encoder_path(store, 0, name)))]
-    jobs = (joblib.delayed(_embed)(design, cohort, name, name and _encoder_path(store, 0, name)) for name in encoders)
+    jobs = (
+        joblib.delayed(work.embed)(design, cohort, name, name and _encoder_path(store, 0, name)) for name in encoders
+    )
     found = {one["name"]: one for one in workers.carry_out(jobs)}
     return [found[name or "input"] for name in encoders if (name or "input") in found]
 
@@ -258,12 +276,6 @@ def _has_encoder(path: Path) -> bool:
 
 
 _PRETRAINING = 20  # for the progress bar: a pretraining takes about as long as so many other runs
-
-
-class _Pretrained(NamedTuple):
-    repeat: int
-    objective: str
-    bundle: Bundle
 
 
 class _Progress:
@@ -291,102 +303,11 @@ def _encoder_path(store: Store, repeat: int, objective: str) -> Path:
     return store.work / f"{objective}-{repeat}"
 
 
-def _drawn(design: AnyDesign, cohort: AnyCohort, repeat: int) -> tuple[Draw, NDArray[np.intp] | None]:
-    """The rows of a repeat, and its genes where not all are used."""
-    draw = design.draw(cohort.y, cohort.groups, repeat)
-    return draw, cohort.columns(design, draw.split.pretrain)
-
-
 def chosen_genes(cohort: Cohort, rows: NDArray[np.intp], top_genes: int | None) -> NDArray[np.intp] | None:
     """Numbers of the `top_genes` genes that vary most in `rows`; None for all."""
     X = cohort.expression()
     if top_genes is None or top_genes >= X.shape[1]:
         return None
+    from oligolearn.data import top_variance_genes
+
     return top_variance_genes(X[rows], top_genes)
-
-
-def _pretrain(design: AnyDesign, cohort: AnyCohort, repeats: Sequence[int], objective: str) -> list[_Pretrained]:
-    with threads(design.threads):
-        drawn = [_drawn(design, cohort, repeat) for repeat in repeats]
-        started = time.perf_counter()
-        models = cohort.pretrain(design, drawn, objective)
-    seconds = (time.perf_counter() - started) / len(repeats)
-    bundles = [_bundle(model, seconds) for model in models]
-    return [_Pretrained(repeat, objective, bundle) for repeat, bundle in zip(repeats, bundles, strict=True)]
-
-
-def _bundle(model: SelfSupervisedEncoder | DivergedError, seconds: float) -> Bundle:
-    if isinstance(model, DivergedError):
-        return Bundle({"error": f"pretraining: {model}"}, {})
-    bundle = model.to_bundle()
-    return Bundle({**bundle.description, "seconds": seconds}, bundle.weights)
-
-
-def _task(design: AnyDesign, cohort: AnyCohort, run: Run, encoder: Any) -> Any:
-    """What the method of a run may see."""
-    draw, genes = _drawn(design, cohort, run.repeat)
-    return cohort.task(design, draw, genes, run.n_labels, encoder)
-
-
-def _carry_out(
-    design: AnyDesign, cohort: AnyCohort, runs: Sequence[Run], encoders: Sequence[Path] = ()
-) -> list[tuple[Run, dict[str, Any]]]:
-    """Train and test a group of runs; a training that diverges is an outcome as well."""
-    bundles: list[Bundle | None] = [None] * len(runs)
-    if encoders:
-        bundles = [load_bundle(path) for path in encoders]
-    failed = {
-        run: {"error": bundle.description["error"]}
-        for run, bundle in zip(runs, bundles, strict=True)
-        if bundle is not None and "error" in bundle.description and design.known[run.method].needs_encoder
-    }
-    with threads(design.threads):
-        started = time.perf_counter()
-        able = [(run, bundle) for run, bundle in zip(runs, bundles, strict=True) if run not in failed]
-        sources = [None if not (bundle and bundle.weights) else cohort.encoder(bundle) for _, bundle in able]
-        tasks = [_task(design, cohort, run, source) for (run, _), source in zip(able, sources, strict=True)]
-        fitted = design.known[runs[0].method].fit(tasks) if tasks else []
-        found = {
-            run: _tested(design, cohort, run, one, bundle) for (run, bundle), one in zip(able, fitted, strict=True)
-        }
-        seconds = (time.perf_counter() - started) / len(runs)
-    for (run, _), task in zip(able, tasks, strict=True):
-        if "error" not in found[run]:
-            found[run] |= {"seconds": round(seconds, 3), "seed": task.seed}
-    return [(run, (failed | found)[run]) for run in runs]
-
-
-def _tested(design: AnyDesign, cohort: AnyCohort, run: Run, fitted: Fitted, bundle: Bundle | None) -> dict[str, Any]:
-    """Scores of a run on its test rows."""
-    if isinstance(fitted.model, DivergedError):
-        return {"error": str(fitted.model)}
-    draw, genes = _drawn(design, cohort, run.repeat)
-    rows = getattr(draw.split, design.judged_on)
-    return {
-        **cohort.scores(fitted.model, rows, genes),
-        **_of_pretraining(bundle),
-        "trained": fitted.how,
-        **({"chosen": fitted.chosen, "why": fitted.why} if fitted.chosen else {}),
-    }
-
-
-def _of_pretraining(bundle: Bundle | None) -> dict[str, Any]:
-    """What a run keeps of how its encoder was pretrained."""
-    if bundle is None:
-        return {"diagnosis": []}
-    if "error" in bundle.description:
-        return {"diagnosis": [bundle.description["error"]]}
-    told = bundle.description["pretraining"]
-    return {name: told[name] for name in ("diagnosis", "quality", "objective_options", "n_samples") if name in told}
-
-
-def _embed(design: AnyDesign, cohort: AnyCohort, method: str | None, encoder: Path | None) -> dict[str, Any]:
-    with threads(design.threads):
-        draw, genes = _drawn(design, cohort, 0)
-        rows = sample_rows(draw.split, cohort.y)
-        if encoder is None:
-            seen = cohort.measured(draw.split.pretrain, rows, genes)
-        else:
-            seen = cohort.encoder(load_bundle(encoder)).transform(cohort.values(rows, genes))
-        held_out = np.isin(rows, draw.split.test)
-        return map_samples(seen, rows, held_out, name=method or "input", seed=design.seed)

@@ -2,16 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import anndata as ad
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from oligolearn.data import (
-    Borrowed,
     GeneMap,
     Labels,
     Prepared,
@@ -25,39 +24,16 @@ from oligolearn.data import (
     read_gene_map,
     sample_warnings,
 )
-from oligolearn.data.other_cohorts import FEWEST_SHARED
-from oligolearn.estimators import (
-    FineTunedClassifier,
-    OtherCohorts,
-    SelfSupervisedEncoder,
-    SelfTrainedClassifier,
-    versions,
-)
-from oligolearn.estimators.building import resolve, resolve_device
-from oligolearn.estimators.rows import chosen_view
-from oligolearn.nn import ENCODERS
-from oligolearn.pretext import OBJECTIVES
 from oligolearn.study.design import Design, Draw, Run, draw_repeat, plan_runs, spread_fractions
-from oligolearn.study.methods import CLUSTERING, DEFAULT_METHODS, METHODS, PROTOTYPES_PER_CLASS
-from oligolearn.training import LARGEST_STACKED_ON_CPU, resolve_precision, room_for_replicas
+from oligolearn.study.methods import DEFAULT_METHODS, METHODS
+from oligolearn.study.work import describe_trainings
+from oligolearn.workers import Workers
+
+if TYPE_CHECKING:
+    from oligolearn.data import Borrowed
 
 DEFAULT_POINTS = 10
 _NOT_OF_DESIGN = ("points", "fractions", "pretrain_on", "standardize", "min_overlap", "gene_map", "probes")
-MOST_ON_CPU = 8
-_PRETRAINING_SETTINGS = ("min_steps", "batch_size", "learning_rate", "weight_decay")
-_STUDENT_SETTINGS = ("temperature", "distillation_weight", "view", "view_options", "epochs", "dropout")
-_NETWORK_SETTINGS = (
-    "encoder",
-    "transfer_layers",
-    "frozen_layers",
-    "probe_first",
-    "epochs",
-    "min_steps",
-    "batch_size",
-    "learning_rate",
-    "weight_decay",
-    "dropout",
-)
 
 
 class EverySetting(TypedDict, total=False):
@@ -134,10 +110,12 @@ class Study(NamedTuple):
     asked: dict[str, Any]
     about: dict[str, Any]
     genes: list[str]
-    borrowed: Borrowed | None = None
+    borrowed: "Borrowed | None" = None
 
 
-def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, command: str = "") -> Study:
+def plan_study(
+    adata: ad.AnnData, label: str, settings: DesignSettings, *, command: str = "", workers: Workers | None = None
+) -> Study:
     """Check data and settings and draw all splits.
 
     Parameters
@@ -150,6 +128,8 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
         Of the design.
     command
         What reproduces the study, for the report.
+    workers
+        Asked for what torch knows of the trainings, so that this process need not import it; None: it does.
 
     Raises
     ------
@@ -176,18 +156,20 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
     if design.top_genes is not None:
         notes.append(f"In each repeat, the {design.top_genes:,} genes that vary most in the training rows were kept.")
     notes += borrowed.notes if borrowed else []
-    at_once = replicas_at_once(design, prepared.X.shape[1])
-    asked = {**design.as_dict(), "data": fingerprint(prepared, labels, groups)}
+    digest, warned = fingerprint(prepared, labels, groups), sample_warnings(adata, label, group)
+    trainings = (workers or Workers(1)).ask(describe_trainings, design, prepared.X.shape[1])
+    design = replace(design, device=trainings.device, precision=trainings.precision)
+    asked = {**design.as_dict(), "data": digest}
     if borrowed is not None:
         asked |= {"pretrain_on": borrowed.facts, "standardize": borrowed.standardize}
     about = {
         "title": f"Label efficiency of {label} in {file}",
         "command": command,
-        "versions": versions(),
-        "settings": _settings(design, len(labels.classes)),
-        "data": {**_describe_data(prepared, labels, design, notes), "file": file, "fingerprint": asked["data"]},
-        "warnings": sample_warnings(adata, label, group),
-        "replicas": at_once,
+        "versions": trainings.versions,
+        "settings": trainings.settings,
+        "data": {**_describe_data(prepared, labels, design, notes), "file": file, "fingerprint": digest},
+        "warnings": warned,
+        "replicas": trainings.at_once,
         **describe_draws(draws, runs, labels),
     }
     if borrowed is not None:
@@ -200,7 +182,7 @@ def plan_study(adata: ad.AnnData, label: str, settings: DesignSettings, *, comma
     return Study(design, prepared.X, samples, labels, groups, runs, asked, about, prepared.genes, borrowed)
 
 
-def _borrowed(adata: ad.AnnData, prepared: Prepared, design: Design, settings: DesignSettings) -> Borrowed | None:
+def _borrowed(adata: ad.AnnData, prepared: Prepared, design: Design, settings: DesignSettings) -> "Borrowed | None":
     """Rows of other cohorts, none of which is a sample of this one."""
     sources = settings.get("pretrain_on") or ()
     if sources and not any(METHODS[name].objective for name in design.methods):
@@ -211,6 +193,11 @@ def _borrowed(adata: ad.AnnData, prepared: Prepared, design: Design, settings: D
     named = settings.get("gene_map")
     if named is not None and not sources:
         raise ValueError("a gene map (--gene-map) is for the names of other cohorts: it needs --pretrain-on")
+    if not sources:
+        return None
+    from oligolearn.data.other_cohorts import FEWEST_SHARED
+    from oligolearn.estimators import OtherCohorts  # brings torch
+
     cohorts = [one if isinstance(one, ad.AnnData) else read_expression(os.fspath(one)) for one in sources]
     others = OtherCohorts(
         cohorts,
@@ -233,30 +220,7 @@ def _design(label: str, labels: Labels, settings: DesignSettings) -> Design:
     if fractions is None:
         n_train = round(0.7 * int((labels.codes >= 0).sum()))
         fractions = spread_fractions(settings.get("points", DEFAULT_POINTS), n_train, len(labels.classes))
-    return Design(label=label, fractions=tuple(map(float, fractions)), **{**chosen, **hardware(settings)})
-
-
-def hardware(settings: EverySetting) -> dict[str, str]:
-    """What trainings compute on: ``device`` and ``precision``."""
-    device = resolve_device(settings.get("device", "cpu"))
-    return {"device": str(device), "precision": resolve_precision(settings.get("precision", "auto"), device)}
-
-
-def replicas_at_once(design: Design, n_genes: int) -> int:
-    """How many networks a study trains together: from the memory at hand, and on a CPU from what pays.
-
-    On a CPU more than 8 bring little, groups of equal size keep all workers busy, and large networks are as fast one
-    at a time.
-    """
-    network = FineTunedClassifier(**design.training).get_params(deep=False)
-    with torch.device("meta"):
-        encoder = resolve("encoder", network["encoder"], ENCODERS)(n_genes, **(network["encoder_options"] or {}))
-    room = room_for_replicas(encoder, network["batch_size"] * n_genes, torch.device(design.device))
-    if design.device == "cpu":
-        if sum(p.numel() for p in encoder.parameters()) > LARGEST_STACKED_ON_CPU:
-            return 1
-        room = min(room, MOST_ON_CPU, max(1, -(-design.repeats // 2)))
-    return -(-design.repeats // -(-design.repeats // room))
+    return Design(label=label, fractions=tuple(map(float, fractions)), **{"precision": "auto", **chosen})
 
 
 def fingerprint(prepared: Prepared, labels: Labels, groups: NDArray[np.int64] | None) -> str:
@@ -267,54 +231,6 @@ def fingerprint(prepared: Prepared, labels: Labels, groups: NDArray[np.int64] | 
     if groups is not None:
         digest.update(groups.tobytes())
     return digest.hexdigest()[:16]
-
-
-def _settings(design: Design, n_classes: int) -> dict[str, Any]:
-    """Settings of the trainings, as the estimators have them."""
-    network = FineTunedClassifier(**design.training).get_params(deep=False)
-    kept = (
-        "encoder",
-        "epochs",
-        "min_steps",
-        "batch_size",
-        "learning_rate",
-        "weight_decay",
-        "dropout",
-        "transfer_layers",
-    )
-    shown = {f"network: {name}": network[name] for name in (*kept, "frozen_layers", "probe_first")}
-    if any(METHODS[name].objective for name in design.methods):
-        encoder = SelfSupervisedEncoder(**design.pretraining).get_params(deep=False)
-        shown |= {f"pretraining: {name}": encoder[name] for name in _PRETRAINING_SETTINGS}
-        shown["pretraining: epochs"] = encoder["epochs"] or "150, fewer in a large cohort"
-        shown["pretraining: view"] = _views(design, encoder)
-        if {METHODS[name].objective for name in design.methods} & CLUSTERING:
-            shown["pretraining: prototypes"] = f"{PROTOTYPES_PER_CLASS} per class"
-        shown |= {f"pretraining: {name}": value for name, value in (encoder["objective_options"] or {}).items()}
-    if any(METHODS[name].teacher for name in design.methods):
-        student = SelfTrainedClassifier().get_params(deep=False)
-        chosen = {name: student[name] for name in _STUDENT_SETTINGS if student[name] is not None}
-        shown |= {f"self-training: {name}": value for name, value in chosen.items()}
-    return {
-        **shown,
-        "threads per training": design.threads,
-        "device": design.device,
-        "precision of products": design.precision,
-    }
-
-
-def _views(design: Design, encoder: Mapping[str, Any]) -> str:
-    """The view of each objective with its settings, in words."""
-    said: dict[str, list[str]] = {}
-    for objective in dict.fromkeys(filter(None, (METHODS[name].objective for name in design.methods))):
-        told = (encoder["view"], encoder["view_options"], encoder["view_strength"])
-        view, options = chosen_view(OBJECTIVES[objective], *told)
-        settings = ", ".join(f"{name} {value}" for name, value in options.items())
-        name = view if isinstance(view, str) else repr(view)
-        said.setdefault(f"{name} ({settings})" if settings else name, []).append(objective)
-    if len(said) == 1:
-        return next(iter(said))
-    return "; ".join(f"{', '.join(objectives)}: {view}" for view, objectives in said.items())
 
 
 def _describe_data(prepared: Prepared, labels: Labels, design: Design, notes: list[str]) -> dict[str, Any]:

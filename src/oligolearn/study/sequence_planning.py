@@ -22,7 +22,7 @@ from oligolearn.data.sequence_inspection import conflicting_copies
 from oligolearn.estimators import SelfSupervisedSequenceEncoder, SequenceClassifier, SequenceRegressor, versions
 from oligolearn.estimators.sequence_fitting import LONGEST
 from oligolearn.study.design import Draw, Run, draw_repeat, plan_runs, spread_fractions
-from oligolearn.study.planning import DEFAULT_POINTS, describe_draws, hardware
+from oligolearn.study.planning import DEFAULT_POINTS, describe_draws
 from oligolearn.study.sequence_design import SequenceDesign
 from oligolearn.study.sequence_methods import (
     DEFAULT_NUMBER_METHODS,
@@ -34,6 +34,7 @@ from oligolearn.study.sequence_methods import (
 from oligolearn.study.sequence_numbers import CLASSES, NUMBERS, Numbers, describe_numbers, read_numbers
 from oligolearn.study.sequence_settings import check_buildable
 from oligolearn.study.summary import SEQUENCES
+from oligolearn.study.trainings import hardware
 
 MOST_AT_ONCE = 16  # networks of a group; on a GPU they are stacked as far as memory has room
 _TOLD = ("epochs", "min_steps", "learning_rate", "weight_decay", "dropout", "label_smoothing", "n_members")

@@ -27,6 +27,7 @@ from oligolearn.study.store import Store
 from oligolearn.study.sweep_choices import DEFAULT, MOST_VARIED, Vary, choice_name, texts_of_values, values_once
 from oligolearn.study.sweep_summary import titled
 from oligolearn.study.sweeping import DEFAULT_FRACTIONS, FILE, Sweep, describe_validation, rebuild_sweep
+from oligolearn.study.work import FOR_SEQUENCES
 from oligolearn.workers import Workers
 
 _SCRATCH = "scratch"
@@ -83,7 +84,7 @@ def sweep_sequences(  # noqa: PLR0913  (what to do, who does it, what to say of 
     >>> swept.results.groupby("n_filters").accuracy.mean()  # doctest: +SKIP
     """
     hands = Workers(workers, scheduler)
-    hands.start("oligolearn.study.execute")
+    hands.start(*FOR_SEQUENCES)
     if not isinstance(data, Sequences):
         settings["file"] = Path(data).name
     sequences = data if isinstance(data, Sequences) else read_sequences(os.fspath(data))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
-from oligolearn.estimators.metrics import METRICS, NUMBER_METRICS
+from oligolearn.estimators.metric_names import METRICS, NUMBER_METRICS
 from oligolearn.study.runs import ROUNDING, checked, constant, finite, groups, number_of_labels, scores_by_repeat
 
 Floats = npt.NDArray[np.float64]

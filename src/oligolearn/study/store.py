@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oligolearn.estimators.metrics import METRICS, NUMBER_METRICS
+from oligolearn.estimators.metric_names import METRICS, NUMBER_METRICS
 from oligolearn.saving import write_json
 from oligolearn.study.design import Run
 from oligolearn.study.sequence_numbers import NUMBERS

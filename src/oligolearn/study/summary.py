@@ -9,7 +9,6 @@ import pandas as pd
 
 from oligolearn.study.extrapolation import labels_needed, usual_target
 from oligolearn.study.methods import METHODS, Method
-from oligolearn.study.sequence_methods import methods_for
 from oligolearn.study.sequence_numbers import NUMBERS
 from oligolearn.study.statistics import compare, labels_saved, learned, learned_order, learning_curves
 from oligolearn.study.store import Store
@@ -98,7 +97,11 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
 
 def known_methods(asked: Mapping[str, Any]) -> Mapping[str, Method]:
     """Methods that a study of this kind could compare, from what was asked."""
-    return methods_for(asked["target"]) if asked.get("kind") == SEQUENCES else METHODS
+    if asked.get("kind") != SEQUENCES:
+        return METHODS
+    from oligolearn.study.sequence_methods import methods_for  # brings torch
+
+    return methods_for(asked["target"])
 
 
 def _of_classes(

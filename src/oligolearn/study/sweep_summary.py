@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from oligolearn.estimators.metrics import METRICS
+from oligolearn.estimators.metric_names import METRICS
 from oligolearn.study.statistics import compare, holm, learned, learning_curves
 from oligolearn.study.store import Store
 from oligolearn.study.summary import COMPARED, known_methods

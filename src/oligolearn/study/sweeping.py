@@ -14,13 +14,14 @@ from oligolearn.data import label_counts, read_expression
 from oligolearn.study.design import Draw, Run, redraw_repeat
 from oligolearn.study.execute import Cohort
 from oligolearn.study.outputs import write_outputs
-from oligolearn.study.planning import DesignSettings, SharedSettings, Study, plan_study, replicas_at_once
+from oligolearn.study.planning import DesignSettings, SharedSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
 from oligolearn.study.search_space import Value
 from oligolearn.study.store import Store
 from oligolearn.study.sweep_choices import Choice, Sizes, Vary, make_choices, read_vary
 from oligolearn.study.sweep_summary import results_table, summarize_sweep, titled
 from oligolearn.study.sweep_training import plan_jobs, train_all
+from oligolearn.study.trainings import replicas_at_once
 from oligolearn.workers import Workers
 
 FILE = "sweep.json"

@@ -1,12 +1,13 @@
 """What a method of a study is given, and what it gives back."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oligolearn.estimators import SelfSupervisedEncoder
+if TYPE_CHECKING:
+    from oligolearn.estimators import SelfSupervisedEncoder
 
 
 class Task(NamedTuple):
@@ -41,7 +42,7 @@ class Task(NamedTuple):
     labels: NDArray[np.integer]
     seed: int
     settings: Mapping[str, Any]
-    pretrained: SelfSupervisedEncoder | None
+    pretrained: "SelfSupervisedEncoder | None"
     groups: NDArray[np.integer] | None = None
 
     def values(self) -> NDArray[np.float32]:

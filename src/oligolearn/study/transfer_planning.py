@@ -25,7 +25,8 @@ from oligolearn.estimators import DomainAdaptedClassifier, versions
 from oligolearn.estimators.adapting import Joined, join_cohorts
 from oligolearn.estimators.cohorts import Preparation
 from oligolearn.study.design import Run
-from oligolearn.study.planning import EverySetting, fingerprint, hardware, translation_of
+from oligolearn.study.planning import EverySetting, fingerprint, translation_of
+from oligolearn.study.trainings import hardware
 from oligolearn.study.transfer_design import (
     DEFAULT_BUDGETS,
     DEFAULT_METHODS,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oligolearn.estimators.metrics import METRICS
+from oligolearn.estimators.metric_names import METRICS
 from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves
 from oligolearn.study.store import Store
 from oligolearn.study.transfer_methods import BOUNDS, SOURCE_ONLY, TARGET_ONLY, TRANSFER_METHODS

@@ -1,0 +1,26 @@
+"""Whether a file holds sequences, and of which kind it is: without what it takes to read them."""
+
+import re
+from pathlib import Path
+
+from oligolearn.data.textfile import TextFile
+
+FASTA = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn", ".fas", ".afa")
+FASTQ = (".fastq", ".fq")
+STOCKHOLM = (".sto", ".stk", ".stockholm")
+TABLES = (".tsv", ".csv", ".txt")
+
+
+def is_sequence_file(path: Path) -> bool:
+    """Whether a file holds sequences: by the end of its name, or, for a table, a column ``sequence``."""
+    kind = file_kind(path)
+    if kind not in TABLES:
+        return kind in FASTA + FASTQ + STOCKHOLM
+    with TextFile(path) as text:
+        header = (text.line() or b"")[:100_000].decode("utf-8", "replace")
+    return "sequence" in [name.strip().strip('"').lower() for name in re.split("[\t,;]", header)]
+
+
+def file_kind(path: Path) -> str:
+    """End of a name without ``.gz``, in lower case."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
