@@ -50,37 +50,45 @@ def fitting(model: Any, seen: list[Task] | None = None) -> Any:
     return fit
 
 
-def test_the_most_accurate_is_chosen_and_the_reason_told() -> None:
-    wrong = task().shown[:6].tolist()
+def test_the_smallest_log_loss_is_chosen_and_the_reason_told() -> None:
+    wrong = task().shown[:12].tolist()
     found = choose_and_fit([task()], {"poor": fitting(Always(0.9, wrong)), "good": fitting(Always(0.6))})[0]
     assert found.chosen == "good"
-    assert found.why == "cross-validated on the 30 labels shown: good 100.0%; not poor 80.0%"
+    assert found.why == (
+        "log loss, cross-validated on the 30 labels shown: good 0.51 (100.0% right); not poor 0.98 (60.0% right)"
+    )
 
 
 def test_where_the_labels_cannot_tell_candidates_apart_it_is_the_mean_of_their_probabilities() -> None:
-    wrong = task().shown[:1].tolist()  # a lead of one row in 30: one standard error
-    fits = {"a": fitting(Always(0.6)), "b": fitting(Always(0.9, wrong)), "c": fitting(Always(0.9, range(N)))}
+    wrong = task().shown[:1].tolist()
+    fits = {"a": fitting(Always(0.85)), "b": fitting(Always(0.9, wrong)), "c": fitting(Always(0.9, range(N)))}
     found = choose_and_fit([task()], fits)[0]
     assert found.chosen == "a + b"
     assert found.why == (
-        "cross-validated on the 30 labels shown: a 100.0%, b 96.7%, which these labels cannot tell apart, so their "
-        "mean; not c 0.0%"
+        "log loss, cross-validated on the 30 labels shown: a 0.16 (100.0% right), b 0.18 (96.7% right), which these "
+        "labels cannot tell apart, so their mean; not c 2.30 (0.0% right)"
     )
     assert not isinstance(found.model, DivergedError)
     np.testing.assert_array_equal(found.model.classes_, [0, 1])
     others = np.setdiff1d(np.arange(N), wrong)[:5]
-    expected = np.where(np.eye(2)[Y[others]] == 1, 0.75, 0.25)
+    expected = np.where(np.eye(2)[Y[others]] == 1, 0.875, 0.125)
     np.testing.assert_allclose(found.model.predict_proba(X[others]), expected)
 
 
 def test_a_candidate_counts_as_worse_from_a_lead_of_one_standard_error_of_the_paired_difference() -> None:
-    right = np.ones(30)
+    losses = np.full(30, 0.2)
     for n_wrong, same in ((1, True), (2, False)):
-        other = right.copy()
-        other[:n_wrong] = 0
-        lead, error = n_wrong / 30, np.std(right - other, ddof=1) / np.sqrt(30)
+        other = losses.copy()
+        other[:n_wrong] += 1
+        lead, error = n_wrong / 30, np.std(other - losses, ddof=1) / np.sqrt(30)
         assert (lead <= error * (1 + 1e-9)) == same
-        assert (_as_good({"a": Trial(right, 0.1), "b": Trial(other, 0.1)}) == ["a", "b"]) == same
+        found = _as_good({"a": Trial(np.ones(30), losses), "b": Trial(np.ones(30), other)})
+        assert (found == ["a", "b"]) == same
+
+
+def test_log_loss_decides_also_where_fewer_rows_are_named_right() -> None:
+    sure, unsure = Trial(np.array([1.0, 1, 1, 0]), np.full(4, 0.3)), Trial(np.ones(4), np.full(4, 0.6))
+    assert _as_good({"unsure": unsure, "sure": sure}) == ["sure"]
 
 
 def test_one_that_diverges_is_not_chosen() -> None:
@@ -100,7 +108,7 @@ def test_each_task_has_its_own_choice_in_its_own_place() -> None:
     only_first = sorted(set(first.shown) - set(second.shown))
     candidates = {"a": fitting(Always(0.9, only_first)), "b": fitting(Always(0.6))}
     found = choose_and_fit([first, second, first], candidates)
-    assert [one.chosen for one in found] == ["b", "a + b", "b"]
+    assert [one.chosen for one in found] == ["b", "a", "b"]
 
 
 def test_no_row_is_held_out_from_what_was_trained_on_it_and_no_other_row_is_seen() -> None:

@@ -94,7 +94,8 @@ _PLAIN: dict[str, Method] = {
     "auto": Method(
         "chosen by cross-validation",
         "logistic regression, PCA + logistic regression, the network from scratch or the one pretrained with SimCLR: "
-        "the most accurate in cross-validation on the labelled rows, or the mean of those that these cannot tell apart",
+        "the one with the smallest log loss in cross-validation on the labelled rows, or the mean of those that these "
+        "cannot tell apart",
         _by("fit_auto"),
         objective="simclr",
         needs_encoder=False,
