@@ -75,13 +75,13 @@ def test_where_the_labels_cannot_tell_candidates_apart_it_is_the_mean_of_their_p
     np.testing.assert_allclose(found.model.predict_proba(X[others]), expected)
 
 
-def test_a_candidate_counts_as_worse_from_a_lead_of_one_standard_error_of_the_paired_difference() -> None:
+def test_a_candidate_counts_as_worse_from_a_lead_of_one_and_a_half_standard_errors_of_the_paired_difference() -> None:
     losses = np.full(30, 0.2)
-    for n_wrong, same in ((1, True), (2, False)):
+    for n_wrong, same in ((2, True), (3, False)):
         other = losses.copy()
         other[:n_wrong] += 1
         lead, error = n_wrong / 30, np.std(other - losses, ddof=1) / np.sqrt(30)
-        assert (lead <= error * (1 + 1e-9)) == same
+        assert (lead <= 1.5 * error) == same
         found = _as_good({"a": Trial(np.ones(30), losses), "b": Trial(np.ones(30), other)})
         assert (found == ["a", "b"]) == same
 

@@ -16,6 +16,7 @@ Fit = Callable[[Sequence[Task]], list[Fitted]]
 _FOLDS = 5
 _HELD_OUT = 100  # rows to have predicted, counted once for each time: fewer labels are split anew more often
 _MOST_SPLITS = 2
+_CLEAR = 1.5  # standard errors
 
 
 class Trial(NamedTuple):
@@ -66,10 +67,10 @@ def choose_and_fit(tasks: Sequence[Task], candidates: Mapping[str, Fit]) -> list
     """Fit on each task the candidate with the smallest cross-validated log loss on the labels shown, and say why.
 
     Where the labels cannot tell it from others, the mean of their probabilities is taken: a candidate counts as worse
-    if the best is ahead of it by more than one standard error of their difference, row by row. Log loss tells more of a
-    row than whether it was named right, and of a few dozen rows that counts. Rows of a group stay in
-    one fold. The encoder of a task may have been pretrained on rows that a fold holds out, as on those that the task
-    itself is tested on it was not: it has seen no labels.
+    if the best is ahead of it by more than 1.5 standard errors of their difference, row by row. Log loss tells more of
+    a row than whether it was named right, and of a few dozen rows that counts. Rows of a group stay in one fold. The
+    encoder of a task may have been pretrained on rows that a fold holds out, as on those that the task itself is tested
+    on it was not: it has seen no labels.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def _is_worse(trial: Trial, best: Trial) -> bool:
         return True
     lead = trial.losses - best.losses
     error = lead.std(ddof=min(1, len(lead) - 1)) / np.sqrt(len(lead))
-    return bool(lead.mean() > error + 1e-9)
+    return bool(lead.mean() > _CLEAR * error + 1e-9)
 
 
 def _joined(results: Mapping[str, Fitted], why: str) -> Fitted:
