@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import matthews_corrcoef
 
+from oligolearn.estimators.metric_names import METRICS
 from oligolearn.estimators.metrics import (
-    METRICS,
     calibrate,
     confusion,
     expected_calibration_error,

@@ -35,7 +35,9 @@ def trainings(
         sequences = encode_sequences(texts, alphabet="dna")
         options = {**ENCODERS.get(encoder, {}), **options}
         recipe = Recipe(encoder, options, sequences.alphabet, PaddingRule(lengths[1]), strands)
-        task = Task(sequences, rng.integers(0, 2, 24), 2, lambda network, _: ClassificationLoss(network).double())
+        task = Task(
+            sequences, rng.integers(0, 2, 24), 2, lambda network, _: ClassificationLoss(network).double(), np.mean
+        )
         rows = (np.arange(24), np.arange(0))
         found.append(Training(task, recipe, replace(LEARNING, learning_rate=1e-2 / (i + 1)), rows, 7 + i))
     return found
