@@ -96,7 +96,7 @@ def main() -> int:
     if len(encoders) > 1:
         print(wide_table(results))
     best = results.groupby(["set", "encoder", "input", "options"]).score.mean().groupby("set").max()
-    missed = [name for name in names if best[name] < SETS[name].goal]
+    missed = [name for name in names if best.get(name, -1.0) < SETS[name].goal]
     print("goals missed:", ", ".join(missed) or "none")
     return 1 if chosen.check and missed else 0
 

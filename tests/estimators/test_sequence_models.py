@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
 from oligolearn import SequenceClassifier, SequenceRegressor
@@ -293,6 +294,9 @@ def test_epochs_of_all_trainings_are_told_as_one():
     SequenceClassifier(on_epoch=lambda *said: told.append(said[:2]), **quick).fit(X, y)
     assert [done for done, _ in told] == list(range(1, 17)), "five candidates, the best again, two members"
     assert told[-1] == (16, 16)
+    few: list[tuple[int, int]] = []
+    SequenceClassifier(on_epoch=lambda *said: few.append(said[:2]), **quick).fit(X[:60], y[:60])
+    assert few == [(1, 4), (2, 4), (3, 4), (4, 4)], "two members: of 60 sequences no candidates are compared"
 
 
 def test_what_cannot_be_learned_from_is_refused_in_one_line():
@@ -311,7 +315,16 @@ def test_what_cannot_be_learned_from_is_refused_in_one_line():
         (SequenceClassifier(n_members=0), (X, y), "n_members must be at least 1"),
         (SequenceClassifier("motif-cnn", pad="left"), (X, y), "pad must be one of start, end, both"),
         (SequenceClassifier("motif-cnn", label_smoothing=1.0), (X, y), "label_smoothing must lie in"),
-        (SequenceClassifier(pretrained=SequenceClassifier()), (X, y), "the pretrained model is not fitted"),
+        (
+            SequenceClassifier(pretrained=SequenceClassifier()),
+            (X, y),
+            "is not a fitted model of sequences; fit one first",
+        ),
+        (
+            SequenceClassifier(pretrained=LogisticRegression()),
+            (X, y),
+            "LogisticRegression. is not a fitted model of sequences",
+        ),
         (
             SequenceClassifier("motif-cnn", both_strands=True, alphabet="protein"),
             (["MKLVEEP", "MLLPWRA"], ["a", "b"]),

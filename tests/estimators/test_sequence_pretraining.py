@@ -177,7 +177,7 @@ def test_mistakes_are_refused_in_one_line():
         assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="sequence '1' has 2 letters, but the embedding reads k-mers of 3"):
         quick(embedding="kmer").fit(["ACGTAC", "AC"])
-    with pytest.raises(ValueError, match="the pretrained model is not fitted"):
+    with pytest.raises(ValueError, match="is not a fitted model of sequences; fit one first"):
         SequenceClassifier(pretrained=quick()).fit(X, np.arange(30) % 2)
     with pytest.raises(ValueError, match="has the embedding that it was trained with; leave embedding out"):
         SequenceClassifier(pretrained=quick().fit(X), embedding="kmer").fit(X, np.arange(30) % 2)

@@ -14,7 +14,7 @@ from oligolearn.estimators.sequence_networks import Learning, Recipe, Task, outp
 _FEWEST_ROWS = 200  # below, a fifth of them does not tell encoders apart
 _MOST_ROWS = 8_000
 _LONGEST_ALIGNED = 1_000
-TOGETHER = " + "
+_TOGETHER = " + "
 
 
 class Choice(NamedTuple):
@@ -38,7 +38,7 @@ class Choice(NamedTuple):
     @property
     def name(self) -> str:
         """Of all that were taken."""
-        return TOGETHER.join(dict.fromkeys(self.names))
+        return _TOGETHER.join(dict.fromkeys(self.names))
 
 
 def candidates(sequences: Sequences, rule: PaddingRule, both_strands: bool | str) -> dict[str, Recipe]:  # noqa: FBT001
@@ -89,6 +89,19 @@ def _positions(length: int) -> dict[str, Any]:
     }
 
 
+def n_trainings(n_candidates: int, n_rows: int, n_members: int) -> int:
+    """How many networks `choose` trains to compare so many candidates on so many rows; none where it takes the first.
+
+    Examples
+    --------
+    >>> n_trainings(5, 300, 3), n_trainings(5, 300, 1), n_trainings(5, 100, 3), n_trainings(1, 300, 3)
+    (6, 5, 0, 0)
+    """
+    if n_candidates == 1 or n_rows < _FEWEST_ROWS:
+        return 0
+    return n_candidates + (1 if n_members > 1 else 0)
+
+
 def choose(
     task: Task,
     tried: Mapping[str, Recipe],
@@ -128,7 +141,7 @@ def choose(
     """
     rows = np.arange(len(task.sequences))
     first = next(iter(tried))
-    if len(tried) == 1 or len(rows) < _FEWEST_ROWS:
+    if not n_trainings(len(tried), len(rows), n_members):
         return Choice([tried[first]] * n_members, [first], {})
     if len(rows) > _MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:_MOST_ROWS])
@@ -155,7 +168,7 @@ def choose(
         names, together = _taken(found, best, mean_loss, n_members)
         names = [best if name == again else name for name in names]
         if len(set(names)) > 1:
-            losses[TOGETHER.join(dict.fromkeys(names))] = together
+            losses[_TOGETHER.join(dict.fromkeys(names))] = together
     recipes = [tried[names[i % len(names)]] for i in range(n_members)]
     return Choice(recipes, names, losses)
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from oligolearn.data import PaddingRule, Sequences
 from oligolearn.estimators.building import OnEpoch, resolve_device
-from oligolearn.estimators.sequence_choice import Choice, candidates, choose
+from oligolearn.estimators.sequence_choice import Choice, candidates, choose, n_trainings
 from oligolearn.estimators.sequence_embedding import EmbeddingChoice, chosen_embedding
 from oligolearn.estimators.sequence_input import as_sequences, hold_out, in_alphabet, independent_groups
 from oligolearn.estimators.sequence_networks import (
@@ -157,8 +157,8 @@ def prepare(
 
     if source is None:
         tried = _candidates(model, task.sequences)
-        n_again = 1 if model.n_members > 1 else 0
-        learning = _counting(learning, model.n_members + (len(tried) + n_again if len(tried) > 1 else 0))
+        n_compared = n_trainings(len(tried), len(task.target), model.n_members)
+        learning = _counting(learning, model.n_members + n_compared)
         choice = choose(task, tried, learning, split, seed, model.n_members)
     else:
         learning = _counting(learning, model.n_members)

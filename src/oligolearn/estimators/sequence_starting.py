@@ -54,9 +54,10 @@ def find_starting_encoders(given: PretrainedSequences) -> StartingEncoders | Non
         return None
     if isinstance(given, str | os.PathLike):
         return _saved(given)
-    if not (hasattr(given, "module_") or hasattr(given, "encoder_")):
+    if not (hasattr(given, "recipes_") or hasattr(given, "recipe_")):
         raise ValueError(
-            "the pretrained model is not fitted; fit it first (in cross-validation, wrap it in FrozenEstimator)"
+            f"the pretrained model ({type(given).__name__}) is not a fitted model of sequences; fit one first (in "
+            "cross-validation, wrap it in FrozenEstimator)"
         )
     fitted = cast(Any, given)
     if hasattr(fitted, "encoder_"):
