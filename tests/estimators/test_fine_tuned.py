@@ -51,6 +51,11 @@ def test_every_way_to_say_unlabelled_means_the_same(cohort: Any, small: dict[str
         assert np.array_equal(model.predict_proba(cohort.X), expected)
 
 
+def test_few_samples_of_many_classes_are_taken_for_granted(encoder: Any, cohort: Any, small: dict[str, Any]) -> None:
+    """Without a warning, which would be an error here."""
+    tune(cohort.X[:24], np.arange(24) % 16, small, encoder)
+
+
 def test_unlabelled_rows_take_no_part_in_training(cohort: Any, small: dict[str, Any]) -> None:
     """Rows that are there twice leave mean and deviation as they are, so the copies without labels change nothing."""
     X = cohort.X.astype(np.float64)

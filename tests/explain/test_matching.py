@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from oligolearn.data.alphabets import DNA
 from oligolearn.explain import Motif, match_motifs, motif_of, similarities
@@ -51,3 +52,13 @@ def test_proteins_and_rna_are_compared_on_one_strand():
 def test_another_alphabet_is_refused(database):
     with pytest.raises(ValueError, match="the motifs are over ACGU, those of the database over ACGT"):
         match_motifs([database[0]._replace(letters="ACGU")], database)
+
+
+def test_torch_keeps_its_threads(database):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        similarities(database[:2], database)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_pre
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from oligolearn.estimators.labels import MANY_CLASSES, check_are_classes
+from oligolearn.estimators.labels import check_are_classes, few_of_each_class
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _ERRORS = 2.0  # standard errors
@@ -105,8 +105,7 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
             dense = values.toarray() if issparse(values) else values
             left, size, rotation = svd(dense, full_matrices=False)
             values = left * size
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=MANY_CLASSES)
+        with few_of_each_class():
             warnings.filterwarnings("ignore", message="The least populated class")
             warnings.filterwarnings("ignore", message="Number of classes in training fold")  # it is in one fold only
             warnings.filterwarnings("ignore", category=ConvergenceWarning)  # at the weakest strengths, and harmless

@@ -1,6 +1,8 @@
 """Labels as users bring them: some rows have none."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,6 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 UNLABELLED = -1
-MANY_CLASSES = "The number of unique classes is greater than 50%"  # how a warning of scikit-learn begins
 
 
 def encode_labels(y: ArrayLike, unlabelled: Any = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -123,10 +124,17 @@ def encode_several_labels(y: Any) -> tuple[NDArray[Any], NDArray[np.float32], ND
     return names, values.astype(np.float32), ~np.isnan(values).all(axis=1)
 
 
+@contextmanager
+def few_of_each_class() -> Iterator[None]:
+    """Keep scikit-learn from asking whether few samples of many classes are numbers to be learned by regression."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
+        yield
+
+
 def check_are_classes(y: ArrayLike) -> None:
     """Refuse numbers that are no classes, as scikit-learn does, but take few samples of many classes for granted."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=MANY_CLASSES)
+    with few_of_each_class():
         check_classification_targets(y)
 
 

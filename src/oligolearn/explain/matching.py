@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from oligolearn.explain.meme import read_meme
 from oligolearn.explain.motif import Motif
+from oligolearn.training import threads
 
 FEW_TARGETS = 25  # fewer say too little of what a column by chance looks like
 
@@ -145,7 +147,8 @@ def similarities(motifs: Sequence[Motif], database: Sequence[Motif]) -> Similari
     tomtom = _tomtom()
     letters = motifs[0].letters
     bins = 100 if len(letters) == 4 else None  # memelite's hash of columns has no room for 20 letters
-    with warnings.catch_warnings():
+    # numba, in which memelite is written, leaves torch with a thread for each core
+    with threads(torch.get_num_threads()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="tomtom was given")  # who calls says so, see `FEW_TARGETS`
         p, _, offsets, overlaps, strands = tomtom(
             [np.ascontiguousarray(motif.trimmed().probabilities.T) for motif in motifs],

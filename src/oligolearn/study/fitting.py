@@ -19,6 +19,7 @@ from oligolearn.estimators import (
     SubspaceLogisticRegression,
     fit_together,
 )
+from oligolearn.estimators.labels import few_of_each_class
 from oligolearn.pretext import OBJECTIVES
 from oligolearn.study.choosing import choose_and_fit
 from oligolearn.study.methods import METHODS, N_COMPONENTS, objective_defaults
@@ -68,13 +69,15 @@ def fit_boosting(task: Task) -> Predictor:
     n_samples, n_genes = values.shape
     # scikit-learn's leaves of 20 samples and 255 bins are for large tables: 40 labels would never be split, and
     # histograms would be longer than the data. Of many correlated genes, a split does better by seeing some
-    classifier: Predictor = HistGradientBoostingClassifier(
+    classifier = HistGradientBoostingClassifier(
         min_samples_leaf=min(20, max(1, n_samples // 10)),
         max_bins=min(255, max(32, n_samples // 20)),
         max_features=n_genes**-0.5,
         random_state=task.seed,
-    ).fit(values, task.labels)
-    return classifier
+    )
+    with few_of_each_class():
+        fitted: Predictor = classifier.fit(values, task.labels)
+    return fitted
 
 
 @_each
