@@ -33,7 +33,7 @@ demo/cohort.h5ad: | $(CORE)
 	$(VENV)/bin/oligolearn simulate $@ $(DEMO_SIMULATE)
 
 test: $(DEV) ## run all tests, the slow ones too (choose with PYTEST_ARGS="-k swav")
-	PATH="$$PWD/$(VENV)/bin:$$PATH" $(PY) -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+	PATH="$$PWD/$(VENV)/bin:$$PATH" $(PY) -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 lint: $(DEV) ## check style (ruff), formatting (ruff) and types (mypy)
 	$(PY) -m ruff check .

@@ -363,5 +363,5 @@ def test_the_defaults_on_real_promoters_are_better_than_chance_by_far(shared_dat
     X, y = table.sequence.tolist(), table["class"].tolist()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = SequenceClassifier(n_members=1, epochs=6, random_state=0).fit(X[:1000], y[:1000])
+        model = SequenceClassifier(n_members=1, epochs=6, min_steps=300, random_state=0).fit(X[:1000], y[:1000])
     assert np.mean(model.predict(X[1000:]) == y[1000:]) > 0.7
