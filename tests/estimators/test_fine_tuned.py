@@ -53,7 +53,7 @@ def test_every_way_to_say_unlabelled_means_the_same(cohort: Any, small: dict[str
 
 def test_few_samples_of_many_classes_are_taken_for_granted(encoder: Any, cohort: Any, small: dict[str, Any]) -> None:
     """Without a warning, which would be an error here."""
-    tune(cohort.X[:24], np.arange(24) % 16, small, encoder)
+    assert tune(cohort.X[:24], np.arange(24) % 16, small, encoder).classes_.tolist() == list(range(16))
 
 
 def test_unlabelled_rows_take_no_part_in_training(cohort: Any, small: dict[str, Any]) -> None:

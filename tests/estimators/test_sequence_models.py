@@ -358,7 +358,7 @@ def test_what_cannot_be_learned_from_is_refused_in_one_line():
 
 
 @pytest.mark.slow
-def test_the_defaults_on_real_promoters_are_better_than_chance_by_far(shared_data):
+def test_the_choice_on_real_promoters_is_better_than_chance_by_far(shared_data):
     table = pd.read_csv(shared_data / "sequence" / "ecoli_promoters.tsv.gz", sep="\t").sample(1200, random_state=0)
     X, y = table.sequence.tolist(), table["class"].tolist()
     with warnings.catch_warnings():

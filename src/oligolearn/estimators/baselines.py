@@ -105,7 +105,7 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
             dense = values.toarray() if issparse(values) else values
             left, size, rotation = svd(dense, full_matrices=False)
             values = left * size
-        with few_of_each_class():
+        with few_of_each_class(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The least populated class")
             warnings.filterwarnings("ignore", message="Number of classes in training fold")  # it is in one fold only
             warnings.filterwarnings("ignore", category=ConvergenceWarning)  # at the weakest strengths, and harmless

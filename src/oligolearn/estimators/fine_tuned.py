@@ -283,9 +283,9 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         """Set the output layer to a logistic regression on the embedding."""
         embedding = apply_in_batches(self.module_.encoder, x).double().numpy()
         spread = embedding.std(axis=0).mean() or 1.0
-        weight = compute_sample_weight(self.class_weight, self.classes_[codes])
+        of_samples = compute_sample_weight(self.class_weight, self.classes_[codes])
         with few_of_each_class():
-            probe = LogisticRegression(max_iter=1000).fit(embedding / spread, codes, sample_weight=weight)
+            probe = LogisticRegression(max_iter=1000).fit(embedding / spread, codes, sample_weight=of_samples)
         weight, bias = probe.coef_ / spread, probe.intercept_
         if len(probe.classes_) == 2:  # one row for the second class against the first
             weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
