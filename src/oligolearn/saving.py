@@ -125,4 +125,12 @@ def is_bundle(path: Path) -> bool:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON (no NaN) to a temporary file beside `path` and rename it."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
+    write_text(path, text + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy, as a grid of settings may hold, as one of Python."""
+    if getattr(value, "shape", None) == ():
+        return value.item()
+    raise TypeError(f"{value!r} cannot be written as JSON")

@@ -22,6 +22,7 @@ from typing import Any, TypeVar, cast
 Answer = TypeVar("Answer")
 _ATTEMPTS = 3
 _ANSWER = 30  # seconds in which a scheduler answers and has a worker
+_FORKS = sys.platform == "linux"  # elsewhere a forked process may not use what the system has loaded
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,6 @@ class Workers:
     def _forks(self) -> bool:
         """Whether jobs are done by processes that are forked from one that has imported what they need."""
         return self.scheduler is None and self._n_processes() > 1 and _FORKS
-
-
-_FORKS = sys.platform == "linux"  # elsewhere a forked process may not use what the system has loaded
 
 
 def _by_joblib(jobs: Iterable[Any], number: int | None) -> Iterator[Any]:

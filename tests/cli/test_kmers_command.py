@@ -48,9 +48,11 @@ def test_long_counts_and_long_kmers_are_written_whole(tmp_path):
 def test_arrays_hold_what_the_table_holds(fasta):
     from oligolearn.kmers import kmers
 
+    other = fasta.with_name("b.fa")
+    other.write_bytes(fasta.read_bytes())
     for k in (3, 4):
         for out in ("o.tsv", "o.npz"):
-            assert run("kmers", fasta, fasta, "--k", k, "--out", fasta.with_name(out)) == 0
+            assert run("kmers", fasta, other, "--k", k, "--out", fasta.with_name(out)) == 0
         table = pd.read_csv(fasta.with_name("o.tsv"), sep="\t")
         with np.load(fasta.with_name("o.npz")) as arrays:
             assert kmers(arrays["codes"], int(arrays["k"])).tolist() == table.kmer.tolist()
@@ -94,7 +96,7 @@ def test_a_record_that_is_longer_than_a_block_is_one_row(fasta, monkeypatch, tmp
         (["--k", "3", "--out", "nowhere/o.tsv"], "not a folder"),
         (["--k", "3", "--per", "record"], "ends in .h5ad"),
         (["--k", "3", "--per", "sample"], "sample"),
-        (["a.fa", "--k", "3", "--per", "record", "--out", "o.h5ad"], "2 rows would be named"),
+        (["a.fa", "--k", "3", "--per", "record", "--out", "o.h5ad"], "a.fa is given twice"),
     ],
 )
 def test_a_mistake_is_one_line(fasta, monkeypatch, capsys, arguments, message):

@@ -295,3 +295,17 @@ def test_learning_lowers_the_loss(make: Make) -> None:
     history = fit(objective, views, 100, schedule, generator=torch.Generator().manual_seed(0))
     assert history.losses[-1] < 0.8 * before
     assert diagnose_collapse(objective, history.losses[-1], objective.encoder(x).detach()) == []
+
+
+OF_TWO_VIEWS = ("swav", "simclr", "moco", "byol", "vicreg", "barlow-twins", "deepcluster", "scarf")
+
+
+@pytest.mark.parametrize("objective", OF_TWO_VIEWS)
+def test_one_view_and_views_of_different_rows_are_refused(objective: str) -> None:
+    encoder = ENCODERS["mlp"](N_FEATURES, hidden=(12, 8))
+    module = OBJECTIVES[objective](encoder, **VARIANTS[objective][objective])
+    first, second, *numbers = two_views(module)
+    with pytest.raises(ValueError, match="of the same rows, found 1"):
+        module((first, *numbers) if objective != "moco" else (first,))
+    with pytest.raises(ValueError, match="found views of 8 and 3 rows"):
+        module((first, second[:3], *numbers))

@@ -88,3 +88,12 @@ def test_settings_out_of_range_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="no `mmseqs` is on the path"):
         cluster_sequences(sequences, tool="mmseqs")
     assert cluster_sequences(sequences).tolist() == cluster_sequences(sequences, tool="kmers").tolist()
+
+
+def test_gaps_of_an_alignment_link_nothing():
+    rng = np.random.default_rng(4)
+    letters = "ACDEFGHIKLMNPQRSTVWY"
+    texts = ["".join("-" if i % 7 < 5 else x for i, x in enumerate(draw(rng, 140, letters))) for _ in range(6)]
+    assert cluster_sequences(encode_sequences(texts), identity=0.4, tool="kmers").tolist() == list(range(6))
+    shifted = encode_sequences(["MKVLLW--", "--MKVLLW", "MKVL-EE-"])
+    assert leak_free_groups(shifted)[0].tolist() == [0, 0, 1]

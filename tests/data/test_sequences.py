@@ -282,3 +282,73 @@ def test_real_files_are_read_as_described(shared_data):
     proteases = read_sequences(folder / "proteases_s1a_aligned.fasta.gz")
     assert (len(proteases), set(proteases.lengths), proteases.aligned) == (1470, {832}, True)
     assert proteases.label("field_-1").value_counts()["trypsin"] == 188
+
+
+def test_what_headers_say_in_brackets_and_in_identifiers_with_bars(tmp_path):
+    path = tmp_path / "x.fa"
+    path.write_text(">lcl|a [gene=thrL] [protein=thr operon leader]\nACGT\n>lcl|b [gene=thrA]\nACGA\n")
+    obs = read_sequences(path).obs
+    assert obs["gene"].tolist() == ["thrL", "thrA"]
+    assert obs["protein"].tolist()[0] == "thr operon leader"
+    path.write_text(">sp|P1|A_HUMAN One protein\nMKVLLE\n>sp|P2|B_MOUSE Another\nMKVLWE\n")
+    assert read_sequences(path).obs["field_3"].tolist() == ["A_HUMAN", "B_MOUSE"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("x.fa", ">" + "A" * 200_000 + "\nACGT\n", "line 1: a name of 200,001 characters"),
+        ("x.csv", "id,sequence\na,ACGT\nb,NA\n", "1 of 2 sequences are empty \\('b'\\)"),
+        ("x.sto", "# STOCKHOLM 1.0\na ACG\n//\n# STOCKHOLM 1.0\nb ACG\n//\n", "line 4: a second alignment"),
+        ("x.sto", "# STOCKHOLM 1.0\na ACG\n", "cut short"),
+    ],
+)
+def test_what_would_be_misread_is_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_sequences(tmp_path / name)
+
+
+def test_tables_as_spreadsheets_leave_them(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("# exported\n\n#id,name,sequence,y\na,fam1,ACGT,1\n,,,\nb,fam1,ACGA,0\n")
+    assert is_sequence_file(path)
+    read = read_sequences(path)
+    assert (read.ids, read.obs["name"].tolist()) == (["a", "b"], ["fam1", "fam1"])
+    path.write_text("name,sequence\nfam1,ACGT\nfam1,ACGA\n")
+    assert read_sequences(path).ids == ["row_1", "row_2"]
+    path.write_text("name,sequence\np,ACGT\nq,ACGA\n")
+    named = read_sequences(path)
+    assert (named.ids, named.label("name").tolist()) == (["p", "q"], ["p", "q"])
+
+
+def test_a_stop_at_the_end_of_a_row_of_an_alignment_is_a_gap(tmp_path):
+    path = tmp_path / "x.afa"
+    path.write_text(">a\nMK-L*\n>b\nMKVLW\n>c\nMK*--\n")
+    read = read_sequences(path)
+    assert read.texts() == ["MK-L-", "MKVLW", "MK---"]
+    path.write_text(">a\nMK-L*\n>b\nMKVL*\n")
+    assert read_sequences(path).texts() == ["MK-L", "MKVL"]
+
+
+def test_a_dot_of_fastq_is_a_base_that_was_not_called(tmp_path):
+    path = tmp_path / "x.fq"
+    path.write_text("@a\nACG.\n+\nIIII\n@b\nACGT\n+\nIIII\n")
+    read = read_sequences(path)
+    assert (read.texts(), read.aligned) == (["ACGN", "ACGT"], False)
+
+
+def test_dna_that_is_to_be_read_as_protein_is_remarked_on(tmp_path):
+    path = tmp_path / "x.fa"
+    path.write_text(">a\n" + "ACGT" * 20 + "\n")
+    assert "looks like DNA" in " ".join(read_sequences(path, alphabet="protein").notes)
+    assert read_sequences(path, alphabet="DNA").alphabet.name == "dna"
+
+
+def test_no_rows_and_wrong_ids():
+    both = encode_sequences(["ACGT", "AC"])
+    assert len(both.take([])) == 0
+    with pytest.raises(ValueError, match="one for each of 2 sequences, found 1"):
+        encode_sequences(["ACGT", "AC"], ids=["x"])
+    with pytest.raises(TypeError, match="found one text"):
+        encode_sequences("ACGT")

@@ -49,12 +49,14 @@ def fitted() -> SequenceClassifier:
     return SequenceClassifier("motif-cnn", encoder_options=SMALL, **{**QUICK, "n_members": 2}).fit(X, y)
 
 
+@pytest.mark.filterwarnings("ignore:.* longer than the 40 letters")
 def test_a_motif_is_found_wherever_it_stands_in_sequences_of_any_length(fitted):
     for length in (25, 40, 60):
         X, y = planted(200, length, seed=7)
         assert np.mean(fitted.predict(X) == y) > 0.8
 
 
+@pytest.mark.filterwarnings("ignore:.* longer than the 40 letters")
 def test_probabilities_are_means_over_the_networks_and_do_not_depend_on_the_company(fitted):
     X = [*draw(7, 40, seed=3), MOTIF, "ACG" * 20]
     together = fitted.predict_proba(X)
@@ -167,7 +169,7 @@ def test_no_copy_and_no_group_is_on_both_sides_of_a_hold_out():
             assert not set(patients[train]) & set(patients[held_out])
     train, held_out = hold_out(np.arange(100) // 2, np.arange(100), 0.2, 0)
     assert (len(train), len(held_out)) == (80, 20), "also where each class has two rows"
-    with pytest.raises(ValueError, match="needs at least 10 different sequences, found 3"):
+    with pytest.raises(ValueError, match="needs at least 10 different sequences or groups, found 3"):
         hold_out(y[:6], np.arange(6) // 2, 0.2, 0)
 
 
@@ -277,6 +279,63 @@ def test_longer_sequences_are_cut_by_the_rule():
     X, y = planted(120, 30)
     model = SequenceClassifier("motif-cnn", max_length=20, truncate="start", encoder_options=SMALL, **QUICK).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X[:5]), model.predict_proba([text[10:] for text in X[:5]]))
+
+
+def test_letters_that_are_not_read_are_remarked_on():
+    X, y = planted(120, 30)
+    model = SequenceClassifier("motif-cnn", encoder_options=SMALL, **QUICK).fit(X, y)
+    model.predict_proba([*X, X[0] + "ACG"])  # hardly any
+    with pytest.warns(UserWarning, match="1 of 1 sequences are longer than the 30 letters"):
+        model.predict_proba(["ACGT" * 50])
+
+
+def test_an_alignment_may_be_wider_than_what_is_read_of_it():
+    rng = np.random.default_rng(0)
+    X = ["".join(row) for row in rng.choice(list("MKVL-"), (60, 12))]
+    y = np.array([text[3] == "M" for text in X])
+    options = {"n_filters": 4, "widths": [3], "windows": [1], "pooling": "positions"}
+    model = SequenceClassifier("multi-scale-cnn", max_length=8, encoder_options=options, **QUICK).fit(X, y)
+    assert model.predict(X[:3]).shape == (3,)
+    with pytest.raises(ValueError, match="trained on an alignment of 12 columns, found one of 11"):
+        model.predict([text[:11] for text in X[:3]])
+
+
+def test_settings_from_a_grid_of_numpy_mean_the_same_and_are_kept(tmp_path):
+    X, y = planted(60, 30)
+    options = {"n_filters": np.int64(8), "width": np.int64(6)}
+    settings = {**QUICK, "batch_size": np.int64(32), "random_state": 0}
+    model = SequenceClassifier("motif-cnn", encoder_options=options, both_strands=np.True_, **settings).fit(X, y)
+    assert model.recipes_[0].both_strands
+    save_model(model, tmp_path / "m")
+    np.testing.assert_array_equal(load_model(tmp_path / "m").model.predict_proba(X), model.predict_proba(X))
+
+
+def test_few_groups_are_enough_to_choose_an_encoder():
+    X, y = planted(240, 20)
+    model = SequenceClassifier(n_members=1, min_steps=2, epochs=1, random_state=0, device="cpu")
+    model.fit(X, y, groups=np.arange(240) % 4)
+    assert len(model.choice_) > 1
+    unknown = SequenceClassifier("motif-cnn", early_stopping=True, encoder_options=SMALL, **QUICK)
+    unknown.fit(X, y, groups=[None] * 240)  # each its own
+
+
+def test_a_class_that_is_held_out_as_a_whole_has_a_weight_all_the_same():
+    X = draw(40, 20)
+    model = SequenceClassifier(
+        "motif-cnn", encoder_options=SMALL, early_stopping=True, class_weight="balanced", **{**QUICK, "min_steps": 4}
+    )
+    assert len(model.fit(X, np.arange(40) // 2).classes_) == 20
+
+
+def test_what_contradicts_the_encoder_to_start_from_is_refused():
+    X, y = planted(60, 20)
+    first = SequenceClassifier("motif-cnn", encoder_options=SMALL, **QUICK).fit(X, y)
+    for own, message in (
+        ({"encoder": "residual-cnn"}, "'motif-cnn', not"),
+        ({"both_strands": True}, "reads one strand"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SequenceClassifier(pretrained=first, **{**QUICK, **own}).fit(X, y)
 
 
 def test_it_works_in_cross_validation_of_scikit_learn():

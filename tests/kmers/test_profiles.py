@@ -195,7 +195,6 @@ def test_a_classifier_on_profiles_tells_two_compositions_apart():
     ({}, [["ACGT"]], TypeError, "row 0"),
     ({}, np.array([["ACGT"]]), ValueError, "one dimension"),
     ({}, ["MKVLAAGIVGLCAKAYELPQ"], ValueError, "no DNA"),
-    ({}, ["ACGUACGU"], ValueError, "RNA"),
     ({}, ["ACGT", ">a"], ValueError, "sequence 1 holds '>'"),
 ])  # fmt: skip
 def test_what_cannot_be_counted_is_named(settings, data, error, message):

@@ -1,6 +1,8 @@
 """Reading: FASTA and FASTQ in every shape, and one clear line for what is neither."""
 
 import gzip
+import os
+import threading
 import tracemalloc
 
 import numpy as np
@@ -71,11 +73,11 @@ BAD = {
     "table.tsv": ("id\tsequence\n1\tACGT\n", "neither FASTA"),
     "binary.fa": ("\0\1\2", "neither FASTA"),
     "protein.fa": (">p\nMKVLAAGIVGLCAKAYELPQ\n", "no DNA: .* and a protein has none"),
-    "rna.fa": (">r\nACGUACGUACGU\n", "is RNA: .* write T for U"),
     "short.fq": (READ + "@b\nACGT\n+\nIII\n", "line 8: 3 qualities for 4 bases"),
     "swapped.fq": (READ + "@b\nACGT\nACGT\n+\nIIIIIIII\n", r"line 7: expected '\+'"),
     "unnamed.fq": (READ + "ACGT\n", "line 5: expected '@'"),
     "cut.fq": (READ + "@b\nACGT\n", "cut short: its last read ends with line 6"),
+    "quality.fq": (READ + "@b\nACGT\n+\nII\x07I\n", "line 8: a byte that is no quality"),
     "half.fq": (READ + "@b\nACGT\n+\nII", "cut short"),
 }
 
@@ -104,12 +106,42 @@ def test_a_file_that_is_not_as_its_name_says(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b">r\nACGUacgu\nUUGN\n",
+        b"\xef\xbb\xbf>r\nACGTacgt\nTTGN\n",
+        b">r\rACGTacgt\rTTGN\r",
+        b"; old\n>r\nACGTacgt\n;ACGTACGT\nTTGN\n",
+    ],
+    ids=["RNA", "byte order mark", "old line ends", "comments"],
+)
+def test_other_ways_to_write_the_same(tmp_path, text):
+    path = tmp_path / "a.fa"
+    path.write_bytes(b">r\nACGTACGTTTGN\n")
+    wanted, (wanted_block,) = read(path)
+    path.write_bytes(text)
+    packer, (block,) = read(path)
+    assert (packer.n_letters, packer.n_windows, packer.others) == (12, wanted.n_windows, {"N": 1})
+    assert block.bases[:3].tolist() == wanted_block.bases[:3].tolist()
+
+
+def test_what_comes_through_a_pipe_is_counted(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(gzip.compress(b">a\nACGTAC\n"),))
+    writer.start()
+    packer, _ = read(pipe)
+    writer.join()
+    assert packer.n_letters == 6
+
+
 def test_letters_that_stand_for_several_are_no_protein(tmp_path):
     path = tmp_path / "a.fa"
-    path.write_text(">a\nRYKMSWBDHVN\nACGT\n")
+    path.write_text(">a\nRYKMSWBDHVNX\nACGT\n")
     packer, (block,) = read(path)
     assert block.n_windows == 2
-    assert packer.others == dict.fromkeys("YWVSRNMKHDB", 1)
+    assert packer.others == dict.fromkeys("YXWVSRNMKHDB", 1)
 
 
 def test_memory_does_not_grow_with_the_length_of_a_line(tmp_path):

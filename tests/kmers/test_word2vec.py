@@ -11,7 +11,7 @@ from gensim.models import Word2Vec
 
 from oligolearn import SequenceClassifier
 from oligolearn.estimators import KmerWord2Vec, load_model, save_model
-from oligolearn.kmers import KmerSentences, Word2VecSettings, codes_of, learn_vectors
+from oligolearn.kmers import KmerSentences, Word2VecSettings, codes_of, learn_vectors, word2vec
 
 ONE_STRAND = {"reverse_complement": 0.0, "min_count": 1}
 
@@ -205,3 +205,27 @@ def test_what_cannot_be_learned_from_is_refused_in_one_line(tmp_path):
         KmerWord2Vec().fit(["MKLVEEPWFF"])
     with pytest.raises(ValueError, match="the embedding is not fitted"):
         SequenceClassifier(embedding=KmerWord2Vec()).fit(["ACGT", "ACGA"], [0, 1])
+
+
+def test_losses_are_summed_beyond_what_32_bits_hold():
+    class Model:
+        running_training_loss = 0.0
+
+        def _do_train_job(self, words):
+            self.running_training_loss += np.float32(2.0**23)
+            return words, words
+
+    model = Model()
+    with word2vec._summed_losses(model) as told:
+        for _ in range(64):
+            model._do_train_job(10)
+    assert (told.total, told.n_words) == (64 * 2.0**23, 640)
+    assert model._do_train_job(10) == (10, 10)
+
+
+@pytest.mark.parametrize("k", [np.int64(2), (np.int64(2), 2), [2, 2]])
+def test_lengths_may_be_numbers_of_numpy(k):
+    model = KmerWord2Vec(k, dim=4, epochs=1, random_state=0).fit(["ACGT" * 20] * 5)
+    assert list(model.vectors_) == [2]
+    with pytest.raises(ValueError, match="whole number"):
+        KmerWord2Vec(3.5).fit(["ACGT" * 20] * 5)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from oligolearn.saving import Bundle
 from oligolearn.study import jobs, label_efficiency
+from oligolearn.study.cohort import Cohort
 from oligolearn.study.design import Design, Run, draw_repeat
-from oligolearn.study.execute import Cohort
 
 SMALL = {"encoder_options": {"hidden": (12, 6)}, "epochs": 2, "min_steps": 20, "batch_size": 16}
 DESIGN = Design("kind", fractions=(0.5,), repeats=2, top_genes=15, pretraining=SMALL, training=SMALL)

@@ -86,6 +86,18 @@ def test_a_candidate_counts_as_worse_from_a_lead_of_one_and_a_half_standard_erro
         assert (found == ["a", "b"]) == same
 
 
+@pytest.mark.parametrize("groups", [None, [0, 0, 1]], ids=["one label a class", "a group of one class"])
+def test_where_no_label_can_be_held_out_all_candidates_are_averaged(groups) -> None:
+    shown = np.array([0, 1, 2])
+    labels = np.array([0, 1, 2] if groups is None else [0, 0, 1])
+    few = Task(X, np.arange(N), None, shown, labels, 0, {}, None, None if groups is None else np.array(groups))
+    found = choose_and_fit([few, task()], {"a": fitting(Always(0.6)), "b": fitting(Always(0.9))})
+    assert [one.chosen for one in found] == ["a + b", "b"]
+    assert found[0].why == "the 3 labels shown are too few, or of too few groups, to hold some out: the mean of all"
+    alone = choose_and_fit([few], {"a": fitting(Always(0.6)), "b": fitting(Always(0.9))})
+    assert alone[0].chosen == "a + b"
+
+
 def test_log_loss_decides_also_where_fewer_rows_are_named_right() -> None:
     sure, unsure = Trial(np.array([1.0, 1, 1, 0]), np.full(4, 0.3)), Trial(np.ones(4), np.full(4, 0.6))
     assert _as_good({"unsure": unsure, "sure": sure}) == ["sure"]

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from oligolearn.study import METHODS, label_efficiency, rebuild
+from oligolearn.study.cohort import Cohort
 from oligolearn.study.design import Design, Run, draw_repeat
-from oligolearn.study.execute import Cohort
 from oligolearn.study.jobs import drawn_rows, pretrain, task_of
 from oligolearn.study.planning import plan_study
 from oligolearn.study.store import COLUMNS

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from oligolearn.saving import Bundle, save_bundle
 from oligolearn.study import design, jobs
+from oligolearn.study.cohort import Cohort
 from oligolearn.study.design import Design, Run, draw_repeat
-from oligolearn.study.execute import Cohort
 from oligolearn.study.methods import METHODS
 
 SMALL = {"encoder_options": {"hidden": (12, 6)}, "epochs": 2, "min_steps": 20, "batch_size": 16}

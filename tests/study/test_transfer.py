@@ -12,7 +12,7 @@ import pytest
 from oligolearn.estimators.adaptation_methods import method_names
 from oligolearn.report import conclude
 from oligolearn.study import transfer
-from oligolearn.study.execute import Cohort
+from oligolearn.study.cohort import Cohort
 from oligolearn.study.statistics import paired_t_test
 from oligolearn.study.transfer_design import TransferDesign, draw_transfer, plan_budgets
 from oligolearn.study.transfer_methods import BOUNDS, TRANSFER_METHODS

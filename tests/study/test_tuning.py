@@ -17,11 +17,11 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from oligolearn.estimators import FineTunedClassifier, Together
-from oligolearn.study import trying, tune, tuning
+from oligolearn.study import trial_training, tune, tuning
 from oligolearn.study.design import Design, draw_repeat, training_seed
 from oligolearn.study.search_space import search_space, settings_of
+from oligolearn.study.trial_training import balanced_accuracies, difference_interval
 from oligolearn.study.trials import Trial, check_storage, open_trials
-from oligolearn.study.trying import balanced_accuracies, difference_interval
 from oligolearn.training import DivergedError
 
 TINY = {
@@ -92,12 +92,12 @@ def test_the_search_never_looks_at_test_samples(finished, tmp_path, monkeypatch)
     data = cohort()
     y = pd.factorize(data.obs["y"])[0]
     drawn = {}
-    original = trying.draw_repeat
+    original = trial_training.draw_repeat
 
     def kept(design, y, groups, repeat):
         return drawn.setdefault(repeat, original(design, y, groups, repeat))
 
-    monkeypatch.setattr(trying, "draw_repeat", kept)
+    monkeypatch.setattr(trial_training, "draw_repeat", kept)
     tune(data, "y", out=tmp_path / "clean", trials=4, test=False, **TINY)
     test = drawn[0].split.test
     assert len(test) > 0
@@ -129,13 +129,13 @@ def test_validation_samples_do_decide(tmp_path, monkeypatch):
 
 def test_the_test_is_made_once(finished, tmp_path, monkeypatch):
     parts = []
-    original = trying.try_all
+    original = trial_training.try_all
 
     def noted(bench, choices, part, *, workers):
         parts.append(part)
         return original(bench, choices, part, workers=workers)
 
-    monkeypatch.setattr(trying, "try_all", noted)
+    monkeypatch.setattr(trial_training, "try_all", noted)
     first = tune(cohort(), "y", out=tmp_path / "o", trials=4, **TINY)
     assert parts == ["validation", "validation", "test"]
     parts.clear()
@@ -196,7 +196,7 @@ def test_a_stop_anywhere_changes_no_trial(finished, tmp_path, monkeypatch, momen
 
     with monkeypatch.context() as patch:
         if moment == "before training":
-            patch.setattr(trying, "try_all", stops(trying.try_all, 5))
+            patch.setattr(trial_training, "try_all", stops(trial_training.try_all, 5))
         elif moment == "between two tells":
             patch.setattr(tuning.Trials, "tell", stops(tuning.Trials.tell, 14))
         else:
@@ -255,7 +255,7 @@ def test_another_tuning_in_the_folder_is_refused(finished, tmp_path):
 
 
 def test_a_diverged_trial_stops_nothing_and_cannot_be_best(tmp_path, monkeypatch):
-    original = trying.fit_together
+    original = trial_training.fit_together
 
     def some_diverge(models, *more, **named):
         fast = [(model.learning_rate or 0) > 1e-3 for model in models]
@@ -263,7 +263,7 @@ def test_a_diverged_trial_stops_nothing_and_cannot_be_best(tmp_path, monkeypatch
         lost = DivergedError("the loss became nan")
         return found._replace(models=[lost if x else m for x, m in zip(fast, found.models, strict=True)])
 
-    monkeypatch.setattr(trying, "fit_together", some_diverge)
+    monkeypatch.setattr(trial_training, "fit_together", some_diverge)
     result = tune(cohort(), "y", out=tmp_path / "o", trials=6, **TINY)
     diverged = result.trials["state"] == "diverged"
     assert (diverged == (result.trials["learning_rate"] > 1e-3)).all()
@@ -276,16 +276,16 @@ def test_when_every_training_diverges_it_is_said(tmp_path, monkeypatch):
     def all_diverge(models, *more, **named):
         return Together([DivergedError("the loss became nan") for _ in models], [])
 
-    monkeypatch.setattr(trying, "fit_together", all_diverge)
+    monkeypatch.setattr(trial_training, "fit_together", all_diverge)
     with pytest.raises(ValueError, match="every training diverged"):
         tune(cohort(), "y", out=tmp_path / "o", trials=2, **TINY)
 
 
 def test_pretraining_settings_reach_the_pretraining(tmp_path, monkeypatch):
     seen = []
-    original = trying.fit_together
+    original = trial_training.fit_together
     monkeypatch.setattr(
-        trying,
+        trial_training,
         "fit_together",
         lambda models, *more, **named: seen.append(list(models)) or original(models, *more, **named),
     )
@@ -312,14 +312,14 @@ def test_pretraining_settings_reach_the_pretraining(tmp_path, monkeypatch):
 
 def test_trials_of_a_family_are_trained_as_one_program(tmp_path, monkeypatch):
     how = []
-    original = trying.fit_together
+    original = trial_training.fit_together
 
     def noted(*given, **named):
         found = original(*given, **named)
         how.append((len(given[0]), set(found.how)))
         return found
 
-    monkeypatch.setattr(trying, "fit_together", noted)
+    monkeypatch.setattr(trial_training, "fit_together", noted)
     settings = {**TINY, "method": "swav", "pretraining": {"epochs": 1, "min_steps": 2}, "at_once": 6}
     table = tune(cohort(), "y", out=tmp_path / "o", trials=8, test=False, **settings).trials
     shared = ["layers", "batch_size", "epochs", "pretraining_batch_size", "n_prototypes", "transfer_layers"]
@@ -349,13 +349,13 @@ def test_what_was_trained_together_is_trained_together_after_a_stop(tmp_path):
 
 def test_a_fraction_hides_the_other_labels(tmp_path, monkeypatch):
     shown = []
-    original = trying.fit_together
+    original = trial_training.fit_together
 
     def noted(models, X, shares, **named):
         shown.extend(int(np.isfinite(share.y).sum()) for share in shares)
         return original(models, X, shares, **named)
 
-    monkeypatch.setattr(trying, "fit_together", noted)
+    monkeypatch.setattr(trial_training, "fit_together", noted)
     tune(cohort(), "y", out=tmp_path / "o", trials=1, fraction=0.25, test=False, **TINY)
     n_train = 90 - 2 * 3 * round(0.15 * 30)
     assert set(shown) == {round(0.25 * n_train)}
@@ -363,8 +363,10 @@ def test_a_fraction_hides_the_other_labels(tmp_path, monkeypatch):
 
 def test_trials_share_one_matrix_and_choose_genes_in_it(tmp_path, monkeypatch):
     seen = []
-    original = trying.fit_together
-    monkeypatch.setattr(trying, "fit_together", lambda m, X, s, **n: seen.append((X, s)) or original(m, X, s, **n))
+    original = trial_training.fit_together
+    monkeypatch.setattr(
+        trial_training, "fit_together", lambda m, X, s, **n: seen.append((X, s)) or original(m, X, s, **n)
+    )
     data = cohort()
     tune(data, "y", out=tmp_path / "o", trials=1, top_genes=7, test=False, **TINY)
     assert len(seen) == 2  # the trial and the default settings
@@ -379,8 +381,8 @@ def test_trials_share_one_matrix_and_choose_genes_in_it(tmp_path, monkeypatch):
 
 def test_patients_stay_on_one_side(tmp_path, monkeypatch):
     splits = []
-    original = trying.draw_repeat
-    monkeypatch.setattr(trying, "draw_repeat", lambda *a: splits.append(original(*a).split) or original(*a))
+    original = trial_training.draw_repeat
+    monkeypatch.setattr(trial_training, "draw_repeat", lambda *a: splits.append(original(*a).split) or original(*a))
     data = cohort()
     tune(data, "y", out=tmp_path / "o", trials=1, group="patient", **TINY)
     for split in splits:

@@ -26,7 +26,7 @@ from oligolearn.cli.options import (
     Seed,
     TopGenes,
 )
-from oligolearn.cli.printing import chosen, epoch_bar, print_notes
+from oligolearn.cli.printing import chosen, epoch_bar, of_epochs, print_notes
 from oligolearn.cli.reading import read_translation
 
 Source = Annotated[Path, typer.Argument(help="Expression matrix of samples with labels.")]
@@ -111,6 +111,7 @@ def adapt(
         save_model,
         tabulate_shift,
     )
+    from oligolearn.estimators.adaptation_methods import LINEAR
     from oligolearn.saving import check_bundle_target
     from oligolearn.writing import check_folder, whole_file
 
@@ -119,8 +120,7 @@ def adapt(
         check_folder(shift_table)
     candidates = [name.strip() for name in method.split(",")] if "," in method else None
     of_networks = chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    linear = {"auto", "linear", "coral", "optimal-transport", "combat", "quantile"}
-    if (of_networks or pretrained) and linear.issuperset(candidates or [method]):
+    if (of_networks or pretrained) and {"auto", *LINEAR}.issuperset(candidates or [method]):
         given = (*chosen(pretrained=pretrained), *of_networks)
         named = ", ".join("--" + name.replace("_", "-") for name in given)
         raise ValueError(f"{named} is for networks, and --method {method} trains none: choose one, such as dann")
@@ -144,6 +144,7 @@ def adapt(
                 "random_state": seed,
                 **machine,
                 **of_networks,
+                **of_epochs(epochs),
             },
             Preparation(normalize, max_missing, top_genes, translation),
             min_overlap=min_overlap,

@@ -100,8 +100,10 @@ def _what_is_left(arguments: Sequence[str]) -> str:
 
     >>> _what_is_left(["train", "cohort.h5ad"])
     'nothing was written'
+    >>> _what_is_left(["pretrain", "genome.fa", "--method", "word2vec"])
+    'what was finished is kept, and the same command goes on from there'
     """
-    if next(iter(arguments), "") in _GO_ON and "word2vec" not in arguments:
+    if next(iter(arguments), "") in _GO_ON:
         return "what was finished is kept, and the same command goes on from there"
     return "nothing was written"
 

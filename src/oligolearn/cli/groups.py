@@ -2,12 +2,13 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from oligolearn.cli.options import (
+    Aligned,
     AlphabetName,
     Architecture,
     BorrowedOverlap,
@@ -31,6 +32,8 @@ from oligolearn.cli.options import (
     Members,
     MinClassSize,
     MinCount,
+    MinOverlap,
+    NewProbes,
     Nodes,
     Normalize,
     OptionalLabel,
@@ -54,10 +57,13 @@ from oligolearn.cli.options import (
     ViewStrength,
     Window,
 )
-from oligolearn.cli.printing import chosen, view_settings
+from oligolearn.cli.printing import chosen, of_epochs, view_settings
+from oligolearn.cli.reading import read_or_open, read_translation
 
 if TYPE_CHECKING:
     import anndata as ad
+
+    from oligolearn.data import StoredExpression
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,36 @@ class CohortOptions:
 
 
 @dataclass(frozen=True)
+class NewSamples:
+    """How expression is read that a model was not trained on, and brought to what the model knows."""
+
+    samples: Samples = None
+    genes_in: GenesIn = "auto"
+    duplicates: Duplicates = "auto"
+    normalize: Normalize = "auto"
+    min_overlap: MinOverlap = 0.8
+    gene_map: GeneMapFile = None
+    probes: NewProbes = "auto"
+    stream: Stream = None
+
+    def read(self, data: Path, *, label: Sequence[str] = ()) -> "tuple[ad.AnnData | StoredExpression, list[str]]":
+        """Samples of the file `data`, and what was done to them, in sentences."""
+        return read_or_open(
+            data,
+            samples=self.samples,
+            genes_in=self.genes_in,
+            duplicates=self.duplicates,
+            stream=self.stream,
+            label=label,
+        )
+
+    def alignment(self) -> dict[str, Any]:
+        """Settings of `oligolearn.data.align_expression`."""
+        translation = read_translation(self.gene_map, self.probes)
+        return {"normalize_as": self.normalize, "min_overlap": self.min_overlap, "translation": translation}
+
+
+@dataclass(frozen=True)
 class SequenceOptions:
     """How a model of sequences is made; of no use for expression."""
 
@@ -99,6 +135,7 @@ class SequenceOptions:
     both_strands: BothStrands = None
     members: Members = None
     alphabet: AlphabetName = "auto"
+    aligned: Aligned = None
     max_length: MaxLength = None
     identity: Identity = None
     embedding: EmbeddingOption = "one-hot"
@@ -151,6 +188,7 @@ class PretrainingSequences:
     encoder: PretrainEncoder = "auto"
     both_strands: PretrainStrands = False
     alphabet: AlphabetName = "auto"
+    aligned: Aligned = None
     max_length: PieceLength = None
     embedding: EmbeddingOption = "one-hot"
     freeze_embedding: FreezeEmbedding = False
@@ -185,11 +223,7 @@ def refuse_options(given: Any, names: Iterable[str], data: Path, what: str) -> N
     data, what
         The file, and what it holds.
     """
-    for field in fields(given):
-        if field.name in names and getattr(given, field.name) != field.default:
-            raise ValueError(
-                f"--{field.name.replace('_', '-')} does nothing for {data.name}, which holds {what}; leave it out"
-            )
+    refuse_named({f.name: (getattr(given, f.name), f.default) for f in fields(given) if f.name in names}, data, what)
 
 
 def refuse_with(method: str, **given: Any) -> None:
@@ -210,7 +244,8 @@ def refuse_named(given: Mapping[str, tuple[Any, Any]], data: Path, what: str) ->
     """
     named = ["--" + name.replace("_", "-") for name, (value, default) in given.items() if value != default]
     if named:
-        raise ValueError(f"{', '.join(named)} does nothing for {data.name}, which holds {what}; leave it out")
+        do, it = ("does", "it") if len(named) == 1 else ("do", "them")
+        raise ValueError(f"{', '.join(named)} {do} nothing for {data.name}, which holds {what}; leave {it} out")
 
 
 @dataclass(frozen=True)
@@ -232,11 +267,11 @@ class TrainingOptions:
         """Settings of a study that are about its trainings."""
         return {
             "pretraining": chosen(
-                epochs=self.pretrain_epochs,
+                **of_epochs(self.pretrain_epochs),
                 objective_options=chosen(n_prototypes=self.prototypes) or None,
                 **view_settings(self.view, self.view_strength, self.mask_share),
             ),
-            "training": chosen(epochs=self.epochs),
+            "training": of_epochs(self.epochs),
             "threads": self.threads,
             "device": self.device,
             "precision": self.precision,

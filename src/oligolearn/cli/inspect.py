@@ -7,11 +7,21 @@ from typing import Annotated, Any
 import typer
 
 from oligolearn.cli.groups import refuse_named
-from oligolearn.cli.options import DataOrSequences, Duplicates, GenesIn, OptionalLabel, Samples, Separator
+from oligolearn.cli.options import (
+    Aligned,
+    AlphabetName,
+    DataOrSequences,
+    Duplicates,
+    GenesIn,
+    OptionalLabel,
+    Samples,
+    Separator,
+)
 
 Group = Annotated[str | None, typer.Option(help="Column whose rows a split keeps together, such as patient.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 LISTED = 5  # entries of a kind printed; --json has more
+_MOST_CLASSES = 100
 
 
 def inspect(
@@ -20,6 +30,8 @@ def inspect(
     samples: Samples = None,
     group: Group = None,
     separator: Separator = None,
+    alphabet: AlphabetName = "auto",
+    aligned: Aligned = None,
     genes_in: GenesIn = "auto",
     duplicates: Duplicates = "auto",
     as_json: Json = False,
@@ -33,10 +45,12 @@ def inspect(
         refuse_named(given, data, "sequences")
         from oligolearn.data import inspect_sequences, read_sequences
 
-        found = inspect_sequences(read_sequences(data, samples=samples), data, label, group, separator=separator)
+        sequences = read_sequences(data, alphabet=alphabet, aligned=aligned, samples=samples)
+        found = inspect_sequences(sequences, data, label, group, separator=separator)
         print(json.dumps(found, indent=2) if as_json else "\n".join(_sequence_lines(found)))
         return
-    refuse_named({"separator": (separator, None)}, data, "expression")
+    of_sequences = {"separator": (separator, None), "alphabet": (alphabet, "auto"), "aligned": (aligned, None)}
+    refuse_named(of_sequences, data, "expression")
     named = [name for name in (label, group) if name is not None]
     adata = read_expression(data, samples=samples, label=named, genes_in=genes_in, duplicate_genes=duplicates)
     summary = inspect_expression(adata, label, group)
@@ -91,6 +105,10 @@ def _missing(missing: dict[str, Any]) -> str:
 def _label(label: dict[str, Any] | None) -> Iterator[str]:
     if label is None:
         return
+    if "numbers" in label:
+        spread = ", ".join(f"{name} {value:.4g}" for name, value in label["numbers"].items())
+        yield f"Label {label['column']}: numbers, {label['n_unlabelled']:,} samples without; {spread}"
+        return
     classes = label["classes"]
     if "known" in label:
         yield f"Labels {label['column']}: {len(classes)} at once, {label['n_unlabelled']:,} sequences without any known"
@@ -98,7 +116,10 @@ def _label(label: dict[str, Any] | None) -> Iterator[str]:
         return
     yield f"Label {label['column']}: {len(classes)} classes, {label['n_unlabelled']:,} samples without a label"
     total = sum(classes.values())
-    yield from (f"  {name}: {count:,} ({count / total:.1%})" for name, count in classes.items())
+    shown = list(classes.items())[:_MOST_CLASSES]
+    yield from (f"  {name}: {count:,} ({count / total:.1%})" for name, count in shown)
+    if len(classes) > len(shown):
+        yield f"  and {len(classes) - len(shown):,} more (--json has all)"
 
 
 def _repeated(duplicates: dict[str, Any]) -> Iterator[str]:

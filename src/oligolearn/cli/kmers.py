@@ -1,5 +1,6 @@
 """`oligolearn kmers`: the k-mers of genomes and reads, and how often each occurs."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,8 @@ def kmers(
     from oligolearn.kmers.files import add_files, count_apart, write_h5ad, write_npz, write_tsv
     from oligolearn.writing import check_folder
 
+    if not math.isfinite(memory):
+        raise ValueError(f"--memory is a number of GiB, found {memory}")
     words = Words(k, canonical)
     endings = [".tsv", ".npz"] if per is Per.TOTAL else [".h5ad"]
     if out.suffix not in endings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oligolearn.cli.options import Model, OptionalLabel, Quiet, Seed, Separator
+from oligolearn.cli.options import SEQUENCES, Model, OptionalLabel, Quiet, Seed, Separator
 from oligolearn.cli.printing import print_notes
 from oligolearn.cli.reading import read_for
 
@@ -42,10 +42,7 @@ class Attribution(StrEnum):
     DEEPLIFT = "deeplift"
 
 
-Data = Annotated[
-    Path,
-    typer.Argument(help="Sequences: .fasta/.fa/.fna/.faa, .fastq/.fq, or a .tsv/.csv with a column 'sequence' (.gz)."),
-]
+Data = Annotated[Path, typer.Argument(help=f"Sequences: {SEQUENCES}.")]
 Out = Annotated[Path, typer.Option(help="Folder for motifs.meme, motifs.tsv, spacing.tsv and report.html.")]
 Database = Annotated[
     Path | None, typer.Option(help="Motifs to compare with, in MEME format: JASPAR, HOCOMOCO or your own.")

@@ -5,22 +5,9 @@ from typing import Annotated
 
 import typer
 
-from oligolearn.cli.options import (
-    Data,
-    Duplicates,
-    GeneMapFile,
-    GenesIn,
-    MinOverlap,
-    Model,
-    NewProbes,
-    Normalize,
-    OptionalLabel,
-    Samples,
-    Seed,
-    Stream,
-)
+from oligolearn.cli.groups import NewSamples, with_groups
+from oligolearn.cli.options import Data, Model, OptionalLabel, Seed
 from oligolearn.cli.printing import print_notes
-from oligolearn.cli.reading import read_or_open, read_translation
 
 SHOWN = 10  # proposals printed; the file has all
 
@@ -34,6 +21,7 @@ Strategy = Annotated[
 Proposals = Annotated[Path | None, typer.Option(help="CSV to write: sample, rank, reason. Default: print all.")]
 
 
+@with_groups
 def next_labels(
     model: Model,
     data: Data,
@@ -41,14 +29,8 @@ def next_labels(
     out: Proposals = None,
     label: OptionalLabel = None,
     strategy: Strategy = "auto",
-    samples: Samples = None,
-    genes_in: GenesIn = "auto",
-    duplicates: Duplicates = "auto",
-    normalize: Normalize = "auto",
-    min_overlap: MinOverlap = 0.8,
-    gene_map: GeneMapFile = None,
-    probes: NewProbes = "auto",
-    stream: Stream = None,
+    *,
+    new: NewSamples,
     seed: Seed = 0,
 ) -> None:
     """Propose the unlabelled samples whose labels would teach a model most, each with the reason."""
@@ -58,20 +40,9 @@ def next_labels(
     if out is not None:
         check_folder(out)
     saved = load_model(model)
-    cohort, read = read_or_open(
-        data, samples=samples, genes_in=genes_in, duplicates=duplicates, stream=stream, label=[label] if label else []
-    )
-    proposal = propose_labels(
-        saved,
-        cohort,
-        n,
-        label=label,
-        strategy=strategy,
-        seed=seed,
-        normalize_as=normalize,
-        min_overlap=min_overlap,
-        translation=read_translation(gene_map, probes),
-    )
+    how = new.alignment()
+    cohort, read = new.read(data, label=[label] if label else [])
+    proposal = propose_labels(saved, cohort, n, label=label, strategy=strategy, seed=seed, **how)
     print_notes([*read, *proposal.notes])
     shown = proposal.table if out is None else proposal.table.head(SHOWN)
     for sample, row in shown.iterrows():

@@ -5,35 +5,23 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[
-    Path,
-    typer.Argument(
-        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."
-    ),
-]
-DataOrSequences = Annotated[
-    Path,
-    typer.Argument(
-        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix. Or "
-        "sequences: .fasta/.fa/.fna/.faa, .fastq/.fq, .sto, or a .tsv/.csv with a column 'sequence' (all also .gz)."
-    ),
-]
+_MATRIX = "Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix."
+SEQUENCES = ".fasta/.fa/.fna/.faa, .fastq/.fq, .sto, or a .tsv/.csv with a column 'sequence' (all also .gz)"
+_EITHER = f"{_MATRIX} Or sequences: {SEQUENCES}"
+
+Data = Annotated[Path, typer.Argument(help=_MATRIX)]
+DataOrSequences = Annotated[Path, typer.Argument(help=f"{_EITHER}.")]
 AlphabetName = Annotated[str, typer.Option("--alphabet", help="Of sequences: auto, dna, rna or protein.")]
-PretrainData = Annotated[
-    list[Path],
-    typer.Argument(
-        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix. Or "
-        "sequences: .fasta/.fa/.fna/.faa, .fastq/.fq, or a .tsv/.csv with a column 'sequence' (all also .gz), in "
-        "as many files as you like."
+Aligned = Annotated[
+    bool | None,
+    typer.Option(
+        "--aligned/--unaligned",
+        help="Of sequences: whether a gap is a letter and every sequence as long as the others, or gaps are taken out. "
+        "Default: an alignment where there are gaps.",
     ),
 ]
-OptionalData = Annotated[
-    Path | None,
-    typer.Argument(
-        help="Expression matrix: .h5ad, .zarr, .csv/.tsv/.txt(.gz), .parquet, .gct(.gz) or a GEO series matrix. Or "
-        "sequences: .fasta/.fa/.fna/.faa, .fastq/.fq, .sto, or a .tsv/.csv with a column 'sequence' (all also .gz)."
-    ),
-]
+PretrainData = Annotated[list[Path], typer.Argument(help=f"{_EITHER}, in as many files as you like.")]
+OptionalData = Annotated[Path | None, typer.Argument(help=f"{_EITHER}.")]
 Samples = Annotated[
     Path | None,
     typer.Option(help="Sample sheet (CSV/TSV) joined by sample id: its columns can be used as label and group."),
@@ -102,8 +90,9 @@ ModelOut = Annotated[Path, typer.Option(help="Folder for the model.")]
 Model = Annotated[Path, typer.Argument(help="Folder of a model.")]
 MinOverlap = Annotated[float, typer.Option(help="Smallest share of the model's genes that the data must have.")]
 Layers = Annotated[str, typer.Option(help="Units of the encoder's blocks, from input to output, comma-separated.")]
-PretrainEpochs = Annotated[int | None, typer.Option(help="Epochs of pretraining. Default: the method's own.")]
-Epochs = Annotated[int | None, typer.Option(help="Epochs of training. Default: the method's own.")]
+_ITS_OWN = "Default: the method's own, and as many steps at least as it needs"
+PretrainEpochs = Annotated[int | None, typer.Option(help=f"Epochs of pretraining. {_ITS_OWN}.")]
+Epochs = Annotated[int | None, typer.Option(help=f"Epochs of training. {_ITS_OWN}.")]
 BatchSize = Annotated[int | None, typer.Option(help="Samples in a batch. Default: the method's own.")]
 LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate. Default: the method's own.")]
 Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: three per class; `tune` searches.")]

@@ -22,7 +22,7 @@ from oligolearn.cli.options import (
     Seed,
 )
 from oligolearn.cli.pretrain_sequences import learn_kmers, pretrain_sequence_encoder
-from oligolearn.cli.printing import chosen, numbers, pretraining_bar, print_notes, view_settings
+from oligolearn.cli.printing import chosen, numbers, of_epochs, pretraining_bar, print_notes, view_settings
 from oligolearn.cli.processes import processes
 from oligolearn.cli.reading import read_or_open, read_translation
 
@@ -83,7 +83,8 @@ def pretrain(
         "precision": precision,
         "checkpoint": out.with_name(f"{out.name}.checkpoint.safetensors"),
         "checkpoint_minutes": checkpoint_minutes,
-        **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+        **of_epochs(epochs),
+        **chosen(batch_size=batch_size, learning_rate=learning_rate),
     }
     if is_sequence_file(data[0]):
         refuse_options(cohort, [field.name for field in fields(cohort)], data[0], "sequences")

@@ -9,7 +9,7 @@ from oligolearn.cli.kmers import late_bar
 from oligolearn.cli.printing import chosen, pretraining_bar, print_notes
 
 _OF_WORD2VEC = ("architecture", "window", "min_count")
-_OF_ENCODERS = ("encoder", "both_strands", "alphabet", "max_length", "embedding", "freeze_embedding")
+_OF_ENCODERS = ("encoder", "both_strands", "alphabet", "aligned", "max_length", "embedding", "freeze_embedding")
 
 
 def learn_kmers(
@@ -59,7 +59,7 @@ def pretrain_sequence_encoder(
     low, high = options.lengths()
     if low != high:
         raise ValueError(f"--k {options.k} is of --method word2vec; an encoder reads k-mers of one length")
-    sequences = read_sequence_files(files, alphabet=options.alphabet)
+    sequences = read_sequence_files(files, alphabet=options.alphabet, aligned=options.aligned)
     print_notes(sequences.notes)
     if settings["checkpoint"].exists():
         print(f"Going on from {settings['checkpoint']}.")

@@ -17,6 +17,19 @@ def chosen(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def of_epochs(epochs: int | None) -> dict[str, Any]:
+    """Settings of a training of so many epochs, if the user gave any: then also where that is only a few steps.
+
+    >>> of_epochs(5), of_epochs(None)
+    ({'epochs': 5, 'min_steps': 1}, {})
+    """
+    if epochs is None:
+        return {}
+    if epochs < 1:
+        raise ValueError(f"a training takes at least 1 epoch, found {epochs}")
+    return {"epochs": epochs, "min_steps": 1}
+
+
 def view_settings(view: str | None, strength: float | None, mask_share: float | None) -> dict[str, Any]:
     """Settings of a pretraining's view, from the options that the user gave.
 

@@ -1,6 +1,7 @@
 """Expression files as verbs read them: into memory, or left on disk where they are large."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,12 +59,19 @@ def read_for(saved: "SavedModel", data: Path) -> "Sequences":
         If the model is not one of sequences, or they are in another alphabet.
     """
     from oligolearn.data import read_sequences
+    from oligolearn.data.sequences import looks_like_nucleotides
     from oligolearn.estimators import SelfSupervisedSequenceEncoder
+    from oligolearn.estimators.sequence_fitting import cut_note
     from oligolearn.estimators.sequence_jobs import sequence_model
 
     model = saved.model
-    if isinstance(model, SelfSupervisedSequenceEncoder):
-        alphabet = model.recipe_.alphabet
-    else:
-        alphabet = sequence_model(saved).recipes_[0].alphabet
-    return read_sequences(data, alphabet=alphabet.name, aligned=alphabet.has_gap)
+    recipes = [model.recipe_] if isinstance(model, SelfSupervisedSequenceEncoder) else sequence_model(saved).recipes_
+    alphabet = recipes[0].alphabet
+    sequences = read_sequences(data, alphabet=alphabet.name, aligned=alphabet.has_gap)
+    likely = looks_like_nucleotides(sequences) if alphabet.complement is None else None
+    if likely:
+        raise ValueError(
+            f"{data.name} looks like {likely}, and the model reads {alphabet.name}; give it {alphabet.name}"
+        )
+    note = cut_note(sequences, recipes)
+    return replace(sequences, notes=[*sequences.notes, f"{note}."]) if note else sequences

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oligolearn.cli.groups import CohortOptions, SequenceOptions, TrainingOptions, refuse_options
-from oligolearn.cli.printing import chosen
+from oligolearn.cli.printing import chosen, of_epochs
 
 if TYPE_CHECKING:
     from oligolearn.data import Sequences
@@ -19,7 +19,7 @@ def read_for_study(data: Path, cohort: CohortOptions, of_sequences: SequenceOpti
     """Read the sequences that a study is about."""
     from oligolearn.data import read_sequences
 
-    return read_sequences(data, alphabet=of_sequences.alphabet, samples=cohort.samples)
+    return read_sequences(data, alphabet=of_sequences.alphabet, aligned=of_sequences.aligned, samples=cohort.samples)
 
 
 def refuse_for_expression(of_sequences: SequenceOptions, data: Path | None) -> None:
@@ -50,8 +50,9 @@ def sequence_settings(
         "min_class_size": cohort.min_class_size,
         "identity": of_sequences.identity,
         "encoder": encoder,
-        **chosen(pretraining=chosen(epochs=training.pretrain_epochs) or None),
-        "training": chosen(epochs=training.epochs, n_members=of_sequences.members, max_length=of_sequences.max_length),
+        **chosen(pretraining=of_epochs(training.pretrain_epochs) or None),
+        "training": of_epochs(training.epochs)
+        | chosen(n_members=of_sequences.members, max_length=of_sequences.max_length),
         "threads": training.threads,
         "device": training.device,
         "precision": training.precision,

@@ -23,9 +23,9 @@ from oligolearn.cli.options import (
     Seed,
     Separator,
 )
-from oligolearn.cli.printing import chosen, epoch_bar, numbers, print_notes
+from oligolearn.cli.printing import chosen, epoch_bar, numbers, of_epochs, print_notes
 from oligolearn.cli.reading import read_translation
-from oligolearn.cli.sequence_studies import OF_GENES
+from oligolearn.cli.sequence_studies import OF_GENES, read_for_study
 
 Pretrained = Annotated[Path | None, typer.Option(help="Folder of a model whose encoder to start from.")]
 Transfer = Annotated[int | None, typer.Option(help="Number of pretrained blocks to take over. Default: all.")]
@@ -78,7 +78,20 @@ def train(
     a column of several names a cell (--separator), as labels that a sequence may have at once.
     """
     from oligolearn.data import is_sequence_file
+    from oligolearn.saving import check_bundle_target
 
+    network = (
+        of_epochs(epochs)
+        | chosen(batch_size=batch_size, learning_rate=learning_rate)
+        | {
+            "transfer_layers": transfer_layers,
+            "frozen_layers": freeze_layers,
+            "early_stopping": early_stopping,
+            "random_state": seed,
+            "device": device,
+            "precision": precision,
+        }
+    )
     if is_sequence_file(data):
         for_expression = {
             "self_train": (self_train, False),
@@ -87,21 +100,31 @@ def train(
             "probes": (probes, "auto"),
         }
         refuse_named(for_expression, data, "sequences")
-        settings = {
-            "pretrained": pretrained,
-            "transfer_layers": transfer_layers,
-            "frozen_layers": freeze_layers,
-            "early_stopping": early_stopping,
-            "random_state": seed,
-            "device": device,
-            "precision": precision,
-            **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
-        }
+        refuse_options(cohort, OF_GENES, data, "sequences")
+        check_bundle_target(out)
+        settings = {"pretrained": pretrained, **network, **of_sequences.settings()}
         asked = {"identity": of_sequences.identity, "n_folds": folds, "separator": separator}
-        _train_on_sequences(data, label, out, {**settings, **of_sequences.settings()}, cohort, asked, quiet=quiet)
+        _train_on_sequences(data, label, out, settings, cohort, of_sequences, {**asked, "quiet": quiet})
         return
     refuse_named({"separator": (separator, None)}, data, "expression")
     refuse_options(of_sequences, [field.name for field in fields(of_sequences)], data, "expression")
+    if gene_map is not None and pretrained is None:
+        raise ValueError("--gene-map is for the names of the genes of another model: it needs --pretrained")
+    check_bundle_target(out)
+    settings = {"encoder_options": {"hidden": numbers(layers)}, **network}
+    start = {"pretrained": pretrained, "translation": read_translation(gene_map, probes)}
+    asked = {"self_train": self_train, "n_folds": folds}
+    _train_on_expression(data, label, out, settings, cohort, {**start, **asked, "quiet": quiet})
+
+
+def _train_on_expression(
+    data: Path,
+    label: str,
+    out: Path,
+    settings: dict[str, Any],
+    cohort: CohortOptions,
+    asked: dict[str, Any],
+) -> None:
     from oligolearn.estimators import (
         FineTunedClassifier,
         LabelColumns,
@@ -111,34 +134,19 @@ def train(
         save_model,
         train_classifier,
     )
-    from oligolearn.saving import check_bundle_target
 
-    if gene_map is not None and pretrained is None:
-        raise ValueError("--gene-map is for the names of the genes of another model: it needs --pretrained")
-    translation = read_translation(gene_map, probes)
-    source = None if pretrained is None else load_model(pretrained)
-    check_bundle_target(out)
+    source = None if asked["pretrained"] is None else load_model(asked["pretrained"])
     adata = cohort.read(data, label)
     print_notes(adata.uns["oligolearn"]["notes"])
-    with epoch_bar("training", shown=not quiet) as on_epoch:
-        model = FineTunedClassifier(
-            encoder_options={"hidden": numbers(layers)},
-            transfer_layers=transfer_layers,
-            frozen_layers=freeze_layers,
-            early_stopping=early_stopping,
-            random_state=seed,
-            device=device,
-            precision=precision,
-            on_epoch=on_epoch,
-            **chosen(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
-        )
+    with epoch_bar("training", shown=not asked["quiet"]) as on_epoch:
+        model = FineTunedClassifier(on_epoch=on_epoch, **settings)
         trained = train_classifier(
             adata,
             LabelColumns(label, cohort.group, cohort.min_class_size),
-            SelfTrainedClassifier(model, random_state=seed) if self_train else model,
-            Preparation(cohort.normalize, cohort.max_missing, cohort.top_genes, translation),
+            SelfTrainedClassifier(model, random_state=settings["random_state"]) if asked["self_train"] else model,
+            Preparation(cohort.normalize, cohort.max_missing, cohort.top_genes, asked["translation"]),
             pretrained=source,
-            n_folds=folds,
+            n_folds=asked["n_folds"],
         )
     save_model(trained.model, out, features=trained.features, facts=trained.facts)
     _print_trained(trained.notes, trained.facts, out)
@@ -165,19 +173,14 @@ def _train_on_sequences(
     out: Path,
     settings: dict[str, Any],
     cohort: CohortOptions,
+    of_sequences: SequenceOptions,
     asked: dict[str, Any],
-    *,
-    quiet: bool,
 ) -> None:
-    from oligolearn.data import read_sequences
     from oligolearn.estimators import LabelColumns, save_model, train_on_sequences
-    from oligolearn.saving import check_bundle_target
 
-    refuse_options(cohort, OF_GENES, data, "sequences")
-    check_bundle_target(out)
-    sequences = read_sequences(data, alphabet=settings["alphabet"], samples=cohort.samples)
+    sequences = read_for_study(data, cohort, of_sequences)
     print_notes(sequences.notes)
-    with epoch_bar("training", shown=not quiet) as on_epoch:
+    with epoch_bar("training", shown=not asked.pop("quiet")) as on_epoch:
         trained = train_on_sequences(
             sequences,
             LabelColumns(label, cohort.group, cohort.min_class_size),

@@ -79,6 +79,7 @@ def tune(
         from oligolearn.study import tune_sequences
 
         reading += [] if of_sequences.alphabet == "auto" else ["--alphabet", of_sequences.alphabet]
+        reading += {None: [], True: ["--aligned"], False: ["--unaligned"]}[of_sequences.aligned]
         _print(tune_sequences(sequences, label, **both, **settings), str(data), reading)
         return
     refuse_for_expression(of_sequences, data)

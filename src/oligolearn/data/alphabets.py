@@ -139,9 +139,9 @@ def find_alphabet(name: str) -> Alphabet:
     ValueError
         If there is none of that name.
     """
-    if name not in ALPHABETS:
+    if name.lower() not in ALPHABETS:
         raise ValueError(f"unknown alphabet {name!r}; choose auto, {', '.join(ALPHABETS)}")
-    return ALPHABETS[name]
+    return ALPHABETS[name.lower()]
 
 
 def count_letters(letters: NDArray[np.uint8]) -> NDArray[np.int64]:

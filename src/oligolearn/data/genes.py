@@ -1,7 +1,6 @@
 """Genes that several columns measure, and genes with missing values."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,6 @@ from oligolearn.data.table import some
 from oligolearn.data.units import guess_units
 
 FEWEST_GENES = 2  # that vary, to learn from
-DuplicateGenes = Literal["auto", "sum", "mean", "refuse"]
 DUPLICATE_GENES = ("auto", "sum", "mean", "refuse")
 COLUMN_RULES = ("mean", "max-mean", "max-variance")  # for many probes of a gene
 _KEPT = {"max-mean": "the highest mean", "max-variance": "the largest variance"}

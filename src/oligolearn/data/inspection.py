@@ -12,13 +12,13 @@ from oligolearn.data.association import Association, associations
 from oligolearn.data.identifiers import naming_of
 from oligolearn.data.leakage import SimilarPair, exact_duplicates, near_duplicates, shared_patients
 from oligolearn.data.samples import label_of
+from oligolearn.data.splits import MIN_CLASS_SIZE
 from oligolearn.data.units import guess_units, normalize
 
 STRONG = 0.5  # a column this strongly associated with the label is worth a warning
 NEARLY_ALL = 0.8
 SIGNIFICANT = 1e-3
 LISTED = 20  # pairs and groups listed; all are counted
-SMALL_CLASS = 7  # fewer samples cannot be split 70/15/15 with one of each class in every part
 
 
 def inspect_expression(adata: ad.AnnData, label: str | None = None, group: str | None = None) -> dict[str, Any]:
@@ -191,12 +191,13 @@ def _class_warnings(label: dict[str, Any] | None) -> list[str]:
         return []
     if len(label["classes"]) < 2:
         return [f"column `{label['column']}` has one class only: there is nothing to tell apart"]
-    small = [name for name, count in label["classes"].items() if count < SMALL_CLASS]
+    small = [name for name, count in label["classes"].items() if count < MIN_CLASS_SIZE]
     if not small:
         return []
+    named = f"{', '.join(small[:5])}{', ...' if len(small) > 5 else ''}"
     return [
-        f"{len(small)} of {len(label['classes'])} classes have fewer than {SMALL_CLASS} samples ({', '.join(small[:5])}"
-        f"{', ...' if len(small) > 5 else ''}): merge them, or leave them out (--min-class-size)"
+        f"{len(small)} of {len(label['classes'])} classes have fewer than {MIN_CLASS_SIZE} samples ({named}): merge "
+        "them, or leave them out (--min-class-size)"
     ]
 
 

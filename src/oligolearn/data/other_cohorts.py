@@ -1,6 +1,5 @@
 """Rows of other cohorts in the gene order of one's own, for pretraining."""
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oligolearn.data.alignment import mode_like_training
+from oligolearn.data.fingerprints import fingerprint
 from oligolearn.data.matching import GeneMatch, Translation, gather_genes, match_genes
 from oligolearn.data.scaling import ExpressionScaler
 from oligolearn.data.table import some
 from oligolearn.data.units import guess_units, normalize
 
 STANDARDIZE = ("each", "together")
-FEWEST_SHARED = 0.5  # of the genes: below, most of what is borrowed would be missing
+LEAST_SHARE = 0.5  # of the genes: below, most of what is borrowed would be missing
 _SAME = 0.999  # correlation of standardised genes above which two samples are one, as in `inspect`
 _COMPARED_GENES = 2000
 _FEWEST_COMPARED = 20
@@ -87,7 +87,7 @@ def borrow_rows(
     own: OwnCohort,
     *,
     standardize: str = "each",
-    min_overlap: float = FEWEST_SHARED,
+    min_overlap: float = LEAST_SHARE,
     group: str | None = None,
     translation: Translation | None = None,
 ) -> Borrowed:
@@ -140,10 +140,8 @@ def borrow_rows(
             gathered = gathered._replace(X=gathered.X[kept])
         parts.append(gathered.X)
         share = float(match.found.mean())
-        fingerprint = hashlib.sha256(np.ascontiguousarray(parts[-1]).data).hexdigest()[:16]
-        facts.append(
-            {"file": name, "n_samples": int(kept.sum()), "share_of_genes": round(share, 4), "fingerprint": fingerprint}
-        )
+        rows = {"n_samples": len(parts[-1]), "fingerprint": fingerprint(parts[-1])}
+        facts.append({"file": name, "share_of_genes": round(share, 4), **rows})
         notes.append(
             f"Pretraining also sees {int(kept.sum()):,} samples of {name}: {share:.0%} of the {len(own.genes):,} genes "
             f"are in it, the others count as average. {said}"

@@ -10,14 +10,16 @@ import pandas as pd
 from oligolearn.data.sequences import Sequences, read_sequences
 
 
-def read_sequence_files(paths: Sequence[str | Path], *, alphabet: str = "auto") -> Sequences:
+def read_sequence_files(
+    paths: Sequence[str | Path], *, alphabet: str = "auto", aligned: bool | None = None
+) -> Sequences:
     """Read files one after the other into one set, without what is known about each sequence.
 
     Parameters
     ----------
     paths
         One file or more, each as `read_sequences` takes it.
-    alphabet
+    alphabet, aligned
         As in `read_sequences`, of all.
 
     Returns
@@ -32,9 +34,9 @@ def read_sequence_files(paths: Sequence[str | Path], *, alphabet: str = "auto") 
         of as many columns.
     """
     if len(paths) == 1:
-        return read_sequences(paths[0], alphabet=alphabet)
+        return read_sequences(paths[0], alphabet=alphabet, aligned=aligned)
     names = _names([Path(path) for path in paths])
-    parts = [read_sequences(path, alphabet=alphabet) for path in paths]
+    parts = [read_sequences(path, alphabet=alphabet, aligned=aligned) for path in paths]
     for name, part in zip(names, parts, strict=True):
         _check_alike(names[0], parts[0], name, part)
     ids = [f"{name}:{one}" for name, part in zip(names, parts, strict=True) for one in part.ids]

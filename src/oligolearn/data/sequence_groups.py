@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,6 +57,7 @@ def leak_free_groups(
     ValueError
         If there is no such column, or the identity or the tool is none.
     """
+    sequences = without_gaps(sequences)
     links = [copies(sequences)]
     n_copies = len(sequences) - len(np.unique(links[0]))
     notes = [f"{n_copies:,} of {len(sequences):,} sequences are copies of others; they stay together."] * (n_copies > 0)
@@ -68,8 +70,10 @@ def leak_free_groups(
     if identity is not None:
         links.append(cluster_sequences(sequences, identity=identity, tool=tool))
         n_clusters, largest = len(np.unique(links[-1])), int(np.bincount(links[-1]).max())
+        by = "MMseqs2" if _program(tool) else "the words that they share"
         notes.append(
-            f"Clusters at {identity:.0%} identity stay together: {n_clusters:,}, the largest of {largest:,} sequences."
+            f"Clusters at {identity:.0%} identity, by {by}, stay together: {n_clusters:,}, the largest of {largest:,} "
+            "sequences."
         )
         if largest > len(sequences) / 2:
             notes.append(
@@ -118,12 +122,28 @@ def cluster_sequences(sequences: Sequences, *, identity: float = 0.8, tool: str 
         raise ValueError(f"identity must lie above 0 and up to 1, found {identity}")
     if tool not in TOOLS:
         raise ValueError(f"unknown tool {tool!r}; choose one of {', '.join(TOOLS)}")
-    found = shutil.which("mmseqs")
-    if tool == "mmseqs" and found is None:
+    program = _program(tool)
+    if tool == "mmseqs" and program is None:
         raise ValueError("tool 'mmseqs' was asked for but no `mmseqs` is on the path; install MMseqs2 or take 'kmers'")
-    if found is not None and tool != "kmers":
-        return _by_mmseqs(sequences, identity, found)
-    return _by_words(sequences, identity)
+    sequences = without_gaps(sequences)
+    return _by_words(sequences, identity) if program is None else _by_mmseqs(sequences, identity, program)
+
+
+def _program(tool: str) -> str | None:
+    """Path of MMseqs2, where that is what clusters."""
+    return None if tool == "kmers" else shutil.which("mmseqs")
+
+
+def without_gaps(sequences: Sequences) -> Sequences:
+    """The letters of an alignment alone; of a row that is nothing but gaps, these."""
+    if not sequences.alphabet.has_gap:
+        return sequences
+    letter = sequences.codes != sequences.alphabet.symbols.index("-")
+    before = np.concatenate([[0], np.cumsum(letter)])
+    empty = np.diff(before[sequences.offsets]) == 0
+    letter |= np.repeat(empty, sequences.lengths)
+    before = np.concatenate([[0], np.cumsum(letter)])
+    return replace(sequences, codes=sequences.codes[letter], offsets=before[sequences.offsets], aligned=False)
 
 
 def joined_groups(links: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -149,10 +169,11 @@ def _by_words(sequences: Sequences, identity: float) -> NDArray[np.int64]:
     held = csr_array((np.ones(len(rows), np.float32), (rows, of_word)), shape=(len(sketches), len(numbers)))
     sizes = np.array([sketch.n_words for sketch in sketches], np.float64)
     kept = np.array([sketch.share for sketch in sketches])
-    pairs = list(_similar_pairs(held, sizes, kept, identity**k))
-    ends = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(ends.shape[1], np.int8), tuple(ends)), shape=(len(sketches), len(sketches)))
-    return _numbered(connected_components(graph, directed=False)[1])
+    groups = np.arange(len(sketches))
+    for pairs in _similar_pairs(held, sizes, kept, identity**k):  # of many alike there are too many to be kept
+        graph = coo_array((np.ones(pairs.shape[1], np.int8), tuple(groups[pairs])), shape=(len(groups), len(groups)))
+        groups = connected_components(graph, directed=False)[1][groups]
+    return _numbered(groups)
 
 
 def _similar_pairs(

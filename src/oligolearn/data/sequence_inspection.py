@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oligolearn.data.multi_label import several_labels
+from oligolearn.data.samples import is_number, parse_numbers
 from oligolearn.data.sequence_groups import copies
 from oligolearn.data.sequences import Sequences
 
@@ -63,7 +64,7 @@ def inspect_sequences(
         "aligned": sequences.aligned,
         "notes": sequences.notes,
         "columns": [str(name) for name in sequences.obs.columns],
-        "length": {name: float(value) for name, value in _quartiles(lengths).items()},
+        "length": _quartiles(lengths),
         "ambiguous": {
             "share": float((sequences.codes > n_plain).mean()),
             "n_sequences": int(sum((sequences.of(row) > n_plain).any() for row in range(len(sequences)))),
@@ -78,6 +79,7 @@ def _labels(
     sequences: Sequences, label: str, separator: str | None, numbers: NDArray[np.integer]
 ) -> tuple[dict[str, Any], list[str]]:
     """How many sequences have each class or label, and warnings; `numbers` are those of `copies`."""
+    told: dict[str, Any]
     values = several_labels(sequences, label, separator)
     if values is not None:
         counts = {"classes": (values == 1).sum(), "known": values.notna().sum()}
@@ -87,7 +89,11 @@ def _labels(
         n_unlabelled = int(values.isna().all(axis=1).sum())
     else:
         text = sequences.label(label)
-        told = {"classes": {str(name): int(n) for name, n in text.value_counts().items()}}
+        if is_number(text):
+            spread = _quartiles(parse_numbers(text, label), "smallest", "largest")
+            told = {"numbers": spread}
+        else:
+            told = {"classes": {str(name): int(n) for name, n in text.value_counts().items()}}
         n_unlabelled = int(text.isna().sum())
     return {"column": label, **told, "n_unlabelled": n_unlabelled}, conflicting_copies(text, numbers)
 
@@ -100,6 +106,6 @@ def conflicting_copies(text: "pd.Series[str]", numbers: NDArray[np.integer]) -> 
     return [f"{n_different:,} sequences are there several times with different labels."]
 
 
-def _quartiles(lengths: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
-    shares = {"shortest": 0.0, "quarter": 0.25, "median": 0.5, "three_quarters": 0.75, "longest": 1.0}
-    return {name: np.quantile(lengths, share) for name, share in shares.items()}
+def _quartiles(values: NDArray[Any], least: str = "shortest", most: str = "longest") -> dict[str, Any]:
+    shares = {least: 0.0, "quarter": 0.25, "median": 0.5, "three_quarters": 0.75, most: 1.0}
+    return {name: float(np.nanquantile(values, share)) for name, share in shares.items()}

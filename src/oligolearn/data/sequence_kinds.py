@@ -17,8 +17,16 @@ def is_sequence_file(path: Path) -> bool:
     if kind not in TABLES:
         return kind in FASTA + FASTQ + STOCKHOLM
     with TextFile(path) as text:
-        header = (text.line() or b"")[:100_000].decode("utf-8", "replace")
+        header = table_header(text)[:100_000].decode("utf-8", "replace")
     return "sequence" in [name.strip().strip('"').lower() for name in re.split("[\t,;]", header)]
+
+
+def table_header(text: TextFile) -> bytes:
+    """First line of a table that is neither blank nor a comment (``# ...``, ``##...``), without the mark of ``#id``."""
+    line: bytes | None = b""
+    while line is not None and (not line.strip() or line.startswith((b"# ", b"##"))):
+        line = text.line()
+    return b"" if line is None else line.removeprefix(b"#")
 
 
 def file_kind(path: Path) -> str:

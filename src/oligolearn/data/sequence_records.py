@@ -10,13 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oligolearn.data.cells import split_line
-from oligolearn.data.sequence_kinds import FASTA, FASTQ, STOCKHOLM, TABLES, file_kind
+from oligolearn.data.sequence_kinds import FASTA, FASTQ, STOCKHOLM, TABLES, file_kind, table_header
 from oligolearn.data.table import MISSING, some
 from oligolearn.data.textfile import TextFile, decode
 
-_KEY_VALUE = re.compile(r"([A-Za-z_][\w.-]*)=\s*(.*?)\s*(?=[\s;|]+[A-Za-z_][\w.-]*=|[;|]|$)")
+_KEY_VALUE = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]*)=\s*(.*?)\s*(?=[\s;|]+[A-Za-z_][\w.-]*=|[;|]|$)")
+_BRACKETED = re.compile(r"\[([A-Za-z_][\w.-]*)=\s*([^\]]*?)\s*\]")  # as NCBI writes
+_LONGEST_HEADER = 100_000
 _PLACE = re.compile(r"(?:^|::)(chr[0-9A-Za-z]+(?:_\w+)?)[:,]")
-_ID_COLUMNS = ("id", "name", "sequence_id", "seq_id")
+_ID_COLUMNS = ("id", "sequence_id", "seq_id")
+_NAME_COLUMN = "name"  # an id where each is there once
 _BEST_QUALITY = 126
 _WORST_QUALITY = 33
 
@@ -82,17 +85,28 @@ def _read_fasta(text: TextFile) -> _Headed:
     for first, lines in text.batches():
         for number, line in enumerate(lines, first):
             if line.startswith(b">"):
-                headers.append(decode(line[1:], text.path, number).strip())
+                headers.append(_header(line, text.path, number))
                 lengths.append(0)
                 if not headers[-1]:
                     raise ValueError(f"{text.path.name}, line {number}: a '>' without a name; name the sequence")
             elif line and not line.startswith(b";"):  # a comment of old FASTA
                 if not headers:
                     raise ValueError(_no_header(text.path, number, line, ">", "FASTA"))
-                letters = line if line[-1:].isalpha() and b" " not in line else b"".join(line.split())
+                plain = line[-1:].isalpha() and b" " not in line and b"\t" not in line
+                letters = line if plain else b"".join(line.split())
                 parts.append(letters)
                 lengths[-1] += len(letters)
     return _Headed(headers, b"".join(parts), np.array(lengths, np.int64))
+
+
+def _header(line: bytes, path: Path, number: int) -> str:
+    """Text of a line with a name, without its mark."""
+    if len(line) > _LONGEST_HEADER:
+        raise ValueError(
+            f"{path.name}, line {number}: a name of {len(line):,} characters, {line[:30].decode('utf-8', 'replace')!r} "
+            "...; is the line break after it missing?"
+        )
+    return decode(line[1:], path, number).strip()
 
 
 def _no_header(path: Path, number: int, line: bytes, mark: str, kind: str) -> str:
@@ -113,10 +127,10 @@ def _read_fastq(text: TextFile) -> _Headed:
             continue
         if not line.startswith(b"@"):
             raise ValueError(_no_header(text.path, number, line, "@", "FASTQ"))
-        headers.append(decode(line[1:], text.path, number).strip())
+        headers.append(_header(line, text.path, number))
         lengths.append(0)
         for _, letters in _until_plus(lines, text.path, headers[-1]):
-            parts.append(letters)
+            parts.append(letters.replace(b".", b"N"))  # as early sequencers wrote a base that they could not call
             lengths[-1] += len(letters)
         _pass_qualities(lines, text.path, headers[-1], lengths[-1])
     return _Headed(headers, b"".join(parts), np.array(lengths, np.int64))
@@ -160,18 +174,28 @@ def _read_stockholm(text: TextFile) -> Records:
         raise ValueError(f"{text.path.name}: expected '# STOCKHOLM 1.0' in line 1, found {start[:30]!r}")
     rows: dict[str, list[str]] = {}
     features: dict[str, dict[str, str]] = {}
-    while (line := text.text_line()) is not None and not line.startswith("//"):
+    ended = False
+    lines = ((number, line) for first, batch in text.batches() for number, line in enumerate(batch, first))
+    for number, raw in lines:
+        line = decode(raw, text.path, number)
         words = line.split(None, 3)
-        if words[:1] == ["#=GS"] and len(words) == 4:
+        if ended and words:
+            raise ValueError(
+                f"{text.path.name}, line {number}: a second alignment begins after the end mark '//'; keep one in a "
+                "file"
+            )
+        if line.startswith("//"):
+            ended = True
+        elif words[:1] == ["#=GS"] and len(words) == 4:
             features.setdefault(words[2], {})[words[1]] = words[3]
         elif words and not line.startswith("#"):
             if len(words) != 2:
                 raise ValueError(
-                    f"{text.path.name}, line {text.n_read}: expected a name and a row of the alignment, "
+                    f"{text.path.name}, line {number}: expected a name and a row of the alignment, "
                     f"found {len(words)} words"
                 )
             rows.setdefault(words[0], []).append(words[1])
-    if line is None:
+    if not ended:
         raise ValueError(f"{text.path.name} is cut short: its alignment has no end mark '//'; download it again")
     joined = ["".join(parts).encode() for parts in rows.values()]
     index = pd.Index(list(rows), dtype=object)
@@ -183,7 +207,7 @@ def _read_stockholm(text: TextFile) -> Records:
 def _read_table(path: Path, column: str) -> Records:
     """Rows of a table; the column of sequences is not kept as text."""
     with TextFile(path) as text:
-        header = text.text_line() or ""
+        header = decode(table_header(text), path, text.n_read)
         separator = max(b"\t", b",", b";", key=lambda mark: header.count(mark.decode()))
         names = [name.strip() for name in split_line(header, separator)]
         place = _sequence_column(names, column, path)
@@ -191,15 +215,20 @@ def _read_table(path: Path, column: str) -> Records:
         parts: list[bytes] = []
         for first, lines in text.batches():
             for number, line in enumerate(lines, first):
-                if line.strip():
+                if line.strip(b" \t,;"):  # a row of separators alone is what a spreadsheet leaves
                     fields = _fields(line, separator, len(names), path, number)
-                    parts.append(fields.pop(place).strip().encode())
+                    letters = fields.pop(place).strip()
+                    parts.append(b"" if letters in MISSING else letters.encode())
                     cells.append([field.strip() for field in fields])
     if not cells:
         raise ValueError(f"{path.name} has a header but no rows below it")
     obs = pd.DataFrame(cells, columns=[*names[:place], *names[place + 1 :]], dtype=object)
-    given = next((name for name in obs.columns if name.lower() in _ID_COLUMNS), None)
-    if given is None:
+    by_name = {name.lower(): name for name in reversed(obs.columns)}
+    given = next((by_name[name] for name in _ID_COLUMNS if name in by_name), None)
+    named = by_name.get(_NAME_COLUMN)
+    if given is None and named is not None and obs[named].is_unique and not obs[named].isin(list(MISSING)).any():
+        obs.index = pd.Index(obs[named], dtype=object, name=None)
+    elif given is None:
         obs.index = pd.Index([f"row_{number}" for number in range(1, len(obs) + 1)], dtype=object)
     else:
         n_without = int(obs[given].isin(list(MISSING)).sum())
@@ -245,16 +274,32 @@ def _describe(headers: list[str]) -> tuple[pd.DataFrame, list[str]]:
     rests = [header[len(_id(header)) :].strip() or None for header in headers]
     if any(rests):
         columns["description"] = rests
-    pairs = [dict(_KEY_VALUE.findall(header)) for header in headers]
+    pairs = [_pairs(header) for header in headers]
     columns |= {key: [found.get(key) or None for found in pairs] for key in dict.fromkeys(k for p in pairs for k in p)}
-    columns |= _bar_fields([header.rstrip("|").split("|") for header in headers])
+    of_ids = not any(rest and "|" in rest for rest in rests)
+    columns |= _bar_fields([(_id(header) if of_ids else header).rstrip("|").split("|") for header in headers])
     obs = _with_places(pd.DataFrame(columns, index=ids, dtype=object))
     found = [str(name) for name in obs.columns if name != "description"]
     return obs, [f"Columns found in the headers: {', '.join(found)}."] if found else []
 
 
+def _pairs(header: str) -> dict[str, str]:
+    """What a header says as ``key=value``, in brackets or not.
+
+    >>> _pairs("s1 [gene=thrL] [protein=thr operon]"), _pairs("s1 label=a b; n=2")
+    ({'gene': 'thrL', 'protein': 'thr operon'}, {'label': 'a b', 'n': '2'})
+    """
+    if "=" not in header:
+        return {}
+    return dict(_BRACKETED.findall(header) or _KEY_VALUE.findall(header))
+
+
 def _bar_fields(rows: list[list[str]]) -> dict[str, list[str | None]]:
-    """Columns of the fields between bars; where their number differs, counted from either end, the last being -1."""
+    """Columns of the fields between bars; where their number differs, counted from either end, the last being -1.
+
+    >>> _bar_fields([["sp", "P1", "A_HUMAN"], ["sp", "P2", "B_MOUSE"]])["field_3"]
+    ['A_HUMAN', 'B_MOUSE']
+    """
     sizes = {len(row) for row in rows}
     n_fields = min(sizes, default=0)
     if n_fields < 2:

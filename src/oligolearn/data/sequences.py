@@ -24,6 +24,7 @@ from oligolearn.data.sequence_records import Records, read_records
 from oligolearn.data.table import some, text_column
 
 SIDES = ("start", "end", "both")
+_TELLING = 50  # letters, of which an alphabet can be told
 
 
 class PaddingRule(NamedTuple):
@@ -102,10 +103,15 @@ class Sequences:
 
     def take(self, rows: ArrayLike) -> "Sequences":
         """Some of the sequences, by row number or mask."""
-        numbers = np.arange(len(self))[np.asarray(rows)]
+        numbers = self._numbers(rows)
         offsets = np.concatenate([[0], np.cumsum(self.lengths[numbers])])
-        codes = np.concatenate([self.of(row) for row in numbers]) if len(numbers) else self.codes[:0]
+        codes = np.concatenate([self.codes[:0], *(self.of(row) for row in numbers)])
         return replace(self, codes=codes, offsets=offsets, obs=self.obs.iloc[numbers])
+
+    def _numbers(self, rows: ArrayLike) -> NDArray[np.intp]:
+        asked = np.asarray(rows)
+        numbers: NDArray[np.intp] = np.arange(len(self))[asked if asked.size else asked.astype(np.intp)]
+        return numbers
 
     def padded(self, rows: ArrayLike | None = None, rule: PaddingRule | None = None) -> NDArray[np.uint8]:
         """Codes in rows of equal width, ``(n_rows, width)``, 0 where there is no letter.
@@ -119,7 +125,7 @@ class Sequences:
         for name in ("pad", "truncate"):
             if getattr(rule, name) not in SIDES:
                 raise ValueError(f"{name} must be one of {', '.join(SIDES)}, found {getattr(rule, name)!r}")
-        numbers = np.arange(len(self)) if rows is None else np.arange(len(self))[np.asarray(rows)]
+        numbers = np.arange(len(self)) if rows is None else self._numbers(rows)
         lengths = self.lengths[numbers]
         width = int(lengths.max(initial=0)) if rule.length is None else rule.length
         if width < 1:
@@ -176,6 +182,8 @@ def encode_sequences(
     ValueError
         As `read_sequences` does.
     """
+    if isinstance(texts, str):
+        raise TypeError(f"texts must be a list of sequences, found one text {texts[:20]!r}; write [texts]")
     given = list(texts)
     for number, text in enumerate(given):
         if not isinstance(text, str):
@@ -185,6 +193,8 @@ def encode_sequences(
             )
     letters = [text.strip().encode(errors="replace") for text in given]
     names = [str(number) for number in range(len(given))] if ids is None else list(ids)
+    if len(names) != len(given):
+        raise ValueError(f"ids must be one for each of {len(given):,} sequences, found {len(names):,}")
     lengths = np.array([len(one) for one in letters], np.int64)
     records = Records(b"".join(letters), lengths, pd.DataFrame(index=pd.Index(names, dtype=object)), [])
     return _encode(records, "the sequences", alphabet, aligned=aligned)
@@ -250,21 +260,26 @@ def _encode(records: Records, name: str, alphabet: str, *, aligned: bool | None)
     counts = count_letters(letters)
     n_gaps = int(counts[[ord(gap) for gap in GAPS]].sum())
     notes = list(records.notes)
+    likely, why = detect_alphabet(counts)
     if alphabet == "auto":
-        chosen, why = detect_alphabet(counts)
+        chosen = likely
         notes.append(f"Read as {_spoken(chosen)}: {why}.")
     else:
         chosen = find_alphabet(alphabet)
+        if chosen.name == PROTEIN.name != likely.name and len(letters) >= _TELLING:
+            notes.append(f"Read as protein, as asked, though it looks like {_spoken(likely)}: {why}.")
     is_alignment = n_gaps > 0 if aligned is None else aligned
     lengths = records.lengths
     if is_alignment:
         _check_equal_lengths(lengths, ids, name, n_gaps)
         chosen = chosen.with_gap()
+        if chosen.name == PROTEIN.name and counts[ord(STOP)]:
+            letters, lengths = _stops_as_gaps(letters, lengths)
         notes.append(f"An alignment of {lengths[0]:,} columns; a gap is a letter of its own.")
     elif n_gaps:
         letters, lengths = _without(letters, lengths, np.isin(letters, [ord(gap) for gap in GAPS]))
         notes.append(f"{n_gaps:,} gaps were taken out.")
-    if chosen.name == PROTEIN.name and counts[ord(STOP)]:
+    if chosen.name == PROTEIN.name and counts[ord(STOP)] and not is_alignment:
         last = np.zeros(len(letters), dtype=bool)
         last[np.cumsum(lengths) - 1] = True
         letters, lengths = _without(letters, lengths, last & (letters == ord(STOP)))
@@ -324,7 +339,7 @@ def _check_equal_lengths(lengths: NDArray[np.int64], ids: "pd.Index[str]", name:
         raise ValueError(
             f"{name}: an alignment ({why}) needs sequences of equal length, but {first!r} has {lengths[0]:,} "
             f"letters and {other!r} has {lengths[differing[0]]:,}; align them again, or read them as "
-            "unaligned (aligned=False), which takes gaps out"
+            "unaligned (--unaligned, or aligned=False), which takes gaps out"
         )
 
 
@@ -336,6 +351,28 @@ def _without(
     return letters[~dropped], lengths - (before[ends] - before[ends - lengths])
 
 
+def looks_like_nucleotides(sequences: Sequences) -> str | None:
+    """``DNA`` or ``RNA`` where letters that were read as protein look like that, and are enough to tell; else None."""
+    symbols = np.frombuffer(sequences.alphabet.symbols.encode(), np.uint8)
+    likely, _ = detect_alphabet(count_letters(symbols[sequences.codes]))
+    told = likely.name != PROTEIN.name and len(sequences.codes) >= _TELLING
+    return _spoken(likely) if told else None
+
+
+def _stops_as_gaps(
+    letters: NDArray[np.uint8], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Rows of an alignment whose last letter is a stop, with a gap in its place; a last column of gaps alone is cut."""
+    rows = letters.reshape(len(lengths), -1).copy()
+    gap = np.isin(rows, [ord(one) for one in GAPS])
+    last = rows.shape[1] - 1 - (~gap)[:, ::-1].argmax(axis=1)
+    ends = np.take_along_axis(rows, last[:, None], axis=1)
+    np.put_along_axis(rows, last[:, None], np.where(ends == ord(STOP), ord(GAPS[0]), ends).astype(np.uint8), axis=1)
+    if (rows[:, -1] == ord(GAPS[0])).all() and not gap[:, -1].all() and rows.shape[1] > 1:
+        rows = rows[:, :-1]
+    return rows.ravel(), np.full(len(lengths), rows.shape[1], np.int64)
+
+
 def _unknown_letter(
     at: int, letters: NDArray[np.uint8], offsets: NDArray[np.int64], ids: "pd.Index[str]", chosen: Alphabet, name: str
 ) -> str:
@@ -345,7 +382,7 @@ def _unknown_letter(
     likely, why = detect_alphabet(count_letters(letters))
     advice = "correct it, or write it as the letter for anything"
     if likely.name != chosen.name:
-        advice = f"this looks like {_spoken(likely)} ({why}): give alphabet {likely.name!r}"
+        advice = f"this looks like {_spoken(likely)} ({why}): give alphabet {likely.name!r} (--alphabet {likely.name})"
     place = at - int(offsets[row]) + 1
     return (
         f"{name}: sequence {str(ids[row])!r} has {letter!r} at position {place}, which is no letter of "

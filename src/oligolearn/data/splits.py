@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHARES = (0.70, 0.15, 0.15)
-MIN_CLASS_SIZE = 7  # the fewest of which 15 % are one sample
+MIN_CLASS_SIZE = 7  # fewer cannot be split 70/15/15 with one of each class in every part
 _UNLABELLED = -1
 
 
@@ -167,6 +167,15 @@ def label_order(y: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.
     return np.argsort(key, kind="stable")
 
 
-def label_counts(fractions: Sequence[float], n_train: int, n_classes: int) -> list[int]:
-    """Number of labels for each fraction of the training rows, at least one for each class."""
-    return [max(n_classes, round(fraction * n_train)) for fraction in fractions]
+def label_counts(fractions: Sequence[float], n_train: int, n_classes: int) -> dict[float, int]:
+    """Number of labels for fractions of the training rows, at least one for each class.
+
+    Of fractions that come to the same number only the largest is there.
+
+    Examples
+    --------
+    >>> label_counts([0.01, 0.02, 0.5], n_train=100, n_classes=3)
+    {0.02: 3, 0.5: 50}
+    """
+    fraction_of = {max(n_classes, round(fraction * n_train)): fraction for fraction in sorted(fractions)}
+    return {fraction: n_labels for n_labels, fraction in fraction_of.items()}

@@ -7,7 +7,6 @@ from oligolearn.on_first_use import importer
 if TYPE_CHECKING:
     from oligolearn.estimators.adaptation_selection import CANDIDATES, select_adaptation
     from oligolearn.estimators.adapting import Adapted, adapt_cohorts
-    from oligolearn.estimators.agreement import Agreement, co_variation
     from oligolearn.estimators.baselines import SubspaceLogisticRegression
     from oligolearn.estimators.bundles import SavedModel, load_model, save_model
     from oligolearn.estimators.class_mix import ClassMix, estimate_class_mix
@@ -22,12 +21,13 @@ if TYPE_CHECKING:
     from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
     from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
     from oligolearn.estimators.fine_tuned import FineTunedClassifier
+    from oligolearn.estimators.gene_covariation import Agreement, co_variation
     from oligolearn.estimators.installed import versions
     from oligolearn.estimators.kmer_profile import KmerProfile
     from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
+    from oligolearn.estimators.labels_to_get import Pool, Proposal, choose_samples, propose_labels
     from oligolearn.estimators.new_samples import embed_samples, predict_samples
     from oligolearn.estimators.probes import describe_probes, principal_components, probe_embeddings
-    from oligolearn.estimators.selection import Pool, Proposal, choose_samples, propose_labels
     from oligolearn.estimators.self_supervised import CollapseWarning, SelfSupervisedEncoder
     from oligolearn.estimators.self_trained import SelfTrainedClassifier
     from oligolearn.estimators.sequence_classifier import SequenceClassifier
@@ -129,7 +129,7 @@ _HOMES = {
     "baselines": ("SubspaceLogisticRegression",),
     "bundles": ("SavedModel", "load_model", "save_model"),
     "class_mix": ("ClassMix", "estimate_class_mix"),
-    "agreement": ("Agreement", "co_variation"),
+    "gene_covariation": ("Agreement", "co_variation"),
     "cohorts": ("LabelColumns", "OtherCohorts", "Preparation", "Trained", "pretrain_encoder", "train_classifier"),
     "domain_adapted": ("DomainAdaptedClassifier",),
     "domain_regression": ("DomainAdaptedRegressor",),
@@ -139,7 +139,7 @@ _HOMES = {
     "kmer_word2vec": ("KmerWord2Vec",),
     "new_samples": ("embed_samples", "predict_samples"),
     "probes": ("describe_probes", "principal_components", "probe_embeddings"),
-    "selection": ("Pool", "Proposal", "choose_samples", "propose_labels"),
+    "labels_to_get": ("Pool", "Proposal", "choose_samples", "propose_labels"),
     "self_supervised": ("CollapseWarning", "SelfSupervisedEncoder"),
     "self_trained": ("SelfTrainedClassifier",),
     "sequence_classifier": ("SequenceClassifier",),

@@ -22,15 +22,15 @@ from oligolearn.data import (
     numbers_of,
 )
 from oligolearn.estimators.adaptation_conclusion import conclude
-from oligolearn.estimators.agreement import co_variation
 from oligolearn.estimators.cohorts import MEASURED_BY, LabelColumns, Preparation, training_facts
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
 from oligolearn.estimators.domain_regression import DomainAdaptedRegressor
+from oligolearn.estimators.gene_covariation import co_variation
 from oligolearn.estimators.metrics import score_values
 from oligolearn.estimators.self_supervised import CollapseWarning
 from oligolearn.estimators.transfer_safety import NegativeTransferWarning
 
-FEWEST_SHARED = 20  # genes
+FEWEST_GENES = 20  # genes
 _NOT_USED = "on the target, whose labels were not used"
 _IN_WORDS = {"spearman": "Spearman correlation", "r2": "R2", "rmse": "root mean squared error"}
 
@@ -208,11 +208,11 @@ def _shared_genes(
     shared = np.flatnonzero(np.all([match.found for match in matches], axis=0))
     n_target = max(matches[0].n_genes, 1)
     share, sizes = len(shared) / n_target, " and ".join(f"{match.n_genes:,}" for match in matches[1:])
-    if share < min_overlap or len(shared) < min(FEWEST_SHARED, n_target):
+    if share < min_overlap or len(shared) < min(FEWEST_GENES, n_target):
         worst = min(matches, key=lambda match: int(match.found.sum()))
         raise ValueError(
             f"{len(shared):,} of the target's {n_target:,} genes ({share:.0%}) are in every source (with {sizes} "
-            f"genes): at least {min_overlap:.0%} are needed, and {FEWEST_SHARED} genes; such as "
+            f"genes): at least {min_overlap:.0%} are needed, and {FEWEST_GENES} genes; such as "
             f"{', '.join(prepared[-1].genes[:3])} in the target and {', '.join(prepared[0].genes[:3])} in the source; "
             f"{worst.advice}, or lower --min-overlap"
         )

@@ -106,7 +106,6 @@ class SubspaceLogisticRegression(ClassifierMixin, BaseEstimator):
             left, size, rotation = svd(dense, full_matrices=False)
             values = left * size
         with few_of_each_class(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The least populated class")
             warnings.filterwarnings("ignore", message="Number of classes in training fold")  # it is in one fold only
             warnings.filterwarnings("ignore", category=ConvergenceWarning)  # at the weakest strengths, and harmless
             self.C_ = self._choose_strength(values, np.asarray(y), counts)

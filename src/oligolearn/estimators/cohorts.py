@@ -1,6 +1,5 @@
 """Whole jobs on a cohort: pretrain and train on samples read from a file."""
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +27,8 @@ from oligolearn.data import (
     prepare_stream,
     top_variance_genes,
 )
-from oligolearn.data.other_cohorts import FEWEST_SHARED
+from oligolearn.data.fingerprints import fingerprint
+from oligolearn.data.other_cohorts import LEAST_SHARE
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.linear import StandardisedLogistic
@@ -138,7 +138,7 @@ class OtherCohorts:
 
     cohorts: Sequence[ad.AnnData] = ()
     standardize: str = "each"
-    min_overlap: float = FEWEST_SHARED
+    min_overlap: float = LEAST_SHARE
     translation: Translation = field(default_factory=Translation)
 
     def borrow(self, adata: ad.AnnData, prepared: Prepared, group: str | None = None) -> Borrowed | None:
@@ -387,8 +387,7 @@ def _cross_validate(model: _Classifier, data: _Labelled, preparation: Preparatio
 def training_facts(adata: ad.AnnData, X: NDArray[np.float32], units: str) -> dict[str, Any]:
     """What is kept beside a model of the samples that it was trained on: file, number, fingerprint, units."""
     read = adata.uns.get("oligolearn", {})
-    fingerprint = hashlib.sha256(np.ascontiguousarray(X).tobytes()).hexdigest()[:16]
     return {
         "units": units,
-        "training_data": {"file": str(read.get("file", "")), "n_samples": len(X), "fingerprint": fingerprint},
+        "training_data": {"file": str(read.get("file", "")), "n_samples": len(X), "fingerprint": fingerprint(X)},
     }

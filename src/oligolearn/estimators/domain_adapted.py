@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from oligolearn.estimators.adaptation_methods import Method, for_unmapped_rows, map_to_target
@@ -29,6 +29,7 @@ from oligolearn.estimators.domain_training import (
     first_source,
     main_domain,
 )
+from oligolearn.estimators.expression_input import checked_expression
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.harmonising import Scaler
 from oligolearn.estimators.labels import UNLABELLED, encode_labels
@@ -190,9 +191,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a domain or a setting cannot be used, or no source row has a label.
         """
-        values = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
-        )
+        values = checked_expression(self, X, to_fit=True)
         self.classes_, codes = encode_labels(y, self.unlabelled)
         if len(codes) != len(values):
             raise ValueError(f"X and y must have as many rows, found {len(values)} and {len(codes)}")
@@ -209,7 +208,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         sample_domain
             Domain of each row, as in `fit`; None: all are of the target.
         """
-        values = self._checked(X)
+        values = checked_expression(self, X)
         domains = domains_to_predict(sample_domain, self.domains_, len(values))
         return apply_per_domain(self, values, domains, lambda one, x: one.predict_proba(x))
 
@@ -226,15 +225,7 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the method is logistic regression.
         """
-        values = self._checked(X)
-        return self.target_model_.embed(values)
-
-    def _checked(self, X: ArrayLike) -> NDArray[np.floating]:
-        check_is_fitted(self)
-        values: NDArray[np.floating] = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False
-        )
-        return values
+        return self.target_model_.embed(checked_expression(self, X))
 
     def to_bundle(self) -> Bundle:
         """Describe what predicts rows of the target, for saving; it is read as the model that it is.
@@ -289,18 +280,19 @@ def _train_network(
     )
     known = rows.known
     # rows as the network will see them: on raw ones an encoder would be pretrained on what tells platforms apart
-    _, codes, seed = network._prepare(standardised, np.where(known, rows.labels, np.nan))
-    if network._source is not None:
-        model.adaptation_["pretrained"] = (network._source.pretraining_ or {}).get("objective")
+    given = network._prepare(standardised, np.where(known, rows.labels, np.nan))
+    codes = given.codes
+    if given.source is not None:
+        model.adaptation_["pretrained"] = (given.source.pretraining_ or {}).get("objective")
     x = torch.from_numpy(standardised[known]).to(resolve_device(model.device))
-    weight = network._build(x, codes[known], seed).class_weight
+    weight = network._build(x, codes[known], given).class_weight
     pair = train_pair(
         model,
         method,
         network.module_,
         rows._replace(labels=codes),
         standardised,
-        seed=seed,
+        seed=given.seed,
         class_weight=weight,
     )
     models = []

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from oligolearn.estimators.adaptation_methods import Method, for_unmapped_rows, map_to_target
@@ -27,6 +27,7 @@ from oligolearn.estimators.domain_training import (
     first_source,
     main_domain,
 )
+from oligolearn.estimators.expression_input import checked_expression
 from oligolearn.estimators.harmonising import Scaler
 from oligolearn.estimators.starting import Pretrained, Start, find_pretrained
 from oligolearn.estimators.value_models import NetworkRegression, StandardisedRidge, Unit
@@ -168,9 +169,7 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If a domain, a value or a setting cannot be used, or no source row has a value.
         """
-        rows = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
-        )
+        rows = checked_expression(self, X, to_fit=True)
         values = _checked_values(y, len(rows))
         domains = checked_domains(sample_domain, np.isnan(values))
         known = values[~np.isnan(values)]
@@ -189,7 +188,7 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
         sample_domain
             Domain of each row, as in `fit`; None: all are of the target.
         """
-        rows = self._checked(X)
+        rows = checked_expression(self, X)
         domains = domains_to_predict(sample_domain, self.domains_, len(rows))
         return apply_per_domain(self, rows, domains, lambda one, x: one.predict(x))
 
@@ -201,15 +200,7 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If the method is ridge regression.
         """
-        rows = self._checked(X)
-        return self.target_model_.embed(rows)
-
-    def _checked(self, X: ArrayLike) -> NDArray[np.floating]:
-        check_is_fitted(self)
-        rows: NDArray[np.floating] = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False
-        )
-        return rows
+        return self.target_model_.embed(checked_expression(self, X))
 
     def to_bundle(self) -> Bundle:
         """Describe what predicts rows of the target, for saving; it is read as the model that it is.

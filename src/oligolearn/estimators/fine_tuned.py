@@ -1,8 +1,7 @@
 """Training a classifier from few labels, from scratch or on top of a pretrained encoder."""
 
-import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +24,7 @@ from oligolearn.estimators.building import (
     resolve_device,
     seeded,
 )
+from oligolearn.estimators.expression_input import checked_expression
 from oligolearn.estimators.harmonising import Scaler
 from oligolearn.estimators.labels import UNLABELLED, encode_labels, few_of_each_class
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
@@ -48,6 +48,27 @@ def fine_tuning_rate(n_labelled: int) -> float:
     (0.0003, 0.0015, 0.003)
     """
     return round(min(FROM_SCRATCH_RATE, GENTLEST_RATE * max(1.0, n_labelled / 100)), 8)
+
+
+class Prepared(NamedTuple):
+    """What `FineTunedClassifier.fit` is given, checked.
+
+    Attributes
+    ----------
+    values
+        ``(n_samples, n_genes)``, not standardised.
+    codes
+        Class numbers, ``(n_samples,)``, -1 where unlabelled.
+    seed
+        Of the training.
+    source
+        Fitted encoder that the network starts from, or None.
+    """
+
+    values: NDArray[np.floating]
+    codes: NDArray[np.int64]
+    seed: int
+    source: SelfSupervisedEncoder | None
 
 
 class FineTunedClassifier(ClassifierMixin, BaseEstimator):
@@ -173,7 +194,8 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If `y` has fewer than two classes, or a setting is out of its range.
         """
-        values, codes, seed = self._prepare(X, y)
+        given = self._prepare(X, y)
+        values, codes, seed = given.values, given.codes, given.seed
         device = resolve_device(self.device)
         labelled = np.flatnonzero(codes != UNLABELLED)
         x = torch.from_numpy(self.scaler_.transform(values[labelled])).to(device)
@@ -181,7 +203,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         train, held_out = self._hold_out(
             codes[labelled], None if groups is None else np.asarray(groups)[labelled], seed
         )
-        loss = self._build(x[train], codes[labelled][train.numpy()], seed)
+        loss = self._build(x[train], codes[labelled][train.numpy()], given)
         schedule = self._schedule(len(train))
 
         @torch.no_grad()
@@ -200,30 +222,31 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
         )
         return self._finish(history, schedule)
 
-    def _prepare(self, X: ArrayLike, y: ArrayLike | None) -> tuple[NDArray[np.floating], NDArray[np.int64], int]:
-        """Check and encode what `fit` is given, draw the seed, find scaler and pretrained encoder."""
+    def _prepare(self, X: ArrayLike, y: ArrayLike | None) -> "Prepared":
+        """Check and encode what `fit` is given, draw the seed, find scaler and pretrained encoder.
+
+        This, `_build`, `_schedule` and `_finish` are the steps of `fit`, and of what trains a network in another way:
+        `together`, `self_trained` and `domain_adapted`.
+        """
         if y is None:
             raise ValueError("FineTunedClassifier requires y to be passed, but the target y is None")
-        values = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
-        )
+        values = checked_expression(self, X, to_fit=True)
         self.classes_, codes = encode_labels(y, self.unlabelled)
         if len(codes) != len(values):
             raise ValueError(f"X and y must have as many rows, found {len(values)} and {len(codes)}")
         seed = int(check_random_state(self.random_state).randint(2**31))
-        self._source = find_pretrained(self.pretrained, values, seed)
-        self.scaler_ = ExpressionScaler().fit(values) if self._source is None else self._source.scaler_
-        return values, codes, seed
+        source = find_pretrained(self.pretrained, values, seed)
+        self.scaler_ = ExpressionScaler().fit(values) if source is None else source.scaler_
+        return Prepared(values, codes, seed, source)
 
-    def _build(self, x: Tensor, codes: NDArray[np.int64], seed: int) -> ClassificationLoss:
+    def _build(self, x: Tensor, codes: NDArray[np.int64], given: "Prepared") -> ClassificationLoss:
         """Loss of a new network for rows `x` and their class numbers; sets `module_`."""
         start = Start(
-            self.encoder, self.encoder_options, self._source, self.transfer_layers, self.frozen_layers, self.dropout
+            self.encoder, self.encoder_options, given.source, self.transfer_layers, self.frozen_layers, self.dropout
         )
-        with seeded(seed, x.device):
+        with seeded(given.seed, x.device):
             self.module_ = start.build(x.shape[1], len(self.classes_)).to(x.device)
         self._recipe = start.recipe
-        del self._source
         if self.probe_first and self._embeds_already():
             self._probe(x, codes)
         return ClassificationLoss(self.module_, self._class_weights(codes)).to(x.device)
@@ -321,16 +344,14 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
                 f"found {len(codes)} labelled rows, {min(np.bincount(codes))} in the smallest class; pass "
                 "early_stopping=False"
             )
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The least populated class")
+        with few_of_each_class():
             folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
             train, held_out = next(folds.split(rows, codes, rows if groups is None else groups))
         return torch.from_numpy(train), torch.from_numpy(held_out)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class, ``(n_samples, n_classes)``, in the order of `classes_`."""
-        check_is_fitted(self)
-        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
+        values = checked_expression(self, X)
         x = torch.from_numpy(self.scaler_.transform(values))
         probabilities = apply_in_batches(nn.Sequential(self.module_, nn.Softmax(dim=1)), x).double().numpy()
         return probabilities / probabilities.sum(axis=1, keepdims=True)
@@ -342,8 +363,7 @@ class FineTunedClassifier(ClassifierMixin, BaseEstimator):
 
     def embed(self, X: ArrayLike) -> NDArray[np.float32]:
         """Output of the fine-tuned encoder, ``(n_samples, out_dim)``."""
-        check_is_fitted(self)
-        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
+        values = checked_expression(self, X)
         return apply_in_batches(self.module_.encoder, torch.from_numpy(self.scaler_.transform(values))).numpy()
 
     def __sklearn_tags__(self) -> Any:

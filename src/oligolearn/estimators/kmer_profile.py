@@ -10,6 +10,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from oligolearn.data import Sequences
+from oligolearn.estimators.sequence_input import sequence_tags
 from oligolearn.kmers.words import MOST_DENSE, Words
 from oligolearn.kmers.workers import Workers
 
@@ -131,10 +132,7 @@ class KmerProfile(TransformerMixin, BaseEstimator):
         return self.vocabulary_.astype(object)
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
+        tags = sequence_tags(super().__sklearn_tags__())
         tags.requires_fit = self.vocabulary is None or self.scaling == "tf-idf"
         return tags
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from oligolearn.estimators.sequence_embedding import VECTORS, KmerEmbedding, embedding_of
-from oligolearn.estimators.sequence_input import as_sequences
+from oligolearn.estimators.sequence_input import as_sequences, sequence_tags
 from oligolearn.kmers.word2vec import Tell, Word2VecSettings, WordState, learn_vectors
 from oligolearn.saving import Bundle
 from oligolearn.training import read_state, write_state
@@ -54,6 +55,14 @@ class _InFile:
         write_state(self.path, tensors, facts)
 
 
+def _lengths(k: Any) -> tuple[int, int]:
+    """Shortest and longest word, of one length or two."""
+    given = (k, k) if isinstance(k, Integral) else k
+    if not (isinstance(given, list | tuple) and len(given) == 2 and all(isinstance(one, Integral) for one in given)):
+        raise ValueError(f"k is a whole number, or the shortest and the longest as in (3, 8), found {k!r}")
+    return int(given[0]), int(given[1])
+
+
 class KmerWord2Vec(BaseEstimator):
     """Vectors of k-mers by word2vec: k-mers that stand in like places get like vectors.
 
@@ -85,7 +94,8 @@ class KmerWord2Vec(BaseEstimator):
     counts_ : dict of int to ndarray
         For each k, ``(4 ** k,)``: how often each k-mer occurred.
     losses_ : list of float
-        Mean loss of a word in each epoch.
+        Mean loss of a word in each epoch, of those that gensim does not pass over because they are so frequent (its
+        ``sample=0.001``).
 
     Notes
     -----
@@ -161,7 +171,7 @@ class KmerWord2Vec(BaseEstimator):
 
     def _learn(self, source: Sequence[Any], tell: Tell | None) -> Self:
         settings = Word2VecSettings(
-            k=(self.k, self.k) if isinstance(self.k, int) else (self.k[0], self.k[1]),
+            k=_lengths(self.k),
             dim=self.dim,
             architecture=self.architecture,
             window=self.window,
@@ -218,8 +228,4 @@ class KmerWord2Vec(BaseEstimator):
         return model
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags
+        return sequence_tags(super().__sklearn_tags__())

@@ -126,8 +126,12 @@ def encode_several_labels(y: Any) -> tuple[NDArray[Any], NDArray[np.float32], ND
 
 @contextmanager
 def few_of_each_class() -> Iterator[None]:
-    """Keep scikit-learn from asking whether few samples of many classes are numbers to be learned by regression."""
+    """Keep scikit-learn from warning of classes with few samples: that labels are few is what this package is for.
+
+    It would ask whether they are numbers to be learned by regression, and say that not every fold can have each class.
+    """
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
         warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
         yield
 

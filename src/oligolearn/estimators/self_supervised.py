@@ -11,9 +11,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from oligolearn.data.fingerprints import fingerprint
 from oligolearn.data.scaling import ExpressionScaler
 from oligolearn.data.stream import BUFFER_BYTES, ExpressionStream
 from oligolearn.estimators.building import (
@@ -28,13 +29,14 @@ from oligolearn.estimators.building import (
     resolve_device,
     seeded,
 )
+from oligolearn.estimators.expression_input import checked_expression
 from oligolearn.estimators.harmonising import Scaler
 from oligolearn.estimators.rows import (
     Rows,
     Views,
     checked_cohorts,
     chosen_view,
-    fingerprint,
+    every_nth,
     some_of,
     spread_rows,
 )
@@ -238,7 +240,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         )
         view = self._view(source.some, getattr(self, "feature_names_in_", genes))
         history = self._train(objective, source, view, seed, team)
-        return self._finish(objective, history, rows[own[:N_DIAGNOSED]], n_rows=len(rows))
+        return self._finish(objective, history, rows[own[every_nth(len(own), N_DIAGNOSED)]], n_rows=len(rows))
 
     def fit_stream(self, stream: ExpressionStream, *, buffer_bytes: int = BUFFER_BYTES) -> Self:
         """Pretrain on rows that stay on disk, in a bounded memory.
@@ -283,9 +285,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _prepare(self, X: ArrayLike, own: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.floating], int]:
         """Check `X`, fit the scaler on it or on the rows `own`, draw the seed."""
-        values = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
-        )
+        values = checked_expression(self, X, to_fit=True)
         self.scaler_ = ExpressionScaler().fit(values if own is None else values[own])
         return values, int(check_random_state(self.random_state).randint(2**31))
 
@@ -422,8 +422,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Embed `X`, ``(n_samples, n_genes)``, as ``(n_samples, out_dim)``; the same whatever the batch."""
-        check_is_fitted(self)
-        values = validate_data(self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False)
+        values = checked_expression(self, X)
         embedding = apply_in_batches(self.encoder_, torch.from_numpy(self.scaler_.transform(values)))
         return embedding.numpy()
 

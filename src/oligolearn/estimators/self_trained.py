@@ -8,10 +8,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from oligolearn.estimators.building import resolve_device
+from oligolearn.estimators.expression_input import checked_expression
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.labels import UNLABELLED
 from oligolearn.estimators.rows import spread_rows
@@ -152,9 +153,7 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
         """Check what `fit` is given; make the teacher, not fitted, whose encoder is pretrained."""
         if y is None:
             raise ValueError("SelfTrainedClassifier requires y to be passed, but the target y is None")
-        values = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", ensure_min_samples=2
-        )
+        values = checked_expression(self, X, to_fit=True)
         model = FineTunedClassifier() if self.teacher is None else self.teacher
         if not isinstance(model, FineTunedClassifier):
             raise TypeError(f"teacher must be a FineTunedClassifier, or None for one from scratch; found {model!r}")
@@ -174,14 +173,16 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
         state = int(check_random_state(teacher.random_state).randint(2**31, size=2)[1])  # the first is the teacher's
         student = FineTunedClassifier(**{**settings, **own, "random_state": state})
         if not self.pretrained_student:
+            encoder, options = teacher._recipe  # drawn anew, so that all of it has to learn
             student.set_params(
-                pretrained=None, encoder=teacher._recipe[0], encoder_options=teacher._recipe[1], transfer_layers=None
+                pretrained=None, encoder=encoder, encoder_options=options, transfer_layers=None, frozen_layers=0
             )
-        _, codes, seed = student._prepare(values, y)
+        given = student._prepare(values, y)
+        codes = given.codes
         device = resolve_device(student.device)
         labelled = np.flatnonzero(codes != UNLABELLED)
         x = torch.from_numpy(student.scaler_.transform(values[labelled])).to(device)
-        class_weight = student._build(x, codes[labelled], seed).class_weight
+        class_weight = student._build(x, codes[labelled], given).class_weight
         loss = DistillationLoss(
             student.module_,
             temperature=self.temperature,
@@ -190,7 +191,7 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
         )
         soft = apply_in_batches(teacher.module_, torch.from_numpy(teacher.scaler_.transform(values))).to(device)
         target = torch.from_numpy(codes).to(device)
-        return _Lesson(student, loss, student._schedule(len(codes)), seed, target, soft)
+        return _Lesson(student, loss, student._schedule(len(codes)), given.seed, target, soft)
 
     def _view(self, some_rows: Callable[[], Tensor], genes: Sequence[str] | None) -> Callable[..., Tensor]:
         """The view that the student sees rows in."""
@@ -223,31 +224,21 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class, ``(n_samples, n_classes)``, in the order of `classes_`."""
-        values = self._check(X)
-        return self.student_.predict_proba(values)
+        return self.student_.predict_proba(checked_expression(self, X))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Most probable class of each row, ``(n_samples,)``."""
-        values = self._check(X)
-        return self.student_.predict(values)
+        return self.student_.predict(checked_expression(self, X))
 
     def embed(self, X: ArrayLike) -> NDArray[np.float32]:
         """Output of the student's encoder, ``(n_samples, out_dim)``."""
-        values = self._check(X)
-        return self.student_.embed(values)
+        return self.student_.embed(checked_expression(self, X))
 
     def to_bundle(self) -> Bundle:
         """Describe the student for saving: it is read as a `FineTunedClassifier`."""
         check_is_fitted(self)
         bundle = self.student_.to_bundle()
         return Bundle({**bundle.description, "self_training": self.self_training_}, bundle.weights)
-
-    def _check(self, X: ArrayLike) -> NDArray[np.floating]:
-        check_is_fitted(self)
-        values: NDArray[np.floating] = validate_data(
-            self, X, dtype=[np.float32, np.float64], ensure_all_finite="allow-nan", reset=False
-        )
-        return values
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -15,6 +15,7 @@ _FEWEST_ROWS = 200  # below, a fifth of them does not tell encoders apart
 _MOST_ROWS = 8_000
 _LONGEST_ALIGNED = 1_000
 _TOGETHER = " + "
+_ANYWHERE: dict[str, Any] = {"n_filters": 96, "width": 15, "pooling": "max+mean", "hidden": 64, "dropout": 0.3}
 
 
 class Choice(NamedTuple):
@@ -63,17 +64,13 @@ def candidates(sequences: Sequences, rule: PaddingRule, both_strands: bool | str
     found: dict[str, Recipe] = {}
     if like_lengths and both_strands in (False, "auto"):
         found["positions"] = Recipe("multi-scale-cnn", _positions(int(lengths[0])), alphabet, rule)
-    anywhere = dict(_ANYWHERE)
     if both_strands in (False, "auto"):
-        found["anywhere"] = Recipe("motif-cnn", anywhere, alphabet, rule)
+        found["anywhere"] = Recipe("motif-cnn", _ANYWHERE, alphabet, rule)
         found["words"] = Recipe("kmer-bag", {}, alphabet, rule)
     if both_strands is True or (both_strands == "auto" and alphabet.name == "dna"):
-        found["both strands"] = Recipe("motif-cnn", anywhere, alphabet, rule, both_strands=True)
+        found["both strands"] = Recipe("motif-cnn", _ANYWHERE, alphabet, rule, both_strands=True)
         found["words of both strands"] = Recipe("kmer-bag", {}, alphabet, rule, both_strands=True)
     return found
-
-
-_ANYWHERE: dict[str, Any] = {"n_filters": 96, "width": 15, "pooling": "max+mean", "hidden": 64, "dropout": 0.3}
 
 
 def _positions(length: int) -> dict[str, Any]:

@@ -246,7 +246,12 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     def _class_weights(self, codes: NDArray[np.integer]) -> Tensor | None:
         if self.class_weight is None:
             return None
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
+        there = np.unique(codes)  # of a class whose rows are all held out nothing is weighted
+        weights = np.ones(len(self.classes_))
+        given = self.class_weight
+        if isinstance(given, dict):
+            given = {name: weight for name, weight in given.items() if name in self.classes_[there]}
+        weights[there] = compute_class_weight(given, classes=self.classes_[there], y=self.classes_[codes])
         return torch.from_numpy(weights).float()
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """What classifier and regressor of sequences share: choosing the encoder, training, predicting, saving."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
@@ -21,6 +22,7 @@ from oligolearn.estimators.sequence_networks import (
     Recipe,
     Task,
     Trained,
+    columns_of,
     describe_recipes,
     outputs,
     recipes_of,
@@ -33,6 +35,7 @@ from oligolearn.training import DivergedError, History
 
 LONGEST = 2_000  # letters that are read by default: of longer sequences the rest is cut off
 _CHOICE_FRACTION = 0.2
+_HARDLY_ANY = 0.05  # of the letters, that may be left out without a word
 
 
 class LabelledSequences(NamedTuple):
@@ -152,7 +155,9 @@ def prepare(
     learning = _learning(model)
 
     def split(rows: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        train, held_out = hold_out(task.target[rows], owners[rows], _CHOICE_FRACTION, seed)
+        n_owners = len(np.unique(owners[rows]))
+        share = max(_CHOICE_FRACTION, min(0.5, 2 / n_owners))  # of few chromosomes or families, more rows
+        train, held_out = hold_out(task.target[rows], owners[rows], share, seed)
         return rows[train], rows[held_out]
 
     if source is None:
@@ -214,8 +219,10 @@ def finish(model: SequenceModel, prepared: Prepared, trained: Sequence[Trained])
 
 def _candidates(model: SequenceModel, sequences: Sequences) -> dict[str, Recipe]:
     """Encoders to choose from: one, where it is given."""
-    if model.both_strands not in (True, False, "auto"):
-        raise ValueError(f"both_strands must be True, False or 'auto', found {model.both_strands!r}")
+    both_strands = model.both_strands
+    if both_strands not in (True, False, "auto"):
+        raise ValueError(f"both_strands must be True, False or 'auto', found {both_strands!r}")
+    both_strands = both_strands if both_strands == "auto" else bool(both_strands)  # a NumPy boolean, too
     rule = padding_rule(model, sequences)
     embedding = chosen_embedding(model.embedding, sequences.alphabet, freeze=model.freeze_embedding)
     if embedding is not None:
@@ -223,11 +230,12 @@ def _candidates(model: SequenceModel, sequences: Sequences) -> dict[str, Recipe]
     if model.encoder == "auto":
         if model.encoder_options:
             raise ValueError("encoder_options belong to an encoder by name; give encoder='motif-cnn' or another")
-        tried = candidates(sequences, rule, model.both_strands)
-        return {name: replace(recipe, embedding=embedding) for name, recipe in tried.items()}
-    strands = model.both_strands is True
-    options = dict(model.encoder_options or {})
-    return {"given": Recipe(model.encoder, options, sequences.alphabet, rule, strands, embedding)}
+        tried = candidates(sequences, rule, both_strands)
+        columns = columns_of(sequences)
+        return {name: replace(recipe, embedding=embedding, n_columns=columns) for name, recipe in tried.items()}
+    strands = both_strands is True
+    options, columns = dict(model.encoder_options or {}), columns_of(sequences)
+    return {"given": Recipe(model.encoder, options, sequences.alphabet, rule, strands, embedding, columns)}
 
 
 def _start(model: SequenceModel, source: StartingEncoders, sequences: Sequences) -> list[Recipe]:
@@ -235,12 +243,23 @@ def _start(model: SequenceModel, source: StartingEncoders, sequences: Sequences)
     if model.freeze_embedding or not (isinstance(model.embedding, str) and model.embedding == "one-hot"):
         raise ValueError("a pretrained encoder has the embedding that it was trained with; leave embedding out")
     recipes = source.recipes
+    for one in recipes:
+        _check_encoder(model, one)
     if source.without_labels:
         rule = padding_rule(model, sequences)
         own = [one.fixed_length or one.alphabet.has_gap for one in recipes]
         recipes = [one if keeps else replace(one, rule=rule) for one, keeps in zip(recipes, own, strict=True)]
     _check_kmers(recipes, sequences)
     return recipes
+
+
+def _check_encoder(model: SequenceModel, recipe: Recipe) -> None:
+    """Refuse settings that contradict the encoder to start from, which brings its own."""
+    if model.encoder not in ("auto", recipe.encoder):
+        raise ValueError(f"the pretrained encoder is {recipe.encoder!r}, not {model.encoder!r}; leave encoder out")
+    if model.both_strands != "auto" and bool(model.both_strands) != recipe.both_strands:
+        reads = "both strands" if recipe.both_strands else "one strand"
+        raise ValueError(f"the pretrained encoder reads {reads}; leave both_strands out")
 
 
 def _check_kmers(recipes: Sequence[Recipe], sequences: Sequences) -> None:
@@ -302,10 +321,29 @@ def _describe_training(model: SequenceModel, choice: Choice, n_rows: int, learni
     }
 
 
+class TruncationWarning(UserWarning):
+    """Sequences were longer than what a model reads of them."""
+
+
+def cut_note(sequences: Sequences, recipes: Sequence[Recipe]) -> str | None:
+    """Say how many sequences are longer than what is read of them; None where hardly a letter is left out."""
+    length = min((one.rule.length for one in recipes if one.rule.length is not None), default=None)
+    if length is None or np.maximum(sequences.lengths - length, 0).sum() <= _HARDLY_ANY * sequences.lengths.sum():
+        return None
+    n_cut = int((sequences.lengths > length).sum())
+    return (
+        f"{n_cut:,} of {len(sequences):,} sequences are longer than the {length:,} letters that the model reads, which "
+        "it was trained on (max_length); the others were left out"
+    )
+
+
 def network_outputs(model: SequenceModel, X: Any) -> NDArray[np.float64]:
     """Outputs of every network, ``(n_members, n_sequences, n_out)``."""
     check_is_fitted(model, "module_")
     sequences = checked_sequences(X, model.recipes_)
+    note = cut_note(sequences, model.recipes_) if model.max_length is None else None
+    if note:
+        warnings.warn(note, TruncationWarning, stacklevel=3)
     networks = zip(model.module_, model.recipes_, strict=True)
     return np.stack([outputs(network, sequences, recipe) for network, recipe in networks])
 
@@ -322,7 +360,7 @@ def checked_sequences(X: Any, recipes: Sequence[Recipe]) -> Sequences:
     sequences = in_alphabet(X, recipes[0].alphabet)
     _check_kmers(recipes, sequences)
     width = int(sequences.lengths[0])
-    learned = [one.rule.length for one in recipes if one.alphabet.has_gap and one.fixed_length]
+    learned = [one.n_columns for one in recipes if one.n_columns is not None and one.fixed_length]
     if learned and width != learned[0]:
         raise ValueError(
             f"the model was trained on an alignment of {learned[0]:,} columns, found one of {width:,}; align new "

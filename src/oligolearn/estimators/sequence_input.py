@@ -1,15 +1,16 @@
 """What users give as sequences, as codes; and rows that are held out without leaking."""
 
-import warnings
 from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from oligolearn.data import Alphabet, Sequences, encode_sequences, leak_free_groups
 from oligolearn.data.sequence_groups import joined_groups
+from oligolearn.estimators.labels import few_of_each_class
 
 
 def as_sequences(X: Any, alphabet: str = "auto", *, aligned: bool | None = None) -> Sequences:
@@ -39,7 +40,17 @@ def as_sequences(X: Any, alphabet: str = "auto", *, aligned: bool | None = None)
 
 
 def in_alphabet(X: Any, alphabet: Alphabet) -> Sequences:
-    """Encode sequences as those that a model was trained on."""
+    """Encode sequences as those that a model was trained on.
+
+    Raises
+    ------
+    ValueError
+        If they were read as DNA or RNA and the model is one of protein, or the other way round; or as `as_sequences`.
+    """
+    if isinstance(X, Sequences) and (X.alphabet.complement is None) != (alphabet.complement is None):
+        raise ValueError(
+            f"the model reads {alphabet.name}, found sequences of {X.alphabet.name}; give it {alphabet.name}"
+        )
     return as_sequences(X, alphabet.name, aligned=alphabet.has_gap)
 
 
@@ -51,7 +62,9 @@ def independent_groups(sequences: Sequences, groups: ArrayLike | None) -> NDArra
     given = np.asarray(groups)
     if given.shape != (len(sequences),):
         raise ValueError(f"groups must be one for each of {len(sequences)} sequences, found shape {given.shape}")
-    return joined_groups([copies, np.unique(given.astype(str), return_inverse=True)[1].astype(np.int64)])
+    codes = pd.factorize(given)[0].astype(np.int64)
+    codes[codes < 0] = codes.max() + 1 + np.arange((codes < 0).sum())  # of whom no group is known, each is one
+    return joined_groups([copies, codes])
 
 
 def hold_out(
@@ -71,8 +84,8 @@ def hold_out(
     n_parts = round(1 / fraction)
     if len(np.unique(groups)) < 2 * n_parts:
         raise ValueError(
-            f"holding out one row in {n_parts} needs at least {2 * n_parts} different sequences, found "
-            f"{len(np.unique(groups))}; pass early_stopping=False and an encoder by name"
+            f"holding out one row in {n_parts} needs at least {2 * n_parts} different sequences or groups, found "
+            f"{len(np.unique(groups))}; name an encoder (--encoder), and leave early stopping out"
         )
     strata = target
     if target.ndim == 2:
@@ -81,8 +94,7 @@ def hold_out(
         strata = np.searchsorted(np.quantile(target, [0.2, 0.4, 0.6, 0.8]), target)
     if np.unique(strata, return_counts=True)[1].max() < n_parts:  # classes too small to be in every part
         strata = np.zeros(len(target), dtype=int)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")
+    with few_of_each_class():
         folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
         train, held_out = next(folds.split(strata, strata, groups))
     return train, held_out

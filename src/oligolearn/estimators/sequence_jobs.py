@@ -1,7 +1,5 @@
 """Whole jobs on sequences read from a file: train, predict, embed."""
 
-import hashlib
-import warnings
 from typing import Any, NamedTuple
 
 import anndata as ad
@@ -19,9 +17,12 @@ from oligolearn.data import (
     parse_numbers,
     several_labels,
 )
+from oligolearn.data.fingerprints import fingerprint
+from oligolearn.data.table import some
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.cohorts import LabelColumns
 from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
+from oligolearn.estimators.labels import few_of_each_class
 from oligolearn.estimators.metrics import score_labels, score_predictions, score_values
 from oligolearn.estimators.sequence_classifier import SequenceClassifier
 from oligolearn.estimators.sequence_input import rarest_label
@@ -114,10 +115,9 @@ def train_on_sequences(
     model.fit(used, y, groups)
     if isinstance(model, SequenceClassifier):
         model.classes_ = np.array(names)
-    fingerprint = hashlib.sha256(used.codes.tobytes()).hexdigest()[:16]
     facts = {
         "label": columns.label,
-        "training_data": {"n_samples": len(used), "fingerprint": fingerprint},
+        "training_data": {"n_samples": len(used), "fingerprint": fingerprint(used.codes)},
         "metrics": metrics,
     }
     chosen = model.training_["encoder_chosen"]
@@ -168,11 +168,18 @@ def _cross_validate(
     sizes = [len(np.unique(groups[strata == code])) for code in np.unique(strata)]
     smallest = len(np.unique(groups)) if several else min(sizes)
     if n_folds < 2 or smallest < 2:
-        why = "it was not asked for" if n_folds < 2 else "a class has fewer than two different sequences or groups"
+        small = [] if several else [name for name, size in zip(names, sizes, strict=False) if size < 2]
+        few = f"the sequences of {some(small)} are" if small else "all sequences are"
+        why = "it was not asked for" if n_folds < 2 else f"{few} of one group, or copies"
         return {"note": f"not cross-validated: {why}"}
     n_parts = min(n_folds, smallest)
     predicted = np.zeros((len(y), len(names) or 1))
-    for train, test in _folds(strata, groups, n_parts, is_classifier=is_classifier):
+    folds = _folds(strata, groups, n_parts, is_classifier=is_classifier)
+    if not is_classifier and any(len(np.unique(y[train])) < 2 for train, _ in folds):
+        return {
+            "note": "not cross-validated: without those of one part, which groups hold together, all numbers are one"
+        }
+    for train, test in folds:
         part = type(model)(**model.get_params(deep=False))
         part.fit(sequences.take(train), y[train], groups[train])
         if isinstance(part, SequenceClassifier):
@@ -195,8 +202,7 @@ def _folds(
         return list(GroupKFold(n_parts).split(strata, strata, groups))
     if np.bincount(strata).max() < n_parts:  # labels in so many combinations that none is in every part
         strata = np.zeros_like(strata)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")
+    with few_of_each_class():
         return list(StratifiedGroupKFold(n_parts, shuffle=True, random_state=0).split(strata, strata, groups))
 
 

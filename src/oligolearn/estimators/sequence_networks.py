@@ -37,8 +37,10 @@ class Recipe:
         Whether it reads the reverse complement as well.
     embedding
         Of k-mers, in place of one-hot letters.
+    n_columns
+        Of the alignment that it is made for; None for sequences that are not aligned.
     fixed_length
-        Whether every batch is padded to that length: where places mean the same in all sequences.
+        Whether every batch is padded to the length of the rule: where places mean the same in all sequences.
     """
 
     encoder: str | Callable[..., Encoder]
@@ -47,6 +49,7 @@ class Recipe:
     rule: PaddingRule
     both_strands: bool = False
     embedding: KmerEmbedding | None = None
+    n_columns: int | None = None
     fixed_length: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +91,7 @@ class Recipe:
             "alphabet": self.alphabet.name,
             "gap": self.alphabet.has_gap,
             "padding": self.rule._asdict(),
+            "n_columns": self.n_columns,
         }
 
     @classmethod
@@ -98,7 +102,13 @@ class Recipe:
         rule = PaddingRule(**known["padding"])
         read = known.get("embedding")  # bundles of before there were any have none
         embedding = None if read is None else KmerEmbedding(read["k"], read["dim"], frozen=read["frozen"])
-        return cls(known["name"], known["options"], alphabet, rule, known["both_strands"], embedding)
+        columns = known.get("n_columns", rule.length if known["gap"] else None)  # bundles of before it was kept
+        return cls(known["name"], known["options"], alphabet, rule, known["both_strands"], embedding, columns)
+
+
+def columns_of(sequences: Sequences) -> int | None:
+    """Columns of an alignment; None for sequences that are none."""
+    return int(sequences.lengths[0]) if sequences.alphabet.has_gap else None
 
 
 def describe_recipes(recipes: Sequence[Recipe]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Encoders of sequences, pretrained without labels, as a scikit-learn transformer."""
 
-import hashlib
 import math
 import os
 import warnings
@@ -17,13 +16,15 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from oligolearn.data import Sequences
+from oligolearn.data.fingerprints import fingerprint
 from oligolearn.data.sequence_pieces import cut_into_pieces
 from oligolearn.estimators.building import OnEpoch, describe_callable, resolve, resolve_device, seeded
+from oligolearn.estimators.rows import every_nth
 from oligolearn.estimators.self_supervised import CollapseWarning
 from oligolearn.estimators.sequence_embedding import EmbeddingChoice, chosen_embedding
 from oligolearn.estimators.sequence_fitting import checked_sequences, padding_rule
-from oligolearn.estimators.sequence_input import as_sequences
-from oligolearn.estimators.sequence_networks import Recipe, outputs, suited_batch_size
+from oligolearn.estimators.sequence_input import as_sequences, sequence_tags
+from oligolearn.estimators.sequence_networks import Recipe, columns_of, outputs, suited_batch_size
 from oligolearn.estimators.sequence_starting import SELF_SUPERVISED, restored_encoder
 from oligolearn.nn import Encoder, reverse_complement
 from oligolearn.pretext import (
@@ -205,7 +206,8 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
             options.setdefault("bidirectional", False)
         embedding = chosen_embedding(self.embedding, sequences.alphabet, freeze=self.freeze_embedding)
         rule = padding_rule(self, sequences)
-        return Recipe(encoder, options, sequences.alphabet, rule, self.both_strands, embedding)
+        columns = columns_of(sequences)
+        return Recipe(encoder, options, sequences.alphabet, rule, self.both_strands, embedding, columns)
 
     def _schedule(self, n_rows: int) -> Schedule:
         size = self.batch_size or suited_batch_size(n_rows)
@@ -240,10 +242,10 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
         if getattr(objective, "reads_letters", False):
             turned = options.pop("turned", 0.5 if other_strand else 0.0)
             views = partial(_letters_of, turn=(other_strand, turned), hide=None)
-            if self.objective != "next-letter":
+            if getattr(objective, "hides_letters", False):
                 views = partial(views, hide=partial(mask_letters, **{**letters, **_only("share", options)}))
             elif options:
-                raise ValueError(f"next-letter hides nothing, so view_options {', '.join(options)} do nothing")
+                raise ValueError(f"{self.objective} hides nothing, so view_options {', '.join(options)} do nothing")
         else:
             view = SequenceView(**letters, other_strand=other_strand, **options)
             views = partial(_two_views, view=view, random=augmented(objective))
@@ -259,7 +261,7 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
         watch = self.on_watch
         if watch is None:
             return self.on_epoch
-        some = sequences.take(_spread(len(sequences), _N_WATCHED))
+        some = sequences.take(every_nth(len(sequences), _N_WATCHED))
 
         def hear(done: int, total: int, loss: float) -> None:
             if done % math.ceil(total / _TIMES_WATCHED) == 0 or done == total:
@@ -287,16 +289,17 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
             **{name: getattr(self, name) for name in (*settings, "weight_decay", "min_steps", "precision")},
             "objective_options": self.options_,
             "embedding": None if embedding is None else embedding.to_dict(),
+            **({} if embedding is None or embedding.vectors is None else {"vectors": fingerprint(embedding.vectors)}),
             "padding": list(self.recipe_.rule),
             "seed": seed,
             "device": device.type,
-            "data": _fingerprint(sequences),
+            "data": fingerprint(sequences.codes, sequences.offsets),
         }
         return Checkpoint(self.checkpoint, identity, generators=[draws], minutes=self.checkpoint_minutes)
 
     def _judge(self, objective: nn.Module, sequences: Sequences, n_given: int, schedule: Schedule) -> Self:
         """Say how good the embedding may be, and how it came about."""
-        embedding = self._embedding(self.encoder_, sequences.take(_spread(len(sequences), _N_DIAGNOSED)))
+        embedding = self._embedding(self.encoder_, sequences.take(every_nth(len(sequences), _N_DIAGNOSED)))
         losses = self.history_.losses
         self.diagnosis_ = diagnose_collapse(objective, losses[-1], embedding, n_rows=len(sequences))
         scores = {"rank_me": rank_me(embedding), "alpha_req": alpha_req(embedding)}
@@ -317,7 +320,7 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
             "losses": losses,
             "n_sequences": n_given,
             "n_samples": len(sequences),
-            "fingerprint": _fingerprint(sequences),
+            "fingerprint": fingerprint(sequences.codes, sequences.offsets),
             "diagnosis": self.diagnosis_,
             "quality": self.quality_,
         }
@@ -353,10 +356,7 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
         return model
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = True
+        tags = sequence_tags(super().__sklearn_tags__())
         tags.transformer_tags.preserves_dtype = []
         return tags
 
@@ -382,13 +382,3 @@ def _only(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if name in options and not 0 < options[name] <= 1:
         raise ValueError(f"{name} of the letters that are hidden lies above 0 and up to 1, found {options[name]}")
     return dict(options)
-
-
-def _spread(n_rows: int, n: int) -> NDArray[np.intp]:
-    return np.unique(np.linspace(0, n_rows - 1, min(n, n_rows)).astype(np.intp))
-
-
-def _fingerprint(sequences: Sequences) -> str:
-    found = hashlib.sha256(sequences.codes.tobytes())
-    found.update(sequences.offsets.tobytes())
-    return found.hexdigest()[:16]

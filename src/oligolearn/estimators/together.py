@@ -12,7 +12,7 @@ from oligolearn.data import ExpressionScaler
 from oligolearn.estimators.building import resolve_device
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
 from oligolearn.estimators.labels import UNLABELLED
-from oligolearn.estimators.rows import spread_rows
+from oligolearn.estimators.rows import every_nth, spread_rows
 from oligolearn.estimators.self_supervised import N_DIAGNOSED, SelfSupervisedEncoder
 from oligolearn.estimators.self_trained import SelfTrainedClassifier
 from oligolearn.pretext import augmented, needs_rows
@@ -193,7 +193,8 @@ def _start(model: FineTunedClassifier | SelfSupervisedEncoder, matrix: _Matrix, 
         objective = model._build(n_rows, values.shape[1], seed, device)
 
         def finish(history: History) -> Model:
-            some = torch.from_numpy(model.scaler_.transform(_values(matrix, share, share.own[:N_DIAGNOSED])))
+            few = share.own[every_nth(len(share.own), N_DIAGNOSED)]
+            some = torch.from_numpy(model.scaler_.transform(_values(matrix, share, few)))
             return model._finish(objective, history, some.to(device), n_rows=n_rows)
 
         rows = torch.from_numpy(share.rows)
@@ -203,10 +204,11 @@ def _start(model: FineTunedClassifier | SelfSupervisedEncoder, matrix: _Matrix, 
             return model._view(some_rows, matrix.genes(share))
 
         return _Job(model, objective, schedule, seed, share, rows, (), views, view, finish)
-    _, codes, seed = model._prepare(values, share.y)
+    given = model._prepare(values, share.y)
+    codes = given.codes
     labelled = np.flatnonzero(codes != UNLABELLED)
     x = torch.from_numpy(model.scaler_.transform(values[labelled])).to(device)
-    loss = model._build(x, codes[labelled], seed)
+    loss = model._build(x, codes[labelled], given)
     schedule = model._schedule(len(labelled))
     target = torch.from_numpy(codes[labelled]).to(device)
     rows = torch.from_numpy(share.rows[labelled])
@@ -214,7 +216,7 @@ def _start(model: FineTunedClassifier | SelfSupervisedEncoder, matrix: _Matrix, 
         model,
         loss,
         schedule,
-        seed,
+        given.seed,
         share,
         rows,
         (target,),

@@ -128,6 +128,8 @@ def attribute(
             _add(found, rows, codes, one)
             misses[rows] += one.misses
             changes[rows] += one.changes
+    if not isinstance(of_label(model), SequenceClassifier):
+        found = found._replace(outputs=found.outputs + model.mean_)
     if method == "mutagenesis":
         return found
     return found._replace(gap=_checked_gap(method, misses, changes, tolerance))

@@ -22,6 +22,7 @@ Tell = Callable[[float, float, str], None]  # work done, all work, what is done
 _HEADER = b"kmer\tcount\n"
 _ROWS = 1 << 17  # formatted at once
 _MOST_DIGITS = 20  # of a 64-bit number
+_LARGEST_EXACT = 2**24  # whole number in 32 bits
 # The text of each byte of packed bases, the first letter in the lowest bits.
 _FOUR_LETTERS = kmers(np.arange(256, dtype=np.uint64), 4).astype("S4").view(np.uint32).astype(np.uint64)
 
@@ -79,6 +80,8 @@ def count_apart(
 
     workers, names, packers = Workers(threads), list[str](), []
     parts: list[Rows] = []
+    if not records:
+        _refuse_twice([path.name for path in paths])
     for path, packer, blocks in _read(paths, words.k, tell, named=records):
         if records:
             found = [count_rows(block, words, workers) for block in blocks if block.n_windows]
@@ -138,12 +141,14 @@ def write_h5ad(path: Path, table: KmerTable) -> None:
 
     obs, var = pd.DataFrame(index=pd.Index(table.names)), pd.DataFrame(index=pd.Index(table.kmers))
     with whole_file(path) as temporary:
-        ad.AnnData(table.counts.astype(np.float32), obs, var).write_h5ad(temporary)
+        exact = np.float32 if table.counts.max() <= _LARGEST_EXACT else np.float64
+        ad.AnnData(table.counts.astype(exact), obs, var).write_h5ad(temporary)
 
 
 def _read(
     paths: Sequence[Path], k: int, tell: Tell | None, *, named: bool = False
 ) -> Iterator[tuple[Path, Packer, Iterator[Packed]]]:
+    _refuse_again(paths)
     sizes = [path.stat().st_size if path.is_file() else 0 for path in paths]
     for number, path in enumerate(paths):
         before = sum(sizes[:number])
@@ -157,6 +162,8 @@ def _read(
 
 
 def _notes(paths: Sequence[Path], packers: Sequence[Packer], k: int) -> list[str]:
+    if not any(packer.n_letters for packer in packers):
+        raise ValueError(f"no record of {', '.join(path.name for path in paths)} has a letter")
     if not any(packer.n_windows for packer in packers):
         raise ValueError(
             f"no record of {', '.join(path.name for path in paths)} has {k} letters A, C, G, T in a row: choose a "
@@ -178,6 +185,13 @@ def _note(path: Path, packer: Packer) -> str:
 
 def _number(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def _refuse_again(paths: Sequence[Path]) -> None:
+    resolved = [path.resolve() for path in paths]
+    again = next((path for i, path in enumerate(paths) if resolved[i] in resolved[:i]), None)
+    if again is not None:
+        raise ValueError(f"{again} is given twice; give each file once")
 
 
 def _refuse_twice(names: Sequence[str]) -> None:

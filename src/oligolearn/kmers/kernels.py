@@ -4,10 +4,10 @@ All of them stand in this one file because numba's cache on disk is made anew wh
 does not look at what that function calls in other files.
 
 *Packed* bases are bytes, the first base in the highest bits of the first byte, A = 0, C = 1, G = 2, T = 3, so that the
-codes of k-mers sort as their letters do. A *run* is a stretch of A, C, G and T with nothing between them but line ends
-and blanks. Runs lie one after the other; `starts` holds where each begins and, at its end, where the last one ends.
-Arrays of text and of packed bases are longer than what they hold by `SLACK` bytes, since they are read and written 8
-bytes at a time.
+codes of k-mers sort as their letters do; U is T. A *run* is a stretch of A, C, G and T with nothing between them but
+line ends and blanks. Runs lie one after the other; `starts` holds where each begins and, at its end, where the last
+one ends. Arrays of text and of packed bases are longer than what they hold by `SLACK` bytes, since they are read and
+written 8 bytes at a time.
 
 Loops stand where a slice could be assigned: numba takes two seconds to compile such an assignment.
 """
@@ -27,10 +27,10 @@ SLACK = 32
 AT_ONCE = 32  # codes computed together, as vectors
 # What one block of text leaves for the next. A FASTA file may be cut anywhere.
 PHASE, LINE, RECORD, LETTERS, LETTERS_BEFORE, EMPTY, TAIL, TAIL_LENGTH = range(8)
-LINE_START, NAME, SEQUENCE = range(3)
+LINE_START, NAME, SEQUENCE, COMMENT = range(4)
 # A FASTQ file likewise: which of the four lines comes, the letters and qualities of the read so far.
 WHICH, BEGUN, BASES, QUALITIES, LINES, ERROR = range(6)
-NO_NAME, NO_PLUS, OTHER_LENGTH = 1, 2, 3
+NO_NAME, NO_PLUS, OTHER_LENGTH, NO_QUALITY = 1, 2, 3, 4
 STATE_SIZE = 8
 
 _ONE, _TWO, _THREE, _EIGHT, _WORD = (np.uint64(x) for x in (1, 2, 3, 8, 64))
@@ -47,7 +47,8 @@ _HIGH_BITS = np.uint64(0x8080808080808080)
 _LINE_ENDS = np.uint64(0x0A0A0A0A0A0A0A0A)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _NEWLINE, _RETURN, _SPACE, _TAB = (np.uint8(ord(x)) for x in "\n\r \t")
-_GREATER, _AT, _PLUS_SIGN, _ZERO = (np.uint8(ord(x)) for x in ">@+0")
+_GREATER, _AT, _PLUS_SIGN, _ZERO, _SEMICOLON = (np.uint8(ord(x)) for x in ">@+0;")
+_WORST, _BEST = np.uint8(33), np.uint8(126)  # qualities, as they are written
 
 
 @intrinsic
@@ -153,6 +154,12 @@ def fastq_to_fasta(text: Bytes, n: int, state: Integers, out: Bytes) -> int:
             state[BASES] += letters
         elif which == 3:
             state[QUALITIES] += letters
+            wrong = 0
+            for j in range(i, i + letters):
+                wrong += (text[j] < _WORST) | (text[j] > _BEST)
+            if wrong > 0:
+                state[ERROR] = NO_QUALITY
+                break
         i = stop
         state[BEGUN] = not ended
         if ended:
@@ -183,7 +190,7 @@ def pack(
     state
         What the block before left (`PHASE` to `TAIL_LENGTH`); changed.
     others
-        ``(256,)``, how often each letter other than A, C, G and T was met; added to.
+        ``(256,)``, how often each letter other than A, C, G, T and U was met; added to.
     packed, starts, records
         Filled: bases, runs, and the number of the record that each run belongs to.
     names
@@ -202,12 +209,14 @@ def pack(
     while i < n:
         if phase == SEQUENCE:
             # Eight letters at a time up to the first that is no base: bits 1 and 2 of A, C, T, G in ASCII are
-            # 0, 1, 2, 3, and the letter that a code stands for is compared with the letter there.
+            # 0, 1, 2, 3, and the letter that a code stands for is compared with the letter there; U is T but for its
+            # lowest bit, which does not count where the code is that of T.
             word = _load(text, i)
             codes = ((word >> _ONE) ^ (word >> _TWO)) & _CODES
             low, high = codes & _LOW_BITS, (codes >> _ONE) & _LOW_BITS
             expected = _LETTER_A + _TWO * low + _SIX * high + _ELEVEN * (low & high)
-            m = min(_trailing_zeros((word & _CAPITALS) ^ expected) >> _THREE, np.uint64(n - i))
+            other = ((word & _CAPITALS) ^ expected) & ~(low & high)
+            m = min(_trailing_zeros(other) >> _THREE, np.uint64(n - i))
             pairs = ((codes << _TWO) | (codes >> _EIGHT)) & _PAIRS
             bases = (bases << (_TWO * m)) | (((pairs * _GATHER) >> _48) >> (_SIXTEEN - _TWO * m))
             left += m
@@ -230,7 +239,7 @@ def pack(
             letters += 1
         elif phase == LINE_START:
             if text[i] != _GREATER:
-                phase = SEQUENCE
+                phase = COMMENT if text[i] == _SEMICOLON else SEQUENCE
                 continue
             names[n_names] = i
             n_names += 1

@@ -8,6 +8,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -18,7 +19,9 @@ from oligolearn.kmers import kernels
 
 BLOCK = 1 << 19  # bytes of text packed at once: they, and what is made of them, stay in a core's cache
 _GZIP = b"\x1f\x8b"
-_AMBIGUOUS = frozenset("RYKMSWBDHVN-.*")  # letters of nucleotides that are not known, gaps, ends
+_UTF8_MARK = b"\xef\xbb\xbf"
+_RETURN, _NEWLINE = b"\r\n"
+_AMBIGUOUS = frozenset("RYKMSWBDHVNX-.*")  # letters of nucleotides that are not known, gaps, ends
 _MOST_OTHERS = 0.1
 
 Tell = Callable[[float, float, str], None]  # work done, all work, what is done
@@ -151,7 +154,7 @@ def pack_file(
     FileNotFoundError
         There is no such file.
     ValueError
-        It is neither FASTA nor FASTQ, is damaged or empty, or holds proteins or RNA.
+        It is neither FASTA nor FASTQ, is damaged or empty, or holds proteins.
     """
     path = Path(path)
     with _open(path) as raw, _decompressed(raw, path) as stream:
@@ -165,7 +168,7 @@ def pack_file(
             if first == b"@":
                 text, n = reads.to_fasta(text, n)
             yield packer.pack(text, n)
-            if tell is not None:
+            if tell is not None and raw.seekable():
                 tell(raw.tell())
             text, n = next(blocks, (text, 0))
         if first == b"@":
@@ -174,7 +177,7 @@ def pack_file(
 
 
 def check_letters(packer: Packer, what: str) -> None:
-    """Refuse proteins and RNA.
+    """Refuse proteins.
 
     Raises
     ------
@@ -185,8 +188,6 @@ def check_letters(packer: Packer, what: str) -> None:
     strange = {letter: n for letter, n in others.items() if letter.upper() not in _AMBIGUOUS}
     if sum(strange.values()) <= _MOST_OTHERS * packer.n_letters:
         return
-    if set(strange) <= {"U", "u"}:
-        raise ValueError(f"{what} is RNA: k-mers are of the letters A, C, G and T, write T for U")
     letter, n = next(iter(strange.items()))
     raise ValueError(
         f"{what} is no DNA: {n:,} of its {packer.n_letters:,} letters are {letter!r}; k-mers are of A, C, G and T, "
@@ -212,6 +213,11 @@ class _Reads:
                 f"{self._name}, line {line}: {qualities} qualities for {bases} bases; each read of a FASTQ file takes "
                 "four lines, the last as long as the second"
             )
+        if error == kernels.NO_QUALITY:
+            raise ValueError(
+                f"{self._name}, line {line + 1}: a byte that is no quality (characters from '!' to '~'); the file is "
+                "damaged: download it again"
+            )
         if error:
             wanted = "'@' and the name of a read" if error == kernels.NO_NAME else "'+' after the bases of a read"
             raise ValueError(
@@ -229,7 +235,7 @@ class _Reads:
             )
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> BufferedReader:
     if path.is_dir():
         raise FileNotFoundError(f"{path} is a folder: give the file in it")
     if not path.exists():
@@ -237,9 +243,8 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _decompressed(raw: BinaryIO, path: Path) -> BinaryIO:
-    start = raw.read(2)
-    raw.seek(0)
+def _decompressed(raw: BufferedReader, path: Path) -> BinaryIO:
+    start = raw.peek(2)[:2]
     if not start:
         raise ValueError(f"{path.name} is empty (0 bytes): write or download it again")
     if path.suffix == ".gz" and start != _GZIP:
@@ -249,6 +254,7 @@ def _decompressed(raw: BinaryIO, path: Path) -> BinaryIO:
 
 def _blocks(stream: BinaryIO, path: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
     buffer = np.zeros(BLOCK + kernels.SLACK, np.uint8)
+    first, old_ends = True, False
     while True:
         try:
             n = stream.readinto(buffer[:BLOCK])  # type: ignore[attr-defined]
@@ -263,6 +269,15 @@ def _blocks(stream: BinaryIO, path: Path) -> Iterator[tuple[NDArray[np.uint8], i
             ) from error
         if not n:
             return
+        text = buffer[:n]
+        if first and text[:3].tobytes() == _UTF8_MARK:
+            text[:-3] = text[3:].copy()
+            text, n = text[:-3], n - 3
+        if first:  # old Macintosh files have no other
+            old_ends = bool((text == _RETURN).any()) and not (text == _NEWLINE).any()
+        if old_ends:
+            text[text == _RETURN] = _NEWLINE
+        first = False
         yield buffer, n
 
 
@@ -270,7 +285,7 @@ def _check_start(text: bytes, path: Path) -> bytes:
     """Return the first letter if it is that of FASTA or FASTQ."""
     if not text:
         raise ValueError(f"{path.name} has no text in it: write or download it again")
-    if text[:1] not in (b">", b"@"):
+    if text[:1] not in (b">", b"@", b";"):  # a semicolon begins a comment of old FASTA
         raise ValueError(
             f"{path.name} is neither FASTA, which begins with '>', nor FASTQ, which begins with '@': found "
             f"{text.decode('ascii', 'backslashreplace')!r}"

@@ -4,6 +4,7 @@ import hashlib
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -84,7 +85,7 @@ class LearnedVectors(NamedTuple):
     counts
         For each k, ``(4 ** k,)``: how often each k-mer occurred when the vocabulary was made.
     losses
-        Mean loss of a word in each epoch.
+        Mean loss of a word in each epoch, of those that are not passed over because they are so frequent.
     """
 
     vectors: dict[int, NDArray[np.float32]]
@@ -293,15 +294,42 @@ def _one_epoch(model: Any, sentences: KmerSentences, settings: Word2VecSettings,
     start, end = (
         settings.learning_rate + (last - settings.learning_rate) * epoch / settings.epochs for epoch in (done, done + 1)
     )
-    model.train(
-        sentences, total_examples=model.corpus_count, epochs=1, start_alpha=start, end_alpha=end, compute_loss=True
-    )
+    with _summed_losses(model) as told:
+        model.train(
+            sentences, total_examples=model.corpus_count, epochs=1, start_alpha=start, end_alpha=end, compute_loss=True
+        )
     model.min_alpha = last  # gensim takes the end of one call for that of the next
-    n_words = sum(int(model.wv.get_vecattr(word, "count")) for word in model.wv.index_to_key)
-    loss = float(model.running_training_loss) / n_words
+    loss = told.total / max(1, told.n_words)
     if not math.isfinite(loss):
         raise ValueError(f"the loss became {loss}; a smaller learning rate may help")
     return loss
+
+
+@dataclass
+class _Told:
+    """Losses of an epoch, and the words that they are of."""
+
+    total: float = 0.0
+    n_words: int = 0
+
+
+@contextmanager
+def _summed_losses(model: Any) -> Iterator[_Told]:
+    """Sum the losses of batches in double precision: gensim's own sum has 32 bits, and stops growing at 2**24."""
+    train, told = model._do_train_job, _Told()
+
+    def train_batch(*given: Any) -> Any:
+        n_words, n_all = train(*given)
+        told.total += float(model.running_training_loss)
+        told.n_words += n_words
+        model.running_training_loss = 0.0
+        return n_words, n_all
+
+    model._do_train_job, model.running_training_loss = train_batch, 0.0
+    try:
+        yield told
+    finally:
+        del model._do_train_job
 
 
 def _vocabulary(model: Any) -> str:

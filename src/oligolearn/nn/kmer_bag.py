@@ -14,7 +14,7 @@ _SMALL = 0.1  # of vectors as they are drawn: what a rare word says is then lear
 
 
 class KmerBag(Encoder):
-    """Mean of the vectors of all k-mers of a sequence, normalised and rectified (fastText, Joulin 2017).
+    """Mean over letters of the vectors of k-mers that begin there, normalised and rectified (fastText, Joulin 2017).
 
     Where a class shows in many weak words, or in words that few training sequences have, this learns from far fewer
     sequences than detectors do. Shapes: codes ``(batch, length) -> (batch, out_dim)``.

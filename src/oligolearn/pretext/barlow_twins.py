@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from oligolearn.nn import Encoder
 from oligolearn.nn.precision import at_least_float32
+from oligolearn.pretext.joining import same_rows
 from oligolearn.pretext.vicreg import expander, suggest_width
 
 _EPSILON = 1e-5  # of batch norm, which the authors standardise by
@@ -96,7 +97,7 @@ class BarlowTwins(nn.Module):
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Distance of the cross-correlation from the identity."""
-        first, second = (self.head(self.encoder(view)) for view in views)
+        first, second = (self.head(self.encoder(view)) for view in same_rows(views))
         correlation = cross_correlation(first, second)
         agreement = correlation.diagonal()
         repeated = correlation.square().sum() - agreement.square().sum()

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from oligolearn.nn import Encoder
 from oligolearn.nn.precision import at_least_float32
+from oligolearn.pretext.joining import same_rows
 from oligolearn.pretext.momentum import MomentumCopy, check_momentum, suggest_momentum
 
 _SHORTEST = 1e-6  # vectors below this length keep theirs, as in the authors' code
@@ -96,6 +97,7 @@ class BYOL(nn.Module):
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Loss of predicting each view's projection by the copy from the other view."""
+        views = same_rows(views)
         if self.training:
             self.slow.follow(self.encoder, self.projector, momentum=self._momentum)
         targets = [self.slow(view) for view in views]

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 _NEAR = 0.98  # a loss above this share of its plateau has not moved
 _FEWEST_DIRECTIONS = 2
+_FEWEST_OF_POSSIBLE = 0.6  # where few are possible: of an embedding of two numbers, or of three samples
 _FEWEST_IN_USE = 0.1  # of the prototypes that could be
 _MOST_POSITIVES = 0.05  # in the queue, for each query
 
@@ -113,10 +114,12 @@ def diagnose_collapse(
             "tell samples apart; let views change less, train longer, or lower the learning rate or epsilon"
         )
     rank = signs["effective_rank"]
-    if rank < _FEWEST_DIRECTIONS:
+    n_directions = min(embedding.shape[1], len(embedding) - 1)  # that are possible
+    if rank < min(_FEWEST_DIRECTIONS, _FEWEST_OF_POSSIBLE * n_directions):
+        prototypes = "use more prototypes or a larger batch" if "prototypes" in signs else "use a larger batch"
         found.append(
             f"collapse: the embedding of {embedding.shape[1]} numbers has an effective rank of {rank:.1f}, all samples "
-            "lie at one point or on one line; let views change less, use more prototypes or a larger batch"
+            f"lie at one point or on one line; let views change less, {prototypes}"
         )
     elif "prototypes" in signs:
         possible = min(signs["prototypes"], len(embedding))

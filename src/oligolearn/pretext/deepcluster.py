@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
 from oligolearn.nn.precision import at_least_float32
-from oligolearn.pretext.joining import joined
+from oligolearn.pretext.joining import joined, same_rows
 
 
 class DeepCluster(nn.Module):
@@ -136,7 +136,8 @@ class DeepCluster(nn.Module):
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Cross-entropy of the clusters of the rows whose numbers are the last element of `views`."""
-        *views, rows = views
+        rows = views[-1]
+        views = same_rows(views[:-1], n_views=None)
         z = F.normalize(self.head(self.encoder(joined(views))), dim=1)
         scores = at_least_float32(z @ self.prototypes.to(z.dtype).T) / self.temperature
         labels = self.assigned[rows].repeat(len(views))

@@ -69,6 +69,7 @@ class MaskedLetters(nn.Module):
     """
 
     reads_letters = True
+    hides_letters = True
     needs_rows = False
 
     def __init__(self, encoder: Encoder, *, n_letters: int) -> None:

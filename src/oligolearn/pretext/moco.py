@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from oligolearn.nn import Encoder
 from oligolearn.nn.precision import at_least_float32
+from oligolearn.pretext.joining import same_rows
 from oligolearn.pretext.momentum import MomentumCopy, check_momentum, suggest_momentum
 
 LONGEST_QUEUE = 65_536  # the paper's
@@ -172,7 +173,8 @@ class MoCo(nn.Module):
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Loss of finding the second view of each row of the first."""
-        first, second, *numbers = views
+        first, second = same_rows(views[:2])
+        numbers = views[2:]
         if self.training:
             self.slow.follow(self.encoder, self.head, momentum=self.momentum)
         queries = F.normalize(at_least_float32(self.head(self.encoder(first))), dim=1)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
 from oligolearn.nn.precision import at_least_float32
-from oligolearn.pretext.joining import joined
+from oligolearn.pretext.joining import joined, same_rows
 from oligolearn.pretext.simclr import nt_xent
 
 LOSSES = ("nt-xent", "info-nce")
@@ -128,7 +128,7 @@ class SCARF(nn.Module):
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Loss of finding each row's other version."""
-        anchors, corrupted = views
+        anchors, corrupted = same_rows(views)
         compare, n_others = (info_nce, len(anchors)) if self.loss == "info-nce" else (nt_xent, 2 * len(anchors) - 1)
         self._plateau.fill_(math.log(n_others))
         z = self.head(self.encoder(joined((anchors, corrupted))))

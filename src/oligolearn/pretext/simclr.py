@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
 from oligolearn.nn.precision import at_least_float32
-from oligolearn.pretext.joining import joined
+from oligolearn.pretext.joining import joined, same_rows
 
 
 def nt_xent(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
@@ -113,7 +113,7 @@ class SimCLR(nn.Module):
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Loss of finding each row's other view."""
-        first, second = views
+        first, second = same_rows(views)
         self._plateau.fill_(math.log(2 * len(first) - 1))
         z = self.head(self.encoder(joined((first, second))))
         return nt_xent(*z.chunk(2), temperature=self.temperature)

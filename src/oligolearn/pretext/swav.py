@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from oligolearn.nn import Encoder, ProjectionHead
 from oligolearn.nn.precision import at_least_float32
-from oligolearn.pretext.joining import joined
+from oligolearn.pretext.joining import joined, same_rows
 
 
 def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
@@ -138,6 +138,8 @@ class SwAV(nn.Module):
         batch, so that codes can share rows equally among them; one frozen epoch.
         """
         n_prototypes = chosen.get("n_prototypes", max(2, min(50, batch_size // 2, n_rows // 4)))
+        if n_prototypes > n_rows:
+            raise ValueError(f"n_prototypes must be at most the number of rows, {n_rows}, found {n_prototypes}")
         queue_length = 0
         if n_prototypes > batch_size:
             queue_length = min(LONGEST_QUEUE, n_rows, batch_size * math.ceil(2 * n_prototypes / batch_size))
@@ -150,7 +152,7 @@ class SwAV(nn.Module):
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Loss of predicting each view's codes from every other view."""
-        n_views, n_rows = len(views), len(views[0])
+        n_views, n_rows = len(same_rows(views, n_views=None)), len(views[0])
         if self.queue_length and n_views != 2:
             raise ValueError(f"a queue serves two views, found {n_views}; pass two or set queue_length to 0")
         z = F.normalize(self.head(self.encoder(joined(views))), dim=1)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from oligolearn.nn import Encoder
 from oligolearn.nn.precision import at_least_float32
+from oligolearn.pretext.joining import same_rows
 
 _EPSILON = 1e-4  # added to variances: the square root has no slope at 0
 
@@ -135,7 +136,7 @@ class VICReg(nn.Module):
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Weighted sum of invariance, variance and covariance."""
-        first, second = (at_least_float32(self.head(self.encoder(view))) for view in views)
+        first, second = (at_least_float32(self.head(self.encoder(view))) for view in same_rows(views))
         return (
             self.invariance * F.mse_loss(first, second)
             + self.variance * (variance_loss(first) + variance_loss(second)) / 2

@@ -27,6 +27,7 @@ from oligolearn.report.wording import distinct
 BLUES = LinearSegmentedColormap.from_list("oligolearn", ["#ffffff", "#d3e4f1", "#7fb2d6", "#0072B2", "#003f66"])
 _NUMBERED = 24  # classes beyond which a cell is too small for its number
 _NAME = 18  # characters of a class name beside a figure
+NARROWEST = 2.6  # inches that the words around even a two-class matrix need
 
 
 def shares_of_true(matrix: list[list[int]]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -53,9 +54,6 @@ def confusion_matrix(summary: Summary, method: str, width: float) -> Figure:
     if n <= _NUMBERED:
         _number_cells(axes, shares, 0.005 if n <= 12 else 0.095)
     return figure
-
-
-NARROWEST = 2.6  # inches that the words around even a two-class matrix need
 
 
 def _name_classes(axes: Axes, names: list[str]) -> None:

@@ -89,7 +89,8 @@ def _nothing_learned(summary: Summary) -> list[str]:
             f"by {_named(summary, top['method'])}; guessing gives {how.write_judged(top.get('chance'))})"
         )
     sentences = [
-        f"Nothing was learned: on held-out samples the methods are no better than chance{detail}",
+        "Nothing was learned: on held-out samples the methods are no better than chance, as far as these repeats can "
+        f"tell{detail}",
         "Differences between the methods are therefore noise, whatever their p values, and none is claimed",
     ]
     return [sentence(text) for text in sentences]
@@ -378,7 +379,9 @@ def _how_tested(summary: Summary) -> list[str]:
         return []
     number = len({row["n_labels"] for row in rows})
     holm = f", adjusted by Holm's method for {count(number)} numbers of labels" if number > 1 else ""
-    return [f"all p values here are those of the Nadeau-Bengio corrected t-test on paired repeats{holm}"]
+    corrected = any(known(row.get("p_corrected")) is not None for row in rows)
+    test = "the Nadeau-Bengio corrected t-test" if corrected else "Student's t-test"
+    return [f"all p values here are those of {test} on paired repeats{holm}"]
 
 
 def _named(summary: Summary, method: str) -> str:

@@ -181,8 +181,9 @@ GLOSSARY = {
     "Label": "The class of a sample, as somebody had to determine it: by pathology, by a trial, by follow-up. "
     "The scarce thing here.",
     "Pretraining": "Learning from all training samples without their labels, before the few labels are used.",
-    "Training, validation and test samples": "A method learns from the first, decides when to stop on the second, "
-    "and is judged once on the third, which it has never seen. Held-out samples are test samples.",
+    "Training, validation and test samples": "A method learns from the first and is judged once on the third, which it "
+    "has never seen. The second are set aside for choosing settings, which a study does not do. Held-out samples are "
+    "test samples.",
     "Repeat": "The whole comparison done again with another random draw of split, labels and starting weights. "
     "All methods of a repeat see the same draw, so they are compared in pairs.",
     "95% interval": "A range made so that it covers the true mean in 95 of 100 such studies. Wide means unsure.",

@@ -16,6 +16,8 @@ from oligolearn.report.wording import count, distinct
 WIDE = 7.4
 NARROW = 3.4
 _SIDE_BY_SIDE = 5.0  # a figure at least this wide has its panels side by side
+LEGEND_ROW = 0.19
+_USUAL_ROWS = 4  # of a legend, that figures have room for
 
 INK, QUIET, FAINT, RULE = "#1d2430", "#5b6472", "#9aa3af", "#e3e6ea"
 
@@ -123,10 +125,6 @@ def literals(names: Sequence[str], length: int = 28) -> list[str]:
     """`literal` for names that stand together: they stay different when shortened."""
     shown = [name.replace("$", r"\$") for name in distinct(names, length)]
     return [f"\u200b{name}" if name.startswith("_") else name for name in shown]
-
-
-LEGEND_ROW = 0.19  # inches
-_USUAL_ROWS = 4  # that figures have room for
 
 
 def side_by_side(width: float) -> bool:

@@ -28,10 +28,11 @@ _MOST_NAMED = 4
 
 
 def sweep_findings(summary: Summary) -> list[str]:
-    """Sentences on what was found, the most important first; `summary` as `checked_sweep` returns it."""
+    """Sentences on what was found, the most important first; `summary` as `checked` returns it."""
     if nothing_learned(summary):
         found = [
-            "Nothing was learned: on validation samples no choice is better than chance",
+            "Nothing was learned: on validation samples no choice is better than chance, as far as these repeats can "
+            "tell",
             "Differences between the choices are therefore noise, whatever their p values, and none is claimed",
         ]
         return [sentence(text) for text in found]
@@ -44,7 +45,7 @@ def sweep_findings(summary: Summary) -> list[str]:
 
 
 def sweep_cautions(summary: Summary) -> list[str]:
-    """Sentences on what limits the findings; `summary` as `checked_sweep` returns it."""
+    """Sentences on what limits the findings; `summary` as `checked` returns it."""
     found = [str(warning) for warning in summary.get("warnings") or []]
     if not nothing_learned(summary):
         found.append(
@@ -127,8 +128,8 @@ def _others(summary: Summary, fraction: float, n_labels: int) -> str:
     if not tested:
         return ""
     best = scores[0][1]
-    better = [_item(summary, row, choice) for row, choice in tested if verdict(row) == "raises" and choice is not best]
-    worse = [_item(summary, row, choice) for row, choice in tested if verdict(row) == "lowers"]
+    better = [_item(row, choice) for row, choice in tested if verdict(row) == "raises" and choice is not best]
+    worse = [_item(row, choice) for row, choice in tested if verdict(row) == "lowers"]
     parts = [
         f"{word} than {_default(summary)}: {_listed(items)}"
         for word, items in (("also better", better), ("worse", worse[::-1]))
@@ -138,13 +139,12 @@ def _others(summary: Summary, fraction: float, n_labels: int) -> str:
         return f"with {fraction_title(fraction, n_labels)}, detectably {'; '.join(parts)}"
     if verdict(tested[0][0]) == "raises":
         return ""
-    what = "the other choice differs" if len(tested) == 1 else f"none of the {count(len(tested))} other choices differs"
-    return f"with {fraction_title(fraction, n_labels)}, {what} detectably from {_default(summary)}".replace(
-        "the other choice differs detectably", "the other choice does not differ detectably"
-    )
+    alone = len(tested) == 1
+    what = "the other choice does not differ" if alone else f"none of the {count(len(tested))} other choices differs"
+    return f"with {fraction_title(fraction, n_labels)}, {what} detectably from {_default(summary)}"
 
 
-def _item(summary: Summary, row: dict[str, Any], choice: Choice) -> str:
+def _item(row: dict[str, Any], choice: Choice) -> str:
     return f"{choice['title']} ({points(row['difference'])} points, {p_equals(row['p_holm'])})"
 
 

@@ -48,7 +48,7 @@ _TIED = "accuracy on validation samples"
 
 
 def sweep_plates(summary: Summary) -> list[Plate]:
-    """Figures of a sweep, in the order of the report; `summary` as `checked_sweep` returns it."""
+    """Figures of a sweep, in the order of the report; `summary` as `checked` returns it."""
     if len(axes_of(summary)) > 1:
         return [_heat_maps(summary), _lines(summary)]
     found = [_accuracy(summary), _other_metrics(summary)]

@@ -30,7 +30,7 @@ _MOST_NAMED = 4
 
 
 def transfer_findings(summary: Summary) -> list[str]:
-    """Sentences on what was found, the most important first; `summary` as `checked_transfer` returns it."""
+    """Sentences on what was found, the most important first; `summary` as `checked` returns it."""
     if nothing_learned(summary):
         found = [
             "Nothing was learned: on held-out samples of the target nothing is better than chance, not even what knows "
@@ -48,7 +48,7 @@ def transfer_findings(summary: Summary) -> list[str]:
 
 
 def transfer_cautions(summary: Summary) -> list[str]:
-    """Sentences on what limits the findings; `summary` as `checked_transfer` returns it."""
+    """Sentences on what limits the findings; `summary` as `checked` returns it."""
     found = [str(warning) for warning in summary.get("warnings") or []]
     what = "source is" if len(summary["data"]["sources"]) == 1 else "sources are"
     found.append(

@@ -43,7 +43,7 @@ _ORACLE = Look(INK, "none", (0, (7, 2, 1.2, 2)))
 
 
 def transfer_plates(summary: Summary) -> list[Plate]:
-    """Figures of a transfer study, in the order of the report; `summary` as `checked_transfer` returns it."""
+    """Figures of a transfer study, in the order of the report; `summary` as `checked` returns it."""
     return [_curves(summary), _other_metrics(summary), *_embeddings(summary)]
 
 

@@ -1,6 +1,5 @@
 """Choose a method by the labels that are there: classical, from scratch, pretrained, or the mean of several."""
 
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from oligolearn.estimators.labels import few_of_each_class
 from oligolearn.study.task import Fitted, Predictor, Task
 from oligolearn.training import DivergedError
 
@@ -67,7 +67,8 @@ def choose_and_fit(tasks: Sequence[Task], candidates: Mapping[str, Fit]) -> list
     """Fit on each task the candidate with the smallest cross-validated log loss on the labels shown, and say why.
 
     Where the labels cannot tell it from others, the mean of their probabilities is taken: a candidate counts as worse
-    if the best is ahead of it by more than 1.5 standard errors of their difference, row by row. Log loss tells more of
+    if the best is ahead of it by more than 1.5 standard errors of their difference, row by row. Where labels are so few
+    that none can be held out, that is the mean of all. Log loss tells more of
     a row than whether it was named right, and of a few dozen rows that counts. Rows of a group stay in one fold. The
     encoder of a task may have been pretrained on rows that a fold holds out, as on those that the task itself is tested
     on it was not: it has seen no labels.
@@ -80,7 +81,7 @@ def choose_and_fit(tasks: Sequence[Task], candidates: Mapping[str, Fit]) -> list
         What fits a method, by name.
     """
     trials = _try_all(tasks, candidates)
-    chosen = [_as_good(found) for found in trials]
+    chosen = [_as_good(found) if found else list(candidates) for found in trials]
     fitted: list[dict[str, Fitted]] = [{} for _ in tasks]
     for name, fit in candidates.items():
         places = [place for place, names in enumerate(chosen) if name in names]
@@ -119,7 +120,7 @@ def _joined(results: Mapping[str, Fitted], why: str) -> Fitted:
 
 
 def _try_all(tasks: Sequence[Task], candidates: Mapping[str, Fit]) -> list[dict[str, Trial]]:
-    """Cross-validate every candidate on every task."""
+    """Cross-validate every candidate on every task; of one whose labels cannot be held out nothing is found."""
     folds = [(place, kept, held) for place, task in enumerate(tasks) for kept, held in split_labels(task)]
     parts = [
         tasks[place]._replace(
@@ -128,7 +129,7 @@ def _try_all(tasks: Sequence[Task], candidates: Mapping[str, Fit]) -> list[dict[
         for place, kept, _ in folds
     ]
     found: list[dict[str, Trial]] = [{} for _ in tasks]
-    for name, fit in candidates.items():
+    for name, fit in candidates.items() if parts else ():
         scores: dict[int, list[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]]] = defaultdict(list)
         for (place, _, held), result in zip(folds, fit(parts), strict=True):
             scores[place].append((held, *_scores(tasks[place], held, result.model)))
@@ -138,18 +139,23 @@ def _try_all(tasks: Sequence[Task], candidates: Mapping[str, Fit]) -> list[dict[
 
 
 def split_labels(task: Task) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Places among the labels of a task to train on and to hold out: folds that are stratified, groups kept whole."""
+    """Places among the labels of a task to train on and to hold out: folds that are stratified, groups kept whole.
+
+    None where no class has two labels, all are of one group, or every fold would leave one class alone.
+    """
     counts = np.bincount(task.labels)
     groups = np.arange(len(task.labels)) if task.groups is None else task.groups
-    n_folds = int(max(2, min(_FOLDS, counts.max(), len(np.unique(groups)))))
+    n_folds = int(min(_FOLDS, counts.max(), len(np.unique(groups))))
+    if n_folds < 2:
+        return
     n_splits = min(_MOST_SPLITS, max(1, _HELD_OUT // len(task.labels)))
     for number in range(n_splits):
         split = StratifiedGroupKFold(n_folds, shuffle=True, random_state=(task.seed + number) % 2**32)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The least populated class")
-            for kept, held in split.split(task.labels, task.labels, groups):
-                if len(held) and len(np.unique(task.labels[kept])) > 1:
-                    yield kept, held
+        with few_of_each_class():
+            folds = list(split.split(task.labels, task.labels, groups))
+        for kept, held in folds:
+            if len(held) and len(np.unique(task.labels[kept])) > 1:
+                yield kept, held
 
 
 def _trial(scores: Sequence[tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]]) -> Trial:
@@ -176,6 +182,8 @@ def _scores(
 
 
 def _why(chosen: Sequence[str], trials: Mapping[str, Trial], n_labels: int) -> str:
+    if not trials:
+        return f"the {n_labels} labels shown are too few, or of too few groups, to hold some out: the mean of all"
     told = f"log loss, cross-validated on the {n_labels} labels shown: {_told(chosen, trials)}"
     if len(chosen) > 1:
         told += ", which these labels cannot tell apart, so their mean"

@@ -246,7 +246,7 @@ def plan_runs(design: AnyDesign, n_train: Sequence[int], n_classes: int) -> list
     return [
         Run(repeat, fraction, n_labels, method)
         for repeat in range(len(n_train))
-        for fraction, n_labels in zip(design.fractions, counts, strict=True)
+        for fraction, n_labels in counts.items()
         for method in design.methods
     ]
 

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from oligolearn.data import Sequences, read_expression, read_sequences
-from oligolearn.study.execute import AnyCohort, Cohort, embed_cohort, execute
+from oligolearn.study.cohort import AnyCohort, Cohort
+from oligolearn.study.execute import embed_cohort, execute
 from oligolearn.study.planning import DesignSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
 from oligolearn.study.store import Store

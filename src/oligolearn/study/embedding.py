@@ -11,7 +11,7 @@ MAX_POINTS = 1500  # more are hard to see, and slow
 _DIGITS = 4
 
 
-def sample_rows(split: Split, y: NDArray[np.integer]) -> NDArray[np.intp]:
+def sample_rows(split: Split) -> NDArray[np.intp]:
     """Rows to draw: the test rows and as many pretraining rows as fit, every n-th."""
     test = split.test[:: max(1, -(-2 * len(split.test) // MAX_POINTS))]
     n_others = MAX_POINTS - len(test)

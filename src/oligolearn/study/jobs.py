@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from oligolearn.estimators import SelfSupervisedEncoder
 from oligolearn.saving import Bundle, load_bundle
+from oligolearn.study.cohort import AnyCohort
 from oligolearn.study.design import AnyDesign, Draw, Run
 from oligolearn.study.embedding import map_samples, sample_rows
-from oligolearn.study.execute import AnyCohort, Pretrained
+from oligolearn.study.execute import Pretrained
 from oligolearn.study.task import Fitted
 from oligolearn.training import DivergedError, threads
 
@@ -103,7 +104,7 @@ def embed(design: AnyDesign, cohort: AnyCohort, method: str | None, encoder: Pat
     """Map the samples of the first repeat, as measured or as a pretrained encoder sees them."""
     with threads(design.threads):
         draw, genes = drawn_rows(design, cohort, 0)
-        rows = sample_rows(draw.split, cohort.y)
+        rows = sample_rows(draw.split)
         if encoder is None:
             seen = cohort.measured(draw.split.pretrain, rows, genes)
         else:

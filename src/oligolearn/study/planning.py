@@ -195,14 +195,14 @@ def _borrowed(adata: ad.AnnData, prepared: Prepared, design: Design, settings: D
         raise ValueError("a gene map (--gene-map) is for the names of other cohorts: it needs --pretrain-on")
     if not sources:
         return None
-    from oligolearn.data.other_cohorts import FEWEST_SHARED
+    from oligolearn.data.other_cohorts import LEAST_SHARE
     from oligolearn.estimators import OtherCohorts  # brings torch
 
     cohorts = [one if isinstance(one, ad.AnnData) else read_expression(os.fspath(one)) for one in sources]
     others = OtherCohorts(
         cohorts,
         settings.get("standardize", "each"),
-        settings.get("min_overlap", FEWEST_SHARED),
+        settings.get("min_overlap", LEAST_SHARE),
         translation_of(named, settings.get("probes", "auto")),
     )
     return others.borrow(adata, prepared, design.group)
@@ -225,7 +225,7 @@ def _design(label: str, labels: Labels, settings: DesignSettings) -> Design:
 
 def fingerprint(prepared: Prepared, labels: Labels, groups: NDArray[np.int64] | None) -> str:
     """Digest of everything in the data that decides the results."""
-    digest = hashlib.sha256(np.ascontiguousarray(prepared.X).tobytes())
+    digest = hashlib.sha256(np.ascontiguousarray(prepared.X).data)
     digest.update("\n".join([*labels.classes, "", *prepared.genes]).encode())
     digest.update(labels.codes.tobytes())
     if groups is not None:

@@ -340,7 +340,10 @@ def estimator_settings(
     """
     settings: dict[str, dict[str, Any]] = {part: _copied(given.get(part, {})) for part in ("pretraining", "training")}
     for name, value in values.items():
-        _put(settings, SETTINGS[name].place, _units(value) if name == _LAYERS else value)
+        place = SETTINGS[name].place
+        _put(settings, place, _units(value) if name == _LAYERS else value)
+        if place[-1] == "epochs":  # so many, even where they are few steps
+            _put(settings, (*place[:-1], "min_steps"), 1)
     if pretrains:  # the encoder is built once, by pretraining; `study` builds its other networks by the same option
         hidden = settings["training"].get("encoder_options") or {}
         if hidden:

@@ -34,7 +34,7 @@ from oligolearn.study.sequence_methods import (
 from oligolearn.study.sequence_numbers import CLASSES, NUMBERS, Numbers, describe_numbers, read_numbers
 from oligolearn.study.sequence_settings import check_buildable
 from oligolearn.study.summary import SEQUENCES
-from oligolearn.study.trainings import hardware
+from oligolearn.study.training_facts import hardware
 
 MOST_AT_ONCE = 16  # networks of a group; on a GPU they are stacked as far as memory has room
 _TOLD = ("epochs", "min_steps", "learning_rate", "weight_decay", "dropout", "label_smoothing", "n_members")

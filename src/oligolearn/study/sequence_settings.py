@@ -1,6 +1,5 @@
 """Settings of networks over sequences that a sweep varies, by name: those of the encoder and of the training."""
 
-import difflib
 import inspect
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +23,7 @@ from oligolearn.study.search_space import (
     known_name,
     read_searched,
     read_value,
+    unknown_setting,
     with_whole_numbers,
 )
 
@@ -94,16 +94,8 @@ def read_sequence_value(name: str, text: str, encoders: Sequence[str]) -> Value:
     for encoder in encoders:
         known = sequence_settings_of(encoder)
         if name not in known:
-            raise ValueError(_unknown(name, encoder, known, "--vary"))
+            raise ValueError(unknown_setting(name, encoder, known, option="--vary"))
     return read_value(name, text, sequence_settings_of(encoders[0])[name], option="--vary")
-
-
-def _unknown(name: str, encoder: str, known: Iterable[str], option: str) -> str:
-    """Say that an encoder has no such setting, and which it has."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"{option}: {encoder} has no setting {name!r}; it has {', '.join(known)}{hint}"
 
 
 def sequence_name(written: str) -> str:
@@ -140,7 +132,10 @@ def with_values(values: Mapping[str, Value], default: Mapping[str, Any]) -> dict
             options[place[1]] = _as_told(value, known[name])
         else:
             settings[name] = _as_told(value, known[name])
-    return {**settings, _IN_ENCODER: options}
+    few = (
+        {"min_steps": 1} if "epochs" in values and "min_steps" not in values else {}
+    )  # also where epochs are few steps
+    return {**settings, **few, _IN_ENCODER: options}
 
 
 def usable_values(values: Mapping[str, Value], default: Mapping[str, Any]) -> dict[str, Value]:
@@ -204,10 +199,11 @@ def sequence_space(asked: Iterable[str], given: Mapping[str, Any], *, aligned: b
     seen: set[str] = set()
     for name, text in items:
         if name not in known:
-            raise ValueError(_unknown(name, " and ".join(encoders), known, "--search"))
-        if name in seen or name in fixed:
-            why = "which is fixed by another option; leave one of the two out" if name in fixed else "twice"
-            raise ValueError(f"--search names {name} {why}" if name in seen else f"--search names {name}, {why}")
+            raise ValueError(unknown_setting(name, " and ".join(encoders), known))
+        if name in seen:
+            raise ValueError(f"--search names {name} twice")
+        if name in fixed:
+            raise ValueError(f"--search names {name}, which is fixed by another option; leave one of the two out")
         seen.add(name)
         space[name] = read_searched(name, text, known[name])
     return {name: with_whole_numbers(space[name], known[name]) for name in known if name in space}

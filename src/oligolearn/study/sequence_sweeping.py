@@ -135,7 +135,7 @@ def _plan(sequences: Sequences, label: str, vary: Vary, settings: SequenceSettin
     design = replace(
         study.design,
         methods=tuple(choice["name"] for choice in choices),
-        choices={choice["name"]: with_values(_different(choice, default), default) for choice in choices},
+        choices={choice["name"]: with_values(_different(choice), default) for choice in choices},
     )
     for own in design.choices.values():
         check_buildable(own, sequences)
@@ -147,7 +147,7 @@ def _plan(sequences: Sequences, label: str, vary: Vary, settings: SequenceSettin
         Run(repeat, fraction, n_labels, name)
         for name in design.methods
         for repeat in range(design.repeats)
-        for fraction, n_labels in zip(design.fractions, counts, strict=True)
+        for fraction, n_labels in counts.items()
     ]
     described = describe_validation(draws, y, n_classes)
     del described["sizes"]["n_pretrain"]  # nothing pretrains
@@ -161,7 +161,7 @@ def _plan(sequences: Sequences, label: str, vary: Vary, settings: SequenceSettin
     return _Plan(design, study, runs, {**study.asked, **design.as_dict(), "method": _SCRATCH}, about)
 
 
-def _different(choice: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Value]:
+def _different(choice: Mapping[str, Any]) -> dict[str, Value]:
     """Values of a choice; none of the default one, whose settings are kept as they are."""
     return {} if choice["default"] else dict(choice["values"])
 

@@ -28,8 +28,8 @@ from oligolearn.study.sequence_settings import (
     with_values,
 )
 from oligolearn.study.store import Store
+from oligolearn.study.trial_training import Outcome
 from oligolearn.study.trials import check_storage, storage_name
-from oligolearn.study.trying import Outcome
 from oligolearn.study.tuning import AT_ONCE, Plan, Tuning, check_numbers, search_and_test
 from oligolearn.training import DivergedError, threads
 from oligolearn.workers import Workers

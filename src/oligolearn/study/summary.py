@@ -19,6 +19,7 @@ BASELINES = ("scratch", "logistic", "kmer-logistic", "onehot-logistic", "kmer-ri
 
 COMPARED = ("accuracy", "balanced_accuracy")
 COMPARED_NUMBERS = ("spearman",)
+_BY_OPTIONS = " (--view-strength, --prototypes, --pretrain-epochs)"
 _MOST_PREDICTIONS = 400  # of a method in the figure of predicted and measured numbers
 
 
@@ -86,7 +87,10 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
             }
         ),
         "embeddings": store.embeddings(),
-        "warnings": [*about["warnings"], *_diagnoses(runs, known)],
+        "warnings": [
+            *about["warnings"],
+            *diagnoses(runs, {name: one.title for name, one in known.items()}, _BY_OPTIONS),
+        ],
         "failures": [
             {name: run[name] for name in ("method", "fraction", "repeat")} | {"reason": run["error"]}
             for run in runs
@@ -262,8 +266,18 @@ def _binned(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     }
 
 
-def _diagnoses(runs: Sequence[Mapping[str, Any]], known: Mapping[str, Method]) -> list[str]:
-    """What pretraining warned of, once for each method with the number of repeats, an example and the fix."""
+def diagnoses(runs: Sequence[Mapping[str, Any]], titles: Mapping[str, str], options: str) -> list[str]:
+    """What pretraining warned of, once for each method with the number of repeats, an example and the fix.
+
+    Parameters
+    ----------
+    runs
+        As the store has them.
+    titles
+        Of methods, by name.
+    options
+        What follows the fix: options by which it is done.
+    """
     repeats = {run["repeat"] for run in runs}
     found: dict[tuple[str, str, str], dict[int, str]] = {}
     for run in runs:
@@ -272,8 +286,8 @@ def _diagnoses(runs: Sequence[Mapping[str, Any]], known: Mapping[str, Method]) -
             kind, _, evidence = said.partition(": ")
             found.setdefault((run["method"], kind, fix), {}).setdefault(run["repeat"], evidence)
     return [
-        f"{known[method].title}: {kind} in {len(those)} of {len(repeats)} repeats ({next(iter(those.values()))}): "
-        f"{fix or 'train longer'} (--view-strength, --prototypes, --pretrain-epochs)."
+        f"{titles[method]}: {kind} in {len(those)} of {len(repeats)} repeats ({next(iter(those.values()))}): "
+        f"{fix or 'train longer'}{options}."
         for (method, kind, fix), those in found.items()
     ]
 

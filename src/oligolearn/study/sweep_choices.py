@@ -27,7 +27,7 @@ from oligolearn.study.search_space import (
     value_at,
     view_problem,
 )
-from oligolearn.study.trying import default_settings
+from oligolearn.study.trial_training import default_settings
 
 MOST_VARIED = 2
 DEFAULT = "default"

@@ -8,7 +8,7 @@ import pandas as pd
 from oligolearn.estimators.metric_names import METRICS
 from oligolearn.study.statistics import compare, holm, learned, learning_curves
 from oligolearn.study.store import Store
-from oligolearn.study.summary import COMPARED, known_methods
+from oligolearn.study.summary import COMPARED, diagnoses, known_methods
 
 _TITLES = {
     "layers": "hidden layers",
@@ -173,15 +173,6 @@ def _comparisons(
 
 
 def _diagnoses(runs: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What pretraining warned of, once for each choice with the number of repeats."""
+    """What pretraining warned of, once for each choice."""
     titles = {choice["name"]: _choice_title(choice) for choice in choices}
-    found: dict[str, dict[str, set[int]]] = {}
-    for run in runs:
-        for sentence in run.get("diagnosis", []):
-            found.setdefault(sentence.split(":")[0], {}).setdefault(run["method"], set()).add(run["repeat"])
-    return [
-        f"{kind} with "
-        + "; ".join(f"{titles[name]} ({len(repeats)} of the repeats)" for name, repeats in by_choice.items())
-        + ": there the encoder did not learn to tell samples apart."
-        for kind, by_choice in found.items()
-    ]
+    return diagnoses(runs, titles, "")

@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 
 from oligolearn.estimators import CollapseWarning, FineTunedClassifier, SelfSupervisedEncoder, Share, fit_together
 from oligolearn.estimators.metrics import score_predictions
-from oligolearn.study.alike import architecture
+from oligolearn.study.cohort import Cohort, chosen_genes
 from oligolearn.study.design import Design, Draw, Run, redraw_repeat, training_seed
-from oligolearn.study.execute import Cohort, OnProgress, chosen_genes
+from oligolearn.study.execute import PRETRAINING, OnProgress
 from oligolearn.study.methods import METHODS
+from oligolearn.study.replica_families import architecture
 from oligolearn.study.store import Store
 from oligolearn.study.sweep_choices import Choice
 from oligolearn.training import DivergedError, threads
 from oligolearn.workers import Workers
-
-_PRETRAINING = 20  # for the progress bar: a pretraining takes about as long as so many other trainings
 
 
 class Start(NamedTuple):
@@ -63,7 +62,7 @@ class Job(NamedTuple):
     @property
     def work(self) -> int:
         """What it costs, in trainings of a classifier."""
-        return len(self.all_runs()) + _PRETRAINING * sum(bool(METHODS[start.method].objective) for start in self.starts)
+        return len(self.all_runs()) + PRETRAINING * sum(bool(METHODS[start.method].objective) for start in self.starts)
 
 
 def plan_jobs(choices: Sequence[Choice], runs: Sequence[Run], at_once: int) -> list[Job]:

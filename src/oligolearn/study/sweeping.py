@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from oligolearn.data import label_counts, read_expression
+from oligolearn.study.cohort import Cohort
 from oligolearn.study.design import Draw, Run, redraw_repeat
-from oligolearn.study.execute import Cohort
 from oligolearn.study.outputs import write_outputs
 from oligolearn.study.planning import DesignSettings, SharedSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
@@ -21,7 +21,7 @@ from oligolearn.study.store import Store
 from oligolearn.study.sweep_choices import Choice, Sizes, Vary, make_choices, read_vary
 from oligolearn.study.sweep_summary import results_table, summarize_sweep, titled
 from oligolearn.study.sweep_training import plan_jobs, train_all
-from oligolearn.study.trainings import replicas_at_once
+from oligolearn.study.training_facts import replicas_at_once
 from oligolearn.workers import Workers
 
 FILE = "sweep.json"
@@ -181,7 +181,7 @@ def _plan(study: Study, varied: Mapping[str, Sequence[Value]]) -> _Plan:
         Run(repeat, fraction, n_labels, choice.name)
         for choice in choices
         for repeat in range(design.repeats)
-        for fraction, n_labels in zip(design.fractions, counts, strict=True)
+        for fraction, n_labels in counts.items()
     ]
     names = [choice.name for choice in choices]
     n_networks = sum(len(job.starts) for job in plan_jobs(choices, runs, 1))

@@ -26,7 +26,7 @@ from oligolearn.estimators.adapting import Joined, join_cohorts
 from oligolearn.estimators.cohorts import Preparation
 from oligolearn.study.design import Run
 from oligolearn.study.planning import EverySetting, fingerprint, translation_of
-from oligolearn.study.trainings import hardware
+from oligolearn.study.training_facts import hardware
 from oligolearn.study.transfer_design import (
     DEFAULT_BUDGETS,
     DEFAULT_METHODS,

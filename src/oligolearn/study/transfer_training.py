@@ -1,6 +1,5 @@
 """Train every method of a transfer study at every budget, and test it on rows of the target that nobody has seen."""
 
-import copy
 import time
 import warnings
 from collections.abc import Sequence
@@ -14,12 +13,14 @@ from sklearn.exceptions import ConvergenceWarning
 from oligolearn.data import Split
 from oligolearn.estimators import DomainAdaptedClassifier, FineTunedClassifier
 from oligolearn.estimators.adaptation_conclusion import conclude
+from oligolearn.estimators.domain_fitting import apply_per_domain
 from oligolearn.estimators.mapping import MAPS
 from oligolearn.estimators.metrics import score_predictions
 from oligolearn.estimators.shift import standardise_domains
+from oligolearn.study.cohort import Cohort, chosen_genes
 from oligolearn.study.design import Run, training_seed
 from oligolearn.study.embedding import map_samples, sample_rows
-from oligolearn.study.execute import Cohort, OnProgress, chosen_genes
+from oligolearn.study.execute import OnProgress
 from oligolearn.study.store import Store
 from oligolearn.study.transfer_design import TransferDesign, TransferDraw, draw_transfer
 from oligolearn.study.transfer_methods import TRANSFER_METHODS, TransferModel, TransferTask
@@ -160,7 +161,7 @@ def _map(design: TransferDesign, data: Domains, method: str) -> dict[str, Any] |
 def _drawn_rows(data: Domains, draw: TransferDraw) -> NDArray[np.intp]:
     nobody = np.empty(0, dtype=np.intp)
     learned_from = np.concatenate([data.sources, draw.seen])
-    return sample_rows(Split(draw.train, nobody, draw.test, learned_from), data.cohort.y)
+    return sample_rows(Split(draw.train, nobody, draw.test, learned_from))
 
 
 def as_seen(
@@ -179,19 +180,17 @@ def as_seen(
     """
     if not isinstance(model, DomainAdaptedClassifier):
         return model.scaler_.transform(X)
-    parts: dict[int, NDArray[np.floating]] = {}
-    for domain in np.unique(domains).tolist():
-        one: Any = copy.copy(model.source_model_ if domain >= 0 else model.target_model_)
-        one.scaler_ = model.scalers_[domain]
-        rows = X[domains == domain]
-        parts[domain] = one.embed(rows) if isinstance(one, FineTunedClassifier) else one.scaler_.transform(rows)
-    width = next(iter(parts.values())).shape[1]
-    seen = np.empty((len(X), width))
-    for domain, part in parts.items():
-        seen[domains == domain] = part
+    seen = apply_per_domain(model, X, domains, _as_one_sees).astype(np.float64)
     method = model.adaptation_["method"]
     if method in MAPS:
         standardised, _ = standardise_domains(task.X, task.domains, model.adaptation_["standardize"])
         to_target = MAPS[method](standardised[task.domains >= 0], standardised[task.domains < 0])
         seen[domains >= 0] = to_target(seen[domains >= 0])
     return seen
+
+
+def _as_one_sees(model: Any, X: NDArray[np.floating]) -> NDArray[np.floating]:
+    if isinstance(model, FineTunedClassifier):
+        return model.embed(X)
+    standardised: NDArray[np.floating] = model.scaler_.transform(X)
+    return standardised

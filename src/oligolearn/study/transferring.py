@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from oligolearn.data import read_expression
-from oligolearn.study.execute import Cohort
+from oligolearn.study.cohort import Cohort
 from oligolearn.study.outputs import write_outputs
 from oligolearn.study.progress import progress_bar
 from oligolearn.study.store import Store

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oligolearn.study.alike import FAMILY
 from oligolearn.study.design import training_seed
-from oligolearn.study.search_space import Choices, Range, Space, Value
+from oligolearn.study.replica_families import FAMILY
+from oligolearn.study.search_space import Choices, Space, Value
 
 if TYPE_CHECKING:
     import optuna
@@ -200,12 +200,8 @@ def _distributions(space: Space) -> "dict[str, optuna.distributions.BaseDistribu
         elif searched.whole:
             found[name] = IntDistribution(int(searched.low), int(searched.high), log=searched.log)
         else:
-            found[name] = FloatDistribution(*_ends(searched), log=searched.log)
+            found[name] = FloatDistribution(searched.low, searched.high, log=searched.log)
     return found
-
-
-def _ends(searched: Range) -> tuple[float, float]:
-    return searched.low, searched.high
 
 
 def check_storage(url: str | None) -> None:

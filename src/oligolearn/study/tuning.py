@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from oligolearn.data import read_expression
 from oligolearn.saving import write_json
-from oligolearn.study.alike import shared_names
-from oligolearn.study.execute import Cohort
+from oligolearn.study.cohort import Cohort
+from oligolearn.study.execute import OnProgress
 from oligolearn.study.methods import METHODS
 from oligolearn.study.planning import DesignSettings, SharedSettings, Study, plan_study
 from oligolearn.study.progress import progress_bar
+from oligolearn.study.replica_families import shared_names
 from oligolearn.study.search_space import (
     Space,
     Value,
@@ -29,14 +30,14 @@ from oligolearn.study.search_space import (
     shown_value,
 )
 from oligolearn.study.store import Store
-from oligolearn.study.trials import Trial, Trials, check_storage, open_trials, sqlite_url, storage_name
-from oligolearn.study.trying import (
+from oligolearn.study.trial_training import (
     Bench,
     Outcome,
     balanced_accuracies,
     default_settings,
     difference_interval,
 )
+from oligolearn.study.trials import Trial, Trials, check_storage, open_trials, sqlite_url, storage_name
 from oligolearn.workers import Workers
 from oligolearn.writing import write_text
 
@@ -44,7 +45,6 @@ AT_ONCE = 8
 METRIC = "balanced accuracy"
 _DEFAULT, _TEST = "default", "test"
 Settings = dict[str, dict[str, Any]]
-Tell = Callable[[float, float, str], None] | None
 
 
 class TuningSettings(SharedSettings, total=False):
@@ -197,7 +197,7 @@ def tune(
     >>> tuned.best["training"]  # doctest: +SKIP
     """
     check_storage(storage)
-    Workers(workers).start("oligolearn.study.trying")
+    Workers(workers).start("oligolearn.study.trial_training")
     search = settings.get("search", ())
     given = {"pretraining": settings.get("pretraining", {}), "training": settings.get("training", {})}
     space = search_space(settings.get("method", "swav"), search, given=given)
@@ -308,7 +308,7 @@ def _plan(study: Study, store: Store, space: Space, settings: TuningSettings) ->
     )
 
 
-def _search(plan: Plan, trials: Trials, *, workers: Workers, tell: Tell) -> None:
+def _search(plan: Plan, trials: Trials, *, workers: Workers, tell: OnProgress | None) -> None:
     """Try group after group, the default settings beside the first."""
     y = plan.bench.cohort.y[plan.bench.rows("validation")]
     while group := trials.propose(plan.n_trials):
@@ -335,7 +335,7 @@ def _scored(outcome: Outcome, y: Any) -> dict[str, Any]:
     return {"value": value, "scores": scores, "seconds": round(outcome.seconds, 3), "error": outcome.error}
 
 
-def _best(plan: Plan, trials: Trials) -> Trial | None:
+def _best(trials: Trials) -> Trial | None:
     """The first of the best trials; None where none is better than the default settings.
 
     Raises
@@ -353,7 +353,7 @@ def _best(plan: Plan, trials: Trials) -> Trial | None:
 
 def _test(plan: Plan, trials: Trials, *, workers: Workers) -> dict[str, Any]:
     """Scores on the test samples, of the default settings and of the best if they are others."""
-    best = _best(plan, trials)
+    best = _best(trials)
     choices = [plan.default] if best is None else [plan.default, plan.settings(best.values)]
     outcomes = dict(plan.bench.try_all(choices, "test", workers=workers))
     rows = plan.bench.rows("test")
@@ -375,7 +375,7 @@ def _test(plan: Plan, trials: Trials, *, workers: Workers) -> dict[str, Any]:
 
 def _conclude(plan: Plan, trials: Trials) -> dict[str, Any]:
     """What `best.json` holds."""
-    best, method = _best(plan, trials), plan.bench.method
+    best, method = _best(trials), plan.bench.method
     default = trials.note(_DEFAULT) or {}
     settings = plan.default if best is None else plan.settings(best.values)
     told = plan.told(settings)

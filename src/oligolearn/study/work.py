@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from oligolearn.study.execute import Pretrained
 
 # What a process to fork workers from imports, while the study reads its data
-FOR_EXPRESSION = tuple(f"oligolearn.study.{name}" for name in ("jobs", "fitting", "scores", "trainings"))
+FOR_EXPRESSION = tuple(f"oligolearn.study.{name}" for name in ("jobs", "fitting", "scores", "training_facts"))
 FOR_SEQUENCES = tuple(f"oligolearn.study.{name}" for name in ("jobs", "sequence_cohort"))
 
 
@@ -55,7 +55,7 @@ def embed(*job: Any) -> dict[str, Any]:
 
 
 def describe_trainings(design: "Design", n_genes: int) -> Trainings:
-    """What torch and the estimators know of trainings, see `oligolearn.study.trainings.describe_trainings`."""
-    from oligolearn.study import trainings
+    """What torch and the estimators know of trainings, see `oligolearn.study.training_facts.describe_trainings`."""
+    from oligolearn.study import training_facts
 
-    return trainings.describe_trainings(design, n_genes)
+    return training_facts.describe_trainings(design, n_genes)

@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 _SMALLEST = 2**22  # bytes: below, what the processor knows of addresses reaches anyway
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_LARGEST_BLOCK = 2**25  # glibc takes no more
+_lock = threading.Lock()
+_training: list[None] = []  # trainings under way, in any thread
 
 
 def lasting(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -46,12 +50,6 @@ def freed_memory_kept() -> Iterator[None]:
             if not _training:
                 _tell_malloc(_M_TRIM_THRESHOLD, 2 * _LARGEST_BLOCK)  # where glibc's own adapting ends, too
                 _give_back()
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-_LARGEST_BLOCK = 2**25  # glibc takes no more
-_lock = threading.Lock()
-_training: list[None] = []  # trainings under way, in any thread
 
 
 def _tell_malloc(what: int, value: int) -> None:

@@ -14,9 +14,10 @@ def draw_below(share: float, shape: Sequence[int], *, generator: torch.Generator
     """Draw True with the probability `share`, off by less than 1e-5; on the device of the `generator`."""
     if generator.device.type != "cpu":
         return torch.rand(tuple(shape), generator=generator, device=generator.device) < share
-    if share in (0, 1):
-        return torch.full(tuple(shape), bool(share))
-    return _bits(shape, generator) < round(share * _LEVELS) - _LEVELS // 2
+    level = round(share * _LEVELS)
+    if level in (0, _LEVELS):  # which 16 bits do not hold
+        return torch.full(tuple(shape), level == _LEVELS)
+    return _bits(shape, generator) < level - _LEVELS // 2
 
 
 def draw_normal(shape: Sequence[int], *, generator: torch.Generator, dtype: torch.dtype) -> Tensor:

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 _MOST_GROUPS, _FEWEST_IN_GROUP, _NEIGHBOURS = 500, 5, 20  # as in the code of Hacohen 2022
 _UNSURE_PER_LABEL = 10  # candidates of `unsure` for each sample asked for, as in Zhdanov 2019
 _MANY_ROWS = 20_000
+FEW_PER_CLASS = 20  # labels, below which the typical come first
 
 
 class Pool(NamedTuple):
@@ -102,13 +103,12 @@ def propose_labels(
     """
     labelled, notes = _labelled(saved, data, label)
     _check_number(n, labelled)
-    classifier = isinstance(saved.model, FineTunedClassifier)
     n_classes = len(saved.model.classes_) if isinstance(saved.model, FineTunedClassifier) else None
     if strategy == "auto":
         strategy = usual_strategy(n_classes, int(labelled.sum()), n)
-    _check_strategy(strategy, classifier=classifier)
+    _check_strategy(strategy, classifier=n_classes is not None)
     embedded, read = embed_samples(saved, data, **alignment)
-    predicted = predict_samples(saved, data, **alignment)[0] if classifier else None
+    predicted = None if n_classes is None else predict_samples(saved, data, **alignment)[0]
     probabilities = None if predicted is None else predicted.filter(regex="^probability_").to_numpy(np.float64)
     pool = Pool(np.asarray(embedded.X, dtype=np.float64), labelled, probabilities)
     names = [] if predicted is None else [str(name) for name in predicted.columns[1:].str.removeprefix("probability_")]
@@ -130,9 +130,6 @@ def usual_strategy(n_classes: int | None, n_labelled: int, n: int) -> str:
     """
     few = n_classes is None or n_labelled + n < FEW_PER_CLASS * n_classes
     return "typical" if few else "gradient"
-
-
-FEW_PER_CLASS = 20
 
 
 def choose_samples(
@@ -272,7 +269,7 @@ def _choose_typical(pool: Pool, n: int, rng: np.random.Generator, names: list[st
     choices: list[Choice] = []
     while len(choices) < n:
         small = sizes < _FEWEST_IN_GROUP  # outliers come last
-        group = min(waiting, key=lambda one: (n_labels[one], small[one], -sizes[one]))
+        group = min(waiting, key=lambda one: (small[one], n_labels[one], -sizes[one]))
         choices.append(Choice(waiting[group].pop(0), _typical_reason(int(sizes[group]), int(n_labels[group]))))
         n_labels[group] += 1
         if not waiting[group]:

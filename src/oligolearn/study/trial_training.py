@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.estimators import CollapseWarning, FineTunedClassifier, SelfSupervisedEncoder, Share, fit_together
-from oligolearn.study.alike import FAMILY, architecture
+from oligolearn.study.cohort import Cohort, chosen_genes
 from oligolearn.study.design import Design, Draw, draw_repeat, training_seed
-from oligolearn.study.execute import Cohort, chosen_genes
 from oligolearn.study.methods import METHODS, objective_defaults
+from oligolearn.study.replica_families import FAMILY, architecture
 from oligolearn.training import DivergedError, threads
 from oligolearn.workers import Workers
 

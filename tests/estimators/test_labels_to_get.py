@@ -14,7 +14,7 @@ from oligolearn.estimators import (
     propose_labels,
     save_model,
 )
-from oligolearn.estimators.selection import STRATEGIES
+from oligolearn.estimators.labels_to_get import STRATEGIES
 
 
 def islands(sizes=(60, 30, 12), seed=0, spread=0.3):
@@ -104,6 +104,16 @@ def test_as_many_as_asked_none_twice_none_labelled(strategy, n):
     assert not labelled[chosen].any()
     assert first == second
     assert all(choice.reason for choice in first)
+
+
+def test_outliers_come_last_also_where_every_large_group_has_a_label():
+    rng = np.random.default_rng(3)
+    centres = np.repeat(np.eye(3, 8) * 20, 100, axis=0)
+    rows = np.concatenate([centres + rng.normal(size=(300, 8)), rng.normal(size=(10, 8)) * 300])
+    labelled = np.zeros(310, dtype=bool)
+    labelled[[0, 1, 100, 101, 200, 201]] = True
+    chosen = rows_of(choose_samples(Pool(rows, labelled), 5, "typical", np.random.default_rng(0)))
+    assert max(chosen) < 300
 
 
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
