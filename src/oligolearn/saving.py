@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError
 
-from oligolearn.writing import write_text
+from oligolearn.writing import usual_mode, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,10 +52,14 @@ def save_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.weights.items()}
-        save_file(contiguous, folder / WEIGHTS)
+        try:
+            save_file(contiguous, folder / WEIGHTS)
+        except SafetensorError as error:  # such as a full disk
+            raise OSError(f"{target} could not be written: {error}") from error
+        (folder / WEIGHTS).chmod(usual_mode(0o666))
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
         write_json(folder / DESCRIPTION, {**head, **bundle.description})
-        folder.chmod(0o755)
+        folder.chmod(usual_mode(0o777))
         _put_in_place(folder, target)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -83,8 +87,17 @@ def check_bundle_target(path: str | os.PathLike[str]) -> None:
     ------
     FileExistsError
         If `path` is something other than a bundle or an empty folder.
+    NotADirectoryError, PermissionError
+        If no folder can be made there.
     """
     target = Path(path)
+    if not target.name:
+        raise ValueError(f"{str(path)!r} names no folder for a model; pass one as --out")
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(f"{above} is not a folder, so {target} cannot be made in it; choose another --out")
+    if not os.access(above, os.W_OK):
+        raise PermissionError(f"{above} cannot be written to; choose another --out")
     if target.exists() and not (is_bundle(target) or (target.is_dir() and not any(target.iterdir()))):
         raise FileExistsError(f"{target} exists and is not a model; choose another --out or remove it")
 

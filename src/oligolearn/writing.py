@@ -18,11 +18,13 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
-    FileNotFoundError
-        If the folder does not exist.
+    FileNotFoundError, IsADirectoryError
+        If the folder does not exist, or `path` is one.
     """
     target = Path(path)
     check_folder(target)
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder: give the name of a file")
     temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
         yield temporary
@@ -48,7 +50,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     before = temporary.with_name(f"{temporary.name}-before")
     try:
         yield temporary
-        temporary.chmod(0o755)
+        temporary.chmod(usual_mode(0o777))
         if target.exists():
             os.replace(target, before)
         try:
@@ -86,7 +88,16 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     )
 
 
+def usual_mode(most: int) -> int:
+    """Permissions of a file or folder as the user's umask leaves them; of temporary ones they are narrower."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return most & ~umask
+
+
 def check_folder(path: Path) -> None:
     """Refuse, before any work is done, a file in a folder that does not exist."""
+    if not path.name:
+        raise ValueError("an empty name is no file to write; give one")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent} is not a folder: create it, or write somewhere else")

@@ -119,6 +119,7 @@ class NewSamples:
             duplicates=self.duplicates,
             stream=self.stream,
             label=label,
+            min_samples=1,
         )
 
     def alignment(self) -> dict[str, Any]:

@@ -20,12 +20,13 @@ def read_or_open(
     duplicates: str,
     stream: bool | None,
     label: Sequence[str] = (),
+    min_samples: int = 2,
 ) -> "tuple[ad.AnnData | StoredExpression, list[str]]":
     """Samples, and what was done to them, in sentences.
 
     Parameters
     ----------
-    data, samples, genes_in, duplicates, label
+    data, samples, genes_in, duplicates, label, min_samples
         As `oligolearn.data.read_expression` takes them.
     stream
         As `oligolearn.data.open_expression` takes it.
@@ -37,7 +38,14 @@ def read_or_open(
         if genes_in == "rows":
             raise ValueError(f"{data.name}: an {data.suffix} file has its genes in columns; leave out --genes-in")
         return stored, stored.notes
-    adata = read_expression(data, samples=samples, genes_in=genes_in, duplicate_genes=duplicates, label=label)
+    adata = read_expression(
+        data,
+        samples=samples,
+        genes_in=genes_in,
+        duplicate_genes=duplicates,
+        label=label,
+        min_samples=min_samples,
+    )
     return adata, adata.uns["oligolearn"]["notes"]
 
 

@@ -125,6 +125,7 @@ def _train_on_expression(
     cohort: CohortOptions,
     asked: dict[str, Any],
 ) -> None:
+    from oligolearn.data import sample_warnings
     from oligolearn.estimators import (
         FineTunedClassifier,
         LabelColumns,
@@ -138,6 +139,7 @@ def _train_on_expression(
     source = None if asked["pretrained"] is None else load_model(asked["pretrained"])
     adata = cohort.read(data, label)
     print_notes(adata.uns["oligolearn"]["notes"])
+    print_notes([f"Warning: {warning}" for warning in sample_warnings(adata, label, cohort.group)])
     with epoch_bar("training", shown=not asked["quiet"]) as on_epoch:
         model = FineTunedClassifier(on_epoch=on_epoch, **settings)
         trained = train_classifier(

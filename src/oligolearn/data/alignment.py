@@ -72,7 +72,7 @@ def align_expression(
     names = [str(name) for name in adata.var_names]
     match = find_features(names, features, min_overlap, translation=translation, known=known)
     rule = "mean" if translation.probes == "auto" else translation.column_rule(units)
-    mode, why = mode_like_training(units, normalize_as, lambda: guess_units(adata.X))
+    mode, why = mode_like_training(units, normalize_as, lambda: guess_units(adata.X[:, match.columns]))
     X, _, sentence = normalize(adata.X, mode, sample_names=[str(name) for name in adata.obs_names], why=why)
     gathered = gather_genes(X, match, features, rule)
     notes = [sentence, *match.notes, *gathered.notes, *describe_match(match)]

@@ -42,6 +42,7 @@ def read_expression(
     label: str | Sequence[str] | None = None,
     genes_in: str = "auto",
     duplicate_genes: str = "auto",
+    min_samples: int = 2,
 ) -> ad.AnnData:
     """Read an expression matrix and what is known about its samples.
 
@@ -59,6 +60,8 @@ def read_expression(
         "rows" or "columns" of a table; "auto" finds out and says so.
     duplicate_genes
         Genes named more than once: "sum", "mean", "refuse", or "auto" (counts are summed, all else averaged).
+    min_samples
+        Fewer are refused: 1 is enough where a model is applied to them.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def read_expression(
     check_sample_ids(list(found.obs.index), path.name)
     found = _labels_from_genes(found, labels)
     found = _merge_genes(found, duplicate_genes)
-    _check_values(found, path)
+    _check_values(found, path, min_samples)
     if sheet is not None and samples is not None:
         obs, notes = join_sheet(found.obs, sheet, Path(samples).name)
         found = found._replace(obs=obs, notes=found.notes + notes)
@@ -173,7 +176,7 @@ def _merge_genes(found: _Expression, how: str) -> _Expression:
     return found._replace(X=X, var=found.var.iloc[kept], notes=[*found.notes, note])
 
 
-def _check_values(found: _Expression, path: Path) -> None:
+def _check_values(found: _Expression, path: Path, min_samples: int) -> None:
     """Refuse a matrix too small, empty or infinite."""
     n_samples, n_genes = found.X.shape
     where = (
@@ -181,8 +184,10 @@ def _check_values(found: _Expression, path: Path) -> None:
     )
     if n_genes < 2:
         raise ValueError(f"{path.name}: {n_genes} gene(s), {n_samples:,} samples; expected at least 2 genes{where}")
-    if n_samples < 2:
-        raise ValueError(f"{path.name}: {n_samples} sample(s), {n_genes:,} genes; expected at least 2 samples{where}")
+    if n_samples < min_samples:
+        raise ValueError(
+            f"{path.name}: {n_samples} sample(s), {n_genes:,} genes; expected at least {min_samples} samples{where}"
+        )
     all_missing = True
     step = max(1, CELLS_AT_ONCE // n_genes)
     for start in range(0, n_samples, step):

@@ -129,6 +129,10 @@ class Rows:
         rows, columns = self._checked_row_names(), self._checked_columns(fields)
         if not self.layout.has_ids:
             notes.append("No column names the rows: they are called 1, 2, 3, ...")
+        of_rows = [self.layout.names[i].strip() for i in self.layout.text[self.layout.has_ids :]]
+        twice = [name for number, name in enumerate(of_rows) if name in of_rows[:number]]
+        if twice:
+            raise ValueError(f"{self.path.name}: column {some(twice)} appears twice in the header; rename one")
         described = {
             self.layout.names[i].strip(): text_column(self.words[i], numbers=i in self.layout.forced)
             for i in self.layout.text[self.layout.has_ids :]

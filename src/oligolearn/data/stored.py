@@ -145,9 +145,9 @@ class StoredExpression:
                 f"{self.path.name}: X is {n_samples:,} x {n_genes:,} but obs has {len(self.obs):,} samples and var "
                 f"{len(self.genes):,} genes; write the file again"
             )
-        if min(self.shape) < 2:
+        if n_samples < 1 or n_genes < 2:
             raise ValueError(
-                f"{self.path.name}: {n_samples:,} sample(s), {n_genes:,} gene(s); expected at least 2 of each"
+                f"{self.path.name}: {n_samples:,} sample(s), {n_genes:,} gene(s); expected at least 1 and 2"
             )
         check_sample_ids(list(self.obs.index), self.path.name)
         index = pd.Index(self.genes)

@@ -225,7 +225,8 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the method is logistic regression.
         """
-        return self.target_model_.embed(checked_expression(self, X))
+        values = checked_expression(self, X)
+        return self.target_model_.embed(values)
 
     def to_bundle(self) -> Bundle:
         """Describe what predicts rows of the target, for saving; it is read as the model that it is.

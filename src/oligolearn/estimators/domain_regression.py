@@ -200,7 +200,8 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If the method is ridge regression.
         """
-        return self.target_model_.embed(checked_expression(self, X))
+        values = checked_expression(self, X)
+        return self.target_model_.embed(values)
 
     def to_bundle(self) -> Bundle:
         """Describe what predicts rows of the target, for saving; it is read as the model that it is.

@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oligolearn.data import StoredExpression, align_expression, align_stream
+from oligolearn.data import ExpressionScaler, StoredExpression, align_expression, align_stream
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.cohorts import MEASURED_BY
 from oligolearn.estimators.self_supervised import SelfSupervisedEncoder
 from oligolearn.estimators.value_models import NetworkRegression, StandardisedRidge
+
+_FEWEST_VALUES = 0.5
+_FAR = 1.2  # standard deviations, mean over genes: .6 at the most in like samples, 1.3 at the least in other units
 
 
 def predict_samples(
@@ -83,9 +86,32 @@ def _aligned(
             "this model was trained on sequences, the data are expression; give sequences, or another model"
         )
     features = saved.description["features"]
-    told = {"units": saved.description["units"], "known": saved.description.get(MEASURED_BY), **alignment}
+    told = {"units": saved.description.get("units", "none"), "known": saved.description.get(MEASURED_BY), **alignment}
     if isinstance(data, StoredExpression):
         stream = align_stream(data, features, **told)
         return stream.blocks(), stream.notes
     aligned = align_expression(data, features, **told)
-    return [aligned.X], aligned.notes
+    return [aligned.X], [*aligned.notes, *_far_off(saved.model, aligned.X)]
+
+
+def _far_off(model: Any, X: NDArray[np.float32]) -> list[str]:
+    """Warn of samples that have hardly a value, or lie far from those of the training, as in other units they do."""
+    notes = []
+    known = np.isfinite(X)
+    empty = known.mean(axis=1) < _FEWEST_VALUES
+    if empty.any():
+        notes.append(
+            f"Warning: {int(empty.sum()):,} of {len(X):,} samples have values of fewer than {_FEWEST_VALUES:.0%} of "
+            "the model's genes; the others count as average, and what is predicted says little of them."
+        )
+    scaler = getattr(model, "scaler_", None)
+    if isinstance(scaler, ExpressionScaler) and not empty.all():
+        beyond = np.where(known, scaler.transform(X), np.nan)[~empty]
+        far = int((np.abs(np.nanmean(beyond, axis=1)) > _FAR).sum())
+        if far:
+            notes.append(
+                f"Warning: {far:,} of {len(X):,} samples lie far from those of the training: their genes are on "
+                f"average more than {_FAR:g} standard deviations above or below the mean there. Are they in the same "
+                "units, are counts of the same genes, and is it the same platform? (`adapt` is for another one.)"
+            )
+    return notes

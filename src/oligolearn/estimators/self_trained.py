@@ -224,15 +224,18 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class, ``(n_samples, n_classes)``, in the order of `classes_`."""
-        return self.student_.predict_proba(checked_expression(self, X))
+        values = checked_expression(self, X)
+        return self.student_.predict_proba(values)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Most probable class of each row, ``(n_samples,)``."""
-        return self.student_.predict(checked_expression(self, X))
+        values = checked_expression(self, X)
+        return self.student_.predict(values)
 
     def embed(self, X: ArrayLike) -> NDArray[np.float32]:
         """Output of the student's encoder, ``(n_samples, out_dim)``."""
-        return self.student_.embed(checked_expression(self, X))
+        values = checked_expression(self, X)
+        return self.student_.embed(values)
 
     def to_bundle(self) -> Bundle:
         """Describe the student for saving: it is read as a `FineTunedClassifier`."""

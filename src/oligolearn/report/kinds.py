@@ -85,7 +85,8 @@ def conclude(summary: Summary) -> list[str]:
         When the summary has another schema or lacks a section.
     """
     kind, summary = _read(summary)
-    return [*kind.findings(summary), *(f"Caution: {caution}" for caution in kind.cautions(summary))]
+    unfinished = [f"{summary['unfinished']}."] if summary.get("unfinished") else []
+    return [*unfinished, *kind.findings(summary), *(f"Caution: {caution}" for caution in kind.cautions(summary))]
 
 
 def figures(summary: Summary, *, width: float = WIDE) -> dict[str, Figure]:

@@ -105,7 +105,8 @@ def label_efficiency(
     """
     hands = Workers(workers, scheduler)
     hands.start(*FOR_EXPRESSION)
-    adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=label)
+    columns = [name for name in (label, settings.get("group")) if name]
+    adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=columns)
     study = plan_study(adata, label, settings, command=command, workers=hands)
     store = Store(out)
     store.open(study.asked, study.about)

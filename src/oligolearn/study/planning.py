@@ -170,6 +170,7 @@ def plan_study(
         "data": {**_describe_data(prepared, labels, design, notes), "file": file, "fingerprint": digest},
         "warnings": warned,
         "replicas": trainings.at_once,
+        "n_runs": len(runs),
         **describe_draws(draws, runs, labels),
     }
     if borrowed is not None:

@@ -58,6 +58,7 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
     overlap = {"n_train": n_train, "n_test": n_test} if resampled else dict.fromkeys(("n_train", "n_test"))
     return {
         "schema": 1,
+        "unfinished": unfinished(runs, about),
         "title": about["title"],
         "data": about["data"],
         "design": {
@@ -97,6 +98,14 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
             if "error" in run
         ],
     }
+
+
+def unfinished(runs: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> str:
+    """What to say of a study whose runs are not all there; empty where they are."""
+    n_runs = about.get("n_runs", len(runs))  # studies of before it was kept
+    if len(runs) >= n_runs:
+        return ""
+    return f"Unfinished: {len(runs):,} of {n_runs:,} runs are there; the command of the study goes on with the others"
 
 
 def known_methods(asked: Mapping[str, Any]) -> Mapping[str, Method]:

@@ -123,7 +123,8 @@ def sweep(  # noqa: PLR0913  (what to do, who does it, what to say of it)
     hands.start("oligolearn.study.sweep_training")
     given = {"pretraining": settings.get("pretraining", {}), "training": settings.get("training", {})}
     varied = read_vary(vary, settings.get("method", "swav"), given=given)
-    adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=label)
+    columns = [name for name in (label, settings.get("group")) if name]
+    adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=columns)
     plan = _plan(_plan_study(adata, label, settings, command), varied)
     store = Store(out, what="sweep", file=FILE)
     store.open(plan.asked, plan.about)

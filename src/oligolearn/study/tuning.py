@@ -201,7 +201,8 @@ def tune(
     search = settings.get("search", ())
     given = {"pretraining": settings.get("pretraining", {}), "training": settings.get("training", {})}
     space = search_space(settings.get("method", "swav"), search, given=given)
-    adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=label)
+    columns = [name for name in (label, settings.get("group")) if name]
+    adata = data if isinstance(data, ad.AnnData) else read_expression(os.fspath(data), label=columns)
     study = _plan_study(adata, label, settings)
     store = Store(out, what="tuning", file="tune.json")
     asked = _asked(study, space, settings)

@@ -125,11 +125,14 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, A
     """Write the state of a training, whole or not at all; `facts` are JSON-able, ``identity`` among them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as temporary:
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-            temporary,
-            metadata={"training": json.dumps(facts)},
-        )
+        try:
+            save_file(
+                {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+                temporary,
+                metadata={"training": json.dumps(facts)},
+            )
+        except SafetensorError as error:  # such as a full disk
+            raise OSError(f"{path} could not be written: {error}") from error
 
 
 def read_state(path: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
