@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from oligolearn import saving
 from oligolearn.saving import Bundle, is_bundle, load_bundle, save_bundle, write_json, write_text
@@ -206,3 +208,30 @@ def test_json_keeps_every_digit(tmp_path: Path) -> None:
     values = [0.1, 1 / 3, 1e-300, -2.5e17]
     write_json(tmp_path / "x.json", {"values": values})
     assert json.loads((tmp_path / "x.json").read_text())["values"] == values
+
+
+def test_others_may_read_what_the_user_s_umask_lets_them(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        save_bundle(tmp_path / "m", example())
+    finally:
+        os.umask(before)
+    modes = [oct(path.stat().st_mode & 0o777) for path in (tmp_path / "m", *sorted((tmp_path / "m").iterdir()))]
+    assert modes == ["0o750", "0o640", "0o640"]
+
+
+def test_a_disk_that_is_full_is_an_error_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="m could not be written: I/O error: No space left on device"):
+        save_bundle(tmp_path / "m", example())
+    assert not any(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_plain_in_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"n": np.int64(3), "rate": np.float32(0.5), "on": np.True_})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"n": 3, "rate": 0.5, "on": True}
+    with pytest.raises(TypeError, match="cannot be written"):
+        write_json(tmp_path / "a.json", {"what": object()})

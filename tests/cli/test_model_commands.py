@@ -69,6 +69,49 @@ def test_predictions_do_not_depend_on_gene_order_batch_or_process(cohort, tmp_pa
     assert (tables["all"]["prediction"] == probabilities.idxmax(axis=1).str[-1]).all()
 
 
+def test_one_sample_is_predicted_as_among_others(cohort, tmp_path):
+    data = ad.read_h5ad(cohort / "c.h5ad")
+    data[:1].copy().write_h5ad(tmp_path / "one.h5ad")
+    data[:1].to_df().to_csv(tmp_path / "one.csv", index_label="sample")
+    assert run("predict", cohort / "m", cohort / "c.h5ad", "--out", tmp_path / "all.csv") == 0
+    expected = pd.read_csv(tmp_path / "all.csv", index_col=0).iloc[:1]
+    for options in (["one.h5ad"], ["one.h5ad", "--stream"], ["one.csv"]):
+        assert run("predict", cohort / "m", tmp_path / options[0], *options[1:], "--out", tmp_path / "p.csv") == 0
+        pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "p.csv", index_col=0), expected)
+    assert run("train", tmp_path / "one.csv", "--label", "kind", "--out", tmp_path / "t", *FAST) == 2
+
+
+def test_samples_in_other_units_and_without_values_are_warned_of(cohort, tmp_path, capsys):
+    data = ad.read_h5ad(cohort / "c.h5ad")
+    log = data.copy()
+    log.X = np.log2(1e6 * data.X / data.X.sum(axis=1, keepdims=True) + 1).astype(np.float32)
+    for name, values in (("log", log.X), ("log10", log.X * np.log10(2)), ("none", np.full_like(log.X, np.nan))):
+        one = log.copy()
+        one.X = values.copy()
+        one.X[0] = log.X[0]
+        one.write_h5ad(tmp_path / f"{name}.h5ad")
+    warned = {}
+    for name in ("log", "log10", "none"):
+        out = tmp_path / f"{name}.csv"
+        assert run("predict", cohort / "m", tmp_path / f"{name}.h5ad", "--normalize", "log", "--out", out) == 0
+        warned[name] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning")]
+    assert not warned["log"]
+    assert "89 of 90 samples lie far from those of the training" in " ".join(warned["log10"])
+    assert "89 of 90 samples have values of fewer than 50%" in " ".join(warned["none"])
+
+
+def test_what_explains_the_label_is_warned_of_in_training(cohort, tmp_path, capsys):
+    data = ad.read_h5ad(cohort / "c.h5ad")
+    data.obs["batch"] = data.obs["kind"].astype(object).map({"a": "x", "b": "x", "c": "y"})
+    data.write_h5ad(tmp_path / "c.h5ad")
+    out = tmp_path / "m"
+    assert run("train", tmp_path / "c.h5ad", "--label", "kind", "--out", out, "--folds", 0, *FAST) == 0
+    assert "Warning: a batch column `batch` explains the label" in capsys.readouterr().out
+    assert json.loads((out / "model.json").read_text())["training"]["epochs"] == 2  # as asked, few steps or not
+    assert run("train", tmp_path / "c.h5ad", "--label", "kind", "--out", tmp_path / "c.h5ad" / "m", *FAST) == 2
+    assert "is not a folder" in capsys.readouterr().err
+
+
 def test_a_self_trained_model_is_a_classifier_that_says_so(cohort, tmp_path):
     arguments = ["train", cohort / "c.h5ad", "--label", "kind", "--pretrained", cohort / "p", *FAST]
     assert run(*arguments, "--self-train", "--out", tmp_path / "s") == 0

@@ -180,6 +180,11 @@ def test_sample_sheets_that_do_not_fit(sheet, reason, tmp_path):
     assert_refused(tmp_path / "good.csv", reason, samples=tmp_path / "sheet.csv")
 
 
+def test_two_columns_of_words_of_one_name_are_refused(tmp_path):
+    (tmp_path / "two.csv").write_text("sample,kind,g1,g2,kind\na,x,1,3,y\nb,x,2,4,y\n")
+    assert_refused(tmp_path / "two.csv", "column 'kind' appears twice")
+
+
 @pytest.mark.parametrize("name", ["missing.h5ad", "ragged.csv", "word.csv", "short.gct", "cut.csv.gz", "noise.h5ad"])
 def test_the_command_answers_in_one_line_with_code_2(name, tmp_path, capsys):
     if name in TEXTS:

@@ -175,7 +175,7 @@ def test_subsets_are_nested_and_hold_every_class() -> None:
     y = random_training_labels(np.random.default_rng(3))
     order = label_order(y, np.random.default_rng(3))
     n_classes = int(y.max()) + 1
-    counts = label_counts([0.001, 0.01, 0.1, 0.5, 1.0], len(y), n_classes)
+    counts = list(label_counts([0.001, 0.01, 0.1, 0.5, 1.0], len(y), n_classes).values())
     assert counts == sorted(counts)
     assert counts[0] == n_classes
     assert counts[-1] == len(y)
@@ -185,8 +185,9 @@ def test_subsets_are_nested_and_hold_every_class() -> None:
 
 
 def test_number_of_labels_for_each_fraction() -> None:
-    assert label_counts([0.01, 0.126, 1.0], 1000, 3) == [10, 126, 1000]
-    assert label_counts([0.01, 0.126, 1.0], 1000, 20) == [20, 126, 1000]
+    assert label_counts([0.01, 0.126, 1.0], 1000, 3) == {0.01: 10, 0.126: 126, 1.0: 1000}
+    assert label_counts([0.01, 0.126, 1.0], 1000, 20) == {0.01: 20, 0.126: 126, 1.0: 1000}
+    assert label_counts([0.02, 0.01, 1.0], 1000, 20) == {0.02: 20, 1.0: 1000}  # 1 % would be as many
 
 
 def test_redrawn_validation_rows_keep_their_number_and_never_come_from_the_test_rows() -> None:

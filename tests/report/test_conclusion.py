@@ -193,3 +193,10 @@ def test_methods_that_make_no_difference_share_a_sentence(summary):
     assert shared[0].startswith("None of simclr, moco and byol makes a detectable difference to accuracy at any number")
     assert "the largest seen was that of byol, with 44 labels: −3.0 points (95% CI −5.0 to −1.0, p = 0.21)" in shared[0]
     assert any(text.startswith("Vicreg raises accuracy by 10.0 points") for text in found)
+
+
+def test_a_study_with_runs_missing_says_so_first(summary):
+    summary["unfinished"] = "Unfinished: 2 of 12 runs are there; the command of the study goes on with the others"
+    assert conclude(summary)[0] == f"{summary['unfinished']}."
+    summary["unfinished"] = ""
+    assert not conclude(summary)[0].startswith("Unfinished")
