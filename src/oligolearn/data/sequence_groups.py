@@ -100,9 +100,10 @@ def cluster_sequences(sequences: Sequences, *, identity: float = 0.8, tool: str 
     """Number clusters of sequences that resemble each other, ``(n_sequences,)``.
 
     Two sequences that are clearly more alike than `identity` are in one cluster, and so are those linked over others,
-    at the price of clusters in which the farthest are less alike. Words say of a pair near `identity` only on average how
-    alike it is: of 101 letters of DNA with errors at random and an identity of .8, 60 % of the pairs that are alike to
-    .8 are parted, 17 % of those to .85, 1 % of those to .9. Ask for somewhat less than what has to stay together.
+    at the price of clusters in which the farthest are less alike. Words say of a pair near `identity` only on average
+    how alike it is: of 101 letters of DNA with errors at random and an identity of .8, 60 % of the pairs that are
+    alike to .8 are parted, 17 % of those to .85, 1 % of those to .9. Ask for somewhat less than what has to stay
+    together.
 
     Parameters
     ----------
