@@ -207,6 +207,45 @@ def test_settings_reach_the_trainings_they_are_for(tmp_path, monkeypatch):
     assert {one["objective_options"]["n_prototypes"] for one in pretrained} == {9}  # what is not varied is a study's
 
 
+@pytest.mark.parametrize(
+    ("method", "name", "values"),
+    [
+        ("vicreg", "covariance", [0.5]),
+        ("barlow-twins", "redundancy", [0.05]),
+        ("vime", "alpha", [1.0]),
+        ("moco", "version", [1]),
+        ("scarf", "loss", ["info-nce"]),
+        ("swav", "iterations", [5]),
+    ],
+)
+def test_every_setting_of_an_objective_has_a_name(method, name, values):
+    design = Design(label="y", methods=(method,), fractions=(1.0,), pretraining=SMALL, training=SMALL)
+    varied = read_vary({name: values}, method, given={})
+    choices = make_choices(design, varied, SIZES)
+    other = next(choice for choice in choices if not choice.default)
+    assert other.settings["pretraining"]["objective_options"][name] == values[0]
+
+
+def test_epochs_are_what_differs_where_they_are_few_steps(tmp_path, monkeypatch):
+    seen = []
+    original = sweep_training.fit_together
+    monkeypatch.setattr(
+        sweep_training, "fit_together", lambda m, *more, **named: seen.append(list(m)) or original(m, *more, **named)
+    )
+    one = {**TINY, "repeats": 1, "fractions": (1.0,)}
+    sweep(cohort(), "y", out=tmp_path / "o", vary={"epochs": [1, 7]}, method="scratch", **{**one, "training": {}})
+    steps = {(model.epochs, model._schedule(63).steps) for models in seen for model in models}
+    assert steps == {(1, 1), (7, 7), (30, 200)}
+
+
+def test_a_sweep_says_what_pretraining_warned_of_and_the_fix(tmp_path):
+    vary = {"queue_length": [0, 300]}
+    done = sweep(cohort(), "y", out=tmp_path / "o", vary=vary, **{**TINY, "fractions": (1.0,)})
+    said = " ".join(done.summary["warnings"])
+    assert "queue" in said
+    assert "set queue_length to" in said
+
+
 def test_choices_that_differ_after_pretraining_share_it(tmp_path, monkeypatch):
     fitted = []
     original = sweep_training.fit_together

@@ -95,6 +95,14 @@ SETTINGS: dict[str, Setting] = {
     "temperature": Setting(("pretraining", "objective_options", "temperature"), Range(0.05, 0.5, log=True), _POSITIVE),
     "queue_length": Setting(("pretraining", "objective_options", "queue_length"), None, (0, math.inf), int),
     "momentum": Setting(("pretraining", "objective_options", "momentum"), None, (0.0, 1.0)),
+    **{
+        name: Setting(("pretraining", "objective_options", name), None, (0.0, math.inf))
+        for name in ("invariance", "variance", "covariance", "redundancy", "alpha")
+    },
+    "frozen_share": Setting(("pretraining", "objective_options", "frozen_share"), None, (0.0, 1.0)),
+    "iterations": Setting(("pretraining", "objective_options", "iterations"), None, _COUNT, int),
+    "version": Setting(("pretraining", "objective_options", "version"), None, (1, 2), int),
+    "loss": Setting(("pretraining", "objective_options", "loss"), None, (0, 0), str, ("nt-xent", "info-nce")),
     "view": Setting(("pretraining", "view"), None, (0, 0), str, _NAMED),
     _STRENGTH: Setting(("pretraining", _STRENGTH), Range(0.1, 0.9), (0.0, math.inf)),
     "transfer_layers": Setting(("training", "transfer_layers"), Range(1, 3), (0, math.inf), int),
