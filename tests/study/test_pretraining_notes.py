@@ -3,7 +3,7 @@
 from typing import Any
 
 from oligolearn.study.methods import METHODS
-from oligolearn.study.summary import _diagnoses, _pretrainings
+from oligolearn.study.summary import _pretrainings, diagnoses
 
 PLATEAU = "collapse: the loss {} stays at its plateau 3.401; let views change less, or train longer"
 
@@ -27,7 +27,7 @@ def test_each_kind_of_collapse_is_said_once_with_its_repeats_an_example_and_the_
         run("swav", 2),
         run("simclr", 0),
     ]
-    first, second = _diagnoses(runs, METHODS)
+    first, second = diagnoses(runs, {name: one.title for name, one in METHODS.items()}, " (--view-strength)")
     assert first.startswith(
         "SwAV pretraining: collapse in 2 of 3 repeats (the loss 3.398 stays at its plateau 3.401): let views"
     )
