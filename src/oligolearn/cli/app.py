@@ -120,7 +120,9 @@ def _run(arguments: Sequence[str]) -> int:
         return _fail(str(error), 2)
     except MemoryError as error:
         _reraise_for_debugging()
-        return _fail(f"not enough memory: {error or 'no more could be had'}; leave genes out, or close others", 1)
+        return _fail(
+            f"not enough memory: {error or 'no more could be had'}; keep fewer genes, or use a larger machine", 1
+        )
     except OSError as error:
         _reraise_for_debugging()
         return _fail(f"{error.strerror or error} {error.filename or ''}", 1)

@@ -37,6 +37,8 @@ def read_or_open(
     if stored is not None:
         if genes_in == "rows":
             raise ValueError(f"{data.name}: an {data.suffix} file has its genes in columns; leave out --genes-in")
+        if len(stored.obs) < min_samples:
+            raise ValueError(f"{data.name}: {len(stored.obs)} sample(s); expected at least {min_samples}")
         return stored, stored.notes
     adata = read_expression(
         data,

@@ -149,6 +149,7 @@ def plan_sequence_study(
             "file": file,
             "fingerprint": asked["data"],
         },
+        "n_runs": len(runs),
         "warnings": conflicting_copies(text, copies(sequences)),
         "replicas": min(design.repeats, MOST_AT_ONCE) if design.device != "cpu" else 1,
         **_describe_draws(draws, runs, labels, design),
