@@ -103,6 +103,10 @@ def test_other_cohorts_are_named_with_what_was_found_of_them(own: Path, tmp_path
         (["--pretrain-on", "{few}", "--min-overlap", "2"], "min_overlap"),
         (["--pretrain-on", "{few}", "--standardize", "both"], "each, together"),
         (["--label", "kind", "--stream"], "--no-stream"),
+        (["--view", "blur"], "unknown view 'blur'; choose one of masking"),
+        (["--view", "gone.gmt"], "gone.gmt does not exist"),
+        (["--view", "gene-sets"], "write the path of a .gmt file"),
+        (["--view", "masking+noise", "--view-strength", "0.2"], "write each with its own"),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], message: str, own: Path, tmp_path: Path, capsys) -> None:
@@ -122,6 +126,7 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, own: Path, tm
         ("simclr", ["--view", "mixup", "--view-strength", "0.25"], "mixup", {"lowest": 0.75}),
         ("simclr", ["--mask-share", "0.3"], "masked-mixup", {"share": 0.3}),
         ("simclr", ["--view", "noise", "--view-strength", "0.2"], "noise", {"scale": 0.2}),
+        ("simclr", ["--view", "masking:0.3+noise:0.1"], "masking:0.3+noise:0.1", {}),
         ("masked-genes", ["--mask-share", "0.3"], "masking", {"share": 0.3, "per": "row", "fill": "zero"}),
     ],
 )
@@ -131,6 +136,18 @@ def test_the_view_is_the_methods_own_unless_asked_for(
     assert run("pretrain", own, "--method", method, *options, "--out", tmp_path / "m", *FAST) == 0
     kept = json.loads((tmp_path / "m" / "model.json").read_text())["pretraining"]
     assert (kept["view"], kept["view_options"]) == (view, settings)
+
+
+def test_gene_sets_of_a_file_are_a_view(own: Path, tmp_path: Path) -> None:
+    sets = tmp_path / "sets.gmt"
+    sets.write_text("first\tnone\tg0\tg1\tg2\nlast\tnone\tg28\tg29\tother\n")
+    weights = []
+    for name, view in (("sets", str(sets)), ("again", f"{sets}:0.5"), ("single", "masking")):
+        assert run("pretrain", own, "--method", "simclr", "--view", view, "--out", tmp_path / name, *FAST) == 0
+        assert description(tmp_path / name)["pretraining"]["view"] == view  # type: ignore[index]
+        weights.append((tmp_path / name / "weights.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+    assert weights[0] != weights[2]
 
 
 def test_a_collapse_is_seen_while_it_trains_and_named_with_its_fix(own: Path, tmp_path: Path, capsys) -> None:

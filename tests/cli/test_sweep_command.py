@@ -71,7 +71,7 @@ def test_two_settings_make_a_table_of_every_pair(cohort, tmp_path):
         (["--vary", "prototypse=4"], "swav has no setting 'prototypse'"),
         (["--vary", "prototypes=none"], "takes whole numbers, found 'none'"),
         (["--vary", "epochs=1,2"], "fixed by another option"),
-        (["--vary", "view=blur"], "--vary view must be one of"),
+        (["--vary", "view=blur"], "--vary view: unknown view 'blur'"),
         (["--vary", "epsilon=.1", "--method", "logistic"], "method must be one of scratch, swav"),
         (["--vary", "epsilon=.1", "--fractions", "0"], "fractions must"),
         (["--vary", "epsilon=.1", "--fractions", "some"], "--fractions takes numbers"),

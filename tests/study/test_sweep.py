@@ -373,14 +373,15 @@ def test_jobs_are_replicas_of_one_architecture_whatever_is_done():
         (["prototypes=1"], "--vary n_prototypes must be at least 2"),
         (["prototypes=4,4"], "names a value twice"),
         (["epsilon=nan"], "epsilon must be above 0"),
-        (["view=masking,blur"], "--vary view must be one of masking, marginal, noise"),
+        (["view=masking,blur"], "--vary view: unknown view 'blur'; choose one of masking, marginal, noise"),
+        (["view=masking,masking:0.3", "view_strength=0.2"], "view_strength is known of the views"),
         (["method=swav,logistic"], "--vary method must be one of scratch, swav"),
         (["layers=64-x"], "layers takes layers such as"),
         (["epsilon=.1", "epsilon=.2"], "names epsilon twice"),
         (["epsilon=.1", "prototypes=4", "view=noise"], "one or two settings, found epsilon, n_prototypes, view"),
         ([], "one or two settings, found none"),
         (["epochs=5"], "fixed by another option"),
-        (["view=noise", "mask_share=0.2"], "the view noise hides no genes"),
+        (["view=noise", "mask_share=0.2"], "the view noise has no mask_share to set"),
         (["mask_share=0.2", "view_strength=0.2"], "name one of them"),
         (["method=swav,byol", "epsilon=.1"], "byol has no setting 'epsilon'"),
         ({"epsilon": []}, "needs at least one value"),
@@ -414,6 +415,7 @@ def test_values_that_the_network_or_view_cannot_have_are_refused_before_work(tmp
         ("noise", 2.0, {"scale": 2.0}),
         ("mixup", 0.3, {"lowest": 0.7}),
         ("latent", 0.4, {"strength": 0.4}),
+        ("hallmark.gmt", 0.4, {"share": 0.4}),
     ],
 )
 def test_the_strength_of_a_view_is_its_own_setting_and_reads_back(view, strength, options):
@@ -430,7 +432,10 @@ def test_a_tuning_can_search_views_as_well():
     assert "view_strength" not in space
     assert "view_strength" not in search_space("swav", given={"pretraining": {"view_options": {"share": 0.3}}})
     assert "view_strength" not in search_space("autoencoder")  # sees samples as they are
-    with pytest.raises(ValueError, match="the view noise hides no genes"):
+    several = search_space("swav", ["view=masking:0.3+noise:0.1|a.gmt:0.2"])
+    assert several["view"].values == ("masking:0.3+noise:0.1", "a.gmt:0.2")
+    assert "view_strength" not in several  # which both say themselves
+    with pytest.raises(ValueError, match="the view noise has no mask_share to set"):
         search_space("swav", ["view=masking|noise", "mask_share=0.1:0.5"])
-    with pytest.raises(ValueError, match="--search view must be one of masking"):
+    with pytest.raises(ValueError, match="--search view: unknown view 'blur'"):
         search_space("swav", ["view=blur"])

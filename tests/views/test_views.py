@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from oligolearn.views import VIEWS, add_noise, make_view, mask_genes
+from oligolearn.views import VIEWS, Compose, add_noise, make_view, mask_genes, read_view
 
 MARK = 1e6  # no draw looks like it
 GENES = [f"G{number}" for number in range(30)]
@@ -162,12 +163,56 @@ def test_unknown_masking_and_negative_noise_are_refused() -> None:
 
 def test_unknown_views_and_settings_are_refused() -> None:
     rows = torch.zeros(2, 3)
-    with pytest.raises(ValueError, match="unknown view 'blur'; choose one of compose, gene-sets, latent"):
+    with pytest.raises(ValueError, match=r"unknown view 'blur'; choose one of masking, .*, a .gmt file of gene sets"):
         make_view("blur", rows=rows)
     with pytest.raises(ValueError, match="view 'swapping' has no setting shares; it has share, per"):
         make_view("swapping", {"shares": 0.5}, rows=rows)
     with pytest.raises(ValueError, match="view 'masking' has no setting rows; it has share, per, fill"):
         make_view("masking", {"rows": rows}, rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("masking", ("masking", {})),
+        ("mixup:0.25", ("mixup", {"lowest": 0.75})),
+        ("C:\\sets\\h.all.gmt.gz:0.4", ("gene-sets", {"sets": "C:\\sets\\h.all.gmt.gz", "share": 0.4})),
+        ("a.gmt", ("gene-sets", {"sets": "a.gmt"})),
+        (
+            "a.gmt:0.2 + noise:0.1",
+            ("compose", {"views": [("gene-sets", {"sets": "a.gmt", "share": 0.2}), ("noise", {"scale": 0.1})]}),
+        ),
+    ],
+)
+def test_views_are_written_with_strengths_files_and_one_after_the_other(text: str, found: object) -> None:
+    assert read_view(text) == found
+
+
+def test_a_view_that_is_written_does_what_its_parts_do(tmp_path: Path) -> None:
+    (tmp_path / "a.gmt").write_text("set\tnone\tx\ty\n")
+    x = torch.arange(12.0).reshape(3, 4)
+    written = make_view(f"{tmp_path}/a.gmt:1+noise:0.5", rows=x, genes=list("xyzv"))(x, generator=generator())
+    parts = Compose([("gene-sets", {"sets": {"set": ["x", "y"]}, "share": 1.0}), ("noise", {"scale": 0.5})])
+    assert torch.equal(written, parts.fit(x, genes=list("xyzv"))(x, generator=generator()))
+    kept = make_view(f"{tmp_path}/a.gmt", {"share": 1.0, "rest": "kept", "fill": "zero"}, rows=x, genes=list("xyzv"))
+    assert torch.equal(kept(x, generator=generator()), x * torch.tensor([0.0, 0, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("masking:much", {}, "the strength of a view is a number, found 'much' in 'masking:much'"),
+        ("masking:1.5", {}, "the strength of the view masking must be at least 0 and at most 1, found 1.5"),
+        ("masking:0.5", {"share": 0.2}, "view 'masking:0.5' says its share already"),
+        ("masking+noise", {"share": 0.2}, "view 'masking\\+noise' has no setting share"),
+        ("masking+compose", {}, "unknown view 'masking\\+compose'"),
+        ("gene-sets", {}, "view 'gene-sets' needs its setting sets; write the path of a .gmt file in its place"),
+        ("gone.gmt", {}, "gone.gmt does not exist"),
+    ],
+)
+def test_views_that_are_written_wrongly_are_refused(text: str, options: dict[str, float], message: str) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        make_view(text, options, rows=torch.zeros(2, 3), genes=list("xyz"))
 
 
 def test_views_of_ones_own_are_functions_or_have_a_fit() -> None:

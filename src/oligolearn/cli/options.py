@@ -99,8 +99,10 @@ Prototypes = Annotated[int | None, typer.Option(help="SwAV's clusters. Default: 
 View = Annotated[
     str | None,
     typer.Option(
-        help="Random view that pretraining sees samples in: masked-mixup, mixup, swapping, masking, marginal, noise or "
-        "latent. Default: the one that suits the method, masked-mixup where two views are compared."
+        help="Random view that pretraining sees samples in: masked-mixup, mixup, swapping, masking, marginal, noise, "
+        "latent, or a .gmt file, whose gene sets are hidden as wholes; or several one after the other, each with its "
+        "strength: masking:0.3+noise:0.1. Default: the one that suits the method, masked-mixup where two views are "
+        "compared."
     ),
 ]
 ViewStrength = Annotated[

@@ -12,7 +12,7 @@ from oligolearn.estimators.rows import chosen_view
 from oligolearn.nn import ENCODERS
 from oligolearn.pretext import OBJECTIVES, augmented, default_view
 from oligolearn.study.methods import METHODS
-from oligolearn.views import STRENGTHS, VIEWS, has_settings
+from oligolearn.views import STRENGTHS, read_view, settings_of_view, strength_setting
 
 Value = int | float | str
 
@@ -72,7 +72,7 @@ _POSITIVE = (1e-12, math.inf)
 _COUNT = (1, math.inf)
 _LAYERS = "layers"
 _STRENGTH = "view_strength"
-_NAMED = tuple(view for view in STRENGTHS if view != "gene-sets")  # which needs a file
+_VIEW = "view"
 ALIASES = {"prototypes": "n_prototypes", "pretrain_epochs": "pretraining_epochs", "freeze_layers": "frozen_layers"}
 SETTINGS: dict[str, Setting] = {
     _LAYERS: Setting(
@@ -103,13 +103,13 @@ SETTINGS: dict[str, Setting] = {
     "iterations": Setting(("pretraining", "objective_options", "iterations"), None, _COUNT, int),
     "version": Setting(("pretraining", "objective_options", "version"), None, (1, 2), int),
     "loss": Setting(("pretraining", "objective_options", "loss"), None, (0, 0), str, ("nt-xent", "info-nce")),
-    "view": Setting(("pretraining", "view"), None, (0, 0), str, _NAMED),
+    _VIEW: Setting(("pretraining", "view"), None, (0, 0), str),
     _STRENGTH: Setting(("pretraining", _STRENGTH), Range(0.1, 0.9), (0.0, math.inf)),
     "transfer_layers": Setting(("training", "transfer_layers"), Range(1, 3), (0, math.inf), int),
     "frozen_layers": Setting(("training", "frozen_layers"), Range(0, 2), (0, math.inf), int),
 }
 _NEEDS_PRETRAINING = ("transfer_layers", "frozen_layers")
-OF_VIEWS = ("view", _STRENGTH, "mask_share")
+OF_VIEWS = (_VIEW, _STRENGTH, "mask_share")
 
 
 def tunable_methods() -> list[str]:
@@ -251,10 +251,10 @@ def view_problem(view: Any, names: Iterable[str]) -> str | None:
     names = set(names)
     if names >= {"mask_share", _STRENGTH}:
         return f"mask_share and {_STRENGTH} are the same of a view that hides genes; name one of them"
-    if "mask_share" in names and view is not None and not (isinstance(view, str) and STRENGTHS.get(view) == "share"):
-        return f"the view {view} hides no genes, so it has no mask_share; vary {_STRENGTH}, which every view has"
-    if _STRENGTH in names and view is not None and not (isinstance(view, str) and view in STRENGTHS):
-        return f"{_STRENGTH} is known of the views {', '.join(STRENGTHS)} alone, found {view!r}"
+    if "mask_share" in names and view is not None and strength_setting(view) != "share":
+        return f"the view {view} has no mask_share to set: it hides no genes, or says how many"
+    if _STRENGTH in names and view is not None and strength_setting(view) is None:
+        return f"{_STRENGTH} is known of the views {', '.join(STRENGTHS)} alone, and once, found {view!r}"
     return None
 
 
@@ -266,7 +266,7 @@ def read_searched(name: str, text: str, setting: Setting) -> Range | Choices:
     ValueError
         If it is none of these, or a value cannot be used.
     """
-    if ":" not in text:
+    if ":" not in text or name == _VIEW:
         values = tuple(read_value(name, part, setting) for part in text.split("|"))
         if len(set(values)) < len(values):
             raise ValueError(f"--search {name} names a choice twice: {text}")
@@ -295,6 +295,12 @@ def read_value(name: str, text: str, setting: Setting, *, option: str = "--searc
         If it is of another kind or out of its limits; `option` begins the message.
     """
     text = text.strip()
+    if name == _VIEW:
+        try:
+            read_view(text)
+        except ValueError as error:
+            raise ValueError(f"{option} {name}: {error}") from None
+        return text
     if setting.choices:
         if text not in setting.choices:
             raise ValueError(f"{option} {name} must be one of {', '.join(setting.choices)}, found {text!r}")
@@ -416,15 +422,16 @@ def _shown_view(name: str, pretraining: Mapping[str, Any], objective: str) -> Va
     asked = pretraining.get("view")
     told = (pretraining.get("view_options"), pretraining.get(_STRENGTH))
     view, options = chosen_view(OBJECTIVES[objective], asked, *told)
-    if name == "view":
+    if name == _VIEW:
         own = asked is None and default_view(OBJECTIVES[objective])[1]  # that of the same name has other settings
         return view if isinstance(view, str) and not own else "its own"
     if not isinstance(view, str):
         return "none"
-    wanted = STRENGTHS.get(view) if name == _STRENGTH else SETTINGS[name].place[-1]
-    if wanted is None or not has_settings(view, [wanted]):
+    wanted = STRENGTHS.get(read_view(view)[0]) if name == _STRENGTH else SETTINGS[name].place[-1]
+    there = settings_of_view(view) | options
+    if wanted is None or wanted not in there:
         return "none"
-    value: Value | None = options.get(wanted, _parameters(VIEWS[view])[wanted].default)
+    value: Value | None = there[wanted]
     if value is None:
         return "automatic"
     return round(1 - float(value), 12) if wanted == "lowest" else value

@@ -8,7 +8,17 @@ from oligolearn.views.gene_sets import GeneSetMasking, read_gmt
 from oligolearn.views.latent import LatentNeighbours
 from oligolearn.views.masking import MarginalMasking, mask_genes
 from oligolearn.views.mixup import MaskedMixup, Mixup
-from oligolearn.views.named import STRENGTHS, VIEWS, Compose, has_settings, looks_at_rows, make_view, strength_options
+from oligolearn.views.named import (
+    STRENGTHS,
+    VIEWS,
+    Compose,
+    looks_at_rows,
+    make_view,
+    read_view,
+    settings_of_view,
+    strength_options,
+    strength_setting,
+)
 from oligolearn.views.noise import add_noise
 from oligolearn.views.sequence import (
     SequenceView,
@@ -33,14 +43,16 @@ __all__ = [
     "SequenceView",
     "add_noise",
     "crop_rows",
-    "has_settings",
     "looks_at_rows",
     "make_view",
     "mask_genes",
     "mask_letters",
     "mutate_letters",
     "read_gmt",
+    "read_view",
+    "settings_of_view",
     "shift_letters",
     "strength_options",
+    "strength_setting",
     "turn_strands",
 ]

@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +28,54 @@ STRENGTHS = {  # which setting says how much a view changes a sample
     "masked-mixup": "share",
     "latent": "strength",
 }
+_WRITTEN = (
+    f"{', '.join(name for name in STRENGTHS if name != 'gene-sets')}, a .gmt file of gene sets, or several one after "
+    "the other, each with its strength, such as masking:0.3+noise:0.1"
+)
 _NO_SETTINGS = {"x", "rows", "generator"}  # what calls give to the function of a view
+
+
+def read_view(text: str) -> tuple[str, dict[str, Any]]:
+    """Name in `VIEWS` and settings of a view from what a user writes.
+
+    Parameters
+    ----------
+    text
+        A name; the path of a `.gmt` file, whose gene sets are hidden as wholes; either with its strength after a colon
+        (see `strength_options`); or several of these with ``+`` between, one after the other.
+
+    Raises
+    ------
+    ValueError
+        If there is no such view, or the strength is none.
+
+    Examples
+    --------
+    >>> read_view("noise"), read_view("hallmark.gmt:0.3")
+    (('noise', {}), ('gene-sets', {'sets': 'hallmark.gmt', 'share': 0.3}))
+    >>> read_view("masking:0.2+noise")
+    ('compose', {'views': [('masking', {'share': 0.2}), ('noise', {})]})
+    """
+    if text in VIEWS:
+        return text, {}
+    parts = [_read_part(part.strip(), text) for part in text.split("+")]
+    return parts[0] if len(parts) == 1 else ("compose", {"views": parts})
+
+
+def _read_part(part: str, text: str) -> tuple[str, dict[str, Any]]:
+    found = re.fullmatch(r"(.+?\.gmt(?:\.gz)?|[^:]+)(?::(.*))?", part)
+    written, strength = found.groups() if found else (part, None)
+    is_file = re.search(r"\.gmt(\.gz)?$", written) is not None
+    view, settings = ("gene-sets", {"sets": written}) if is_file else (written, {})
+    if view not in STRENGTHS or (view == "gene-sets" and not is_file):
+        raise ValueError(f"unknown view {text!r}; choose one of {_WRITTEN}")
+    if strength is None:
+        return view, settings
+    try:
+        number = float(strength)
+    except ValueError:
+        raise ValueError(f"the strength of a view is a number, found {strength!r} in {text!r}") from None
+    return view, {**settings, **strength_options(view, number)}
 
 
 def make_view(
@@ -42,8 +90,8 @@ def make_view(
     Parameters
     ----------
     view
-        Name in `VIEWS`; a function ``(x, *, generator, **options) -> x``; or something with a
-        ``fit(rows, *, genes)`` that returns such a function, an object or its class.
+        Name in `VIEWS`, or what else `read_view` reads; a function ``(x, *, generator, **options) -> x``; or something
+        with a ``fit(rows, *, genes)`` that returns such a function, an object or its class.
     options
         Settings of the view, by name; an object has its own.
     rows
@@ -62,10 +110,14 @@ def make_view(
     >>> view(torch.zeros(1, 3), generator=torch.Generator().manual_seed(0))
     tensor([[7., 7., 7.]])
     """
-    if isinstance(view, str) and view not in VIEWS:
-        raise ValueError(f"unknown view {view!r}; choose one of {', '.join(sorted(VIEWS))}, or pass a function")
-    made = VIEWS[view] if isinstance(view, str) else view
     options = dict(options or {})
+    if isinstance(view, str):
+        name, settings = read_view(view)
+        if twice := settings.keys() & options.keys():
+            raise ValueError(f"view {view!r} says its {', '.join(sorted(twice))} already; leave out one of the two")
+        made, options = VIEWS[name], settings | options
+    else:
+        made = view
     is_object = hasattr(made, "fit") and not isinstance(made, type)
     if is_object and options:
         raise ValueError(f"view {view!r} has its settings already; pass its class, or leave out {', '.join(options)}")
@@ -85,7 +137,7 @@ def strength_options(view: str | Callable[..., Any], strength: float) -> dict[st
     Parameters
     ----------
     view
-        Name in `STRENGTHS`.
+        Name in `STRENGTHS`, or a `.gmt` file.
     strength
         0 changes nothing. The share of genes that are changed, the standard deviation of the noise, or the largest
         weight of the other sample in a mixture.
@@ -100,9 +152,12 @@ def strength_options(view: str | Callable[..., Any], strength: float) -> dict[st
     >>> strength_options("masking", 0.3), strength_options("mixup", 0.25)
     ({'share': 0.3}, {'lowest': 0.75})
     """
-    name = STRENGTHS.get(view) if isinstance(view, str) else None
+    name = strength_setting(view)
     if name is None:
-        raise ValueError(f"a strength is known of the views {', '.join(STRENGTHS)} alone, found the view {view!r}")
+        raise ValueError(
+            f"one strength is known of the views {', '.join(STRENGTHS)} alone, found the view {view!r}; of several "
+            "write each with its own, such as masking:0.3+noise:0.1"
+        )
     most = 1 if name in ("share", "lowest") else math.inf
     if not 0 <= strength <= most:
         limit = "" if math.isinf(most) else " and at most 1"
@@ -110,14 +165,32 @@ def strength_options(view: str | Callable[..., Any], strength: float) -> dict[st
     return {name: 1 - strength if name == "lowest" else strength}
 
 
-def has_settings(view: str, names: Iterable[str]) -> bool:
-    """Whether a view, by its name, has settings of all these names."""
-    return set(names) <= set(inspect.signature(VIEWS[view]).parameters) - _NO_SETTINGS
+def strength_setting(view: str | Callable[..., Any]) -> str | None:
+    """Name of the setting that is the strength of a view; None where there is none, or the view says it already.
+
+    >>> strength_setting("mixup"), strength_setting("masking:0.3"), strength_setting("masking+noise")
+    ('lowest', None, None)
+    """
+    if not isinstance(view, str):
+        return None
+    name, settings = read_view(view)
+    setting = STRENGTHS.get(name)
+    return None if setting in settings else setting
+
+
+def settings_of_view(view: str) -> dict[str, Any]:
+    """Every setting of a view, with what the text says of it or else its default."""
+    name, settings = read_view(view)
+    parameters = inspect.signature(VIEWS[name]).parameters
+    return {name: parameter.default for name, parameter in parameters.items() if name not in _NO_SETTINGS} | settings
 
 
 def looks_at_rows(view: str | Callable[..., Any], options: Mapping[str, Any]) -> bool:
     """Whether `make_view` needs training rows for a view with such settings."""
-    made = VIEWS.get(view, view) if isinstance(view, str) else view
+    if isinstance(view, str):
+        name, settings = read_view(view)
+        view, options = VIEWS[name], {**settings, **options}
+    made = view
     return hasattr(made, "fit") or options.get("fill") == "marginal"
 
 
@@ -163,6 +236,10 @@ def _check_names(view: object, made: Callable[..., Any], options: Mapping[str, A
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     known = [name for name in parameters if name not in _NO_SETTINGS]
+    needed = [name for name in known if parameters[name].default is inspect.Parameter.empty and name not in options]
+    if needed:
+        hint = "; write the path of a .gmt file in its place" if view == "gene-sets" else ""
+        raise ValueError(f"view {view!r} needs its setting {', '.join(needed)}{hint}")
     unknown = [name for name in options if name not in known]
     if unknown:
         raise ValueError(f"view {view!r} has no setting {', '.join(unknown)}; it has {', '.join(known)}")
