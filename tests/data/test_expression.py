@@ -324,3 +324,26 @@ def test_the_wrong_label_of_a_real_file_lists_its_columns(shared_data):
     adata = read_expression(shared_data / "expression" / "tcga_mirna.h5ad")
     with pytest.raises(ValueError, match="cancer_type"):
         label_of(adata, "nope")
+
+
+@pytest.mark.parametrize("genes_in", ["rows", "columns"])
+def test_numbers_that_describe_patients_are_not_genes(tmp_path, genes_in):
+    """Survival among the genes would be learned from."""
+    numbers = pd.DataFrame(
+        np.arange(32.0).reshape(4, 8),
+        index=pd.Index([f"s{i}" for i in range(4)], name="sample"),
+        columns=["TP53", "age_at_diagnosis", "EFS", "OS_months", "REST", "Stage", "AGER", "days_to_death"],
+    )
+    path = tmp_path / "t.csv"
+    (numbers if genes_in == "columns" else numbers.T.rename_axis("gene")).to_csv(path)
+    found = read_expression(path)
+    assert list(found.var_names) == ["TP53", "EFS", "REST", "AGER"]
+    assert found.obs["OS_months"].tolist() == [3, 11, 19, 27]
+    assert any(
+        note == "'age_at_diagnosis', 'OS_months', 'Stage' and 1 more describe samples, by their names, and were not "
+        "taken for genes."
+        for note in found.uns["oligolearn"]["notes"]
+    )
+    by_label = read_expression(path, label="age_at_diagnosis")
+    said = "'OS_months', 'Stage', 'days_to_death' describe samples, by their names, and were not taken for genes."
+    assert said in by_label.uns["oligolearn"]["notes"]

@@ -1,5 +1,6 @@
 """Expression matrices from the files that people have, as AnnData."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +18,19 @@ from oligolearn.data.h5ad import read_h5ad, read_zarr
 from oligolearn.data.orientation import find_genes
 from oligolearn.data.parquet import read_parquet
 from oligolearn.data.samples import check_sample_ids, join_sheet, read_sample_sheet
-from oligolearn.data.table import Table, text_column
+from oligolearn.data.table import Table, some, text_column
 from oligolearn.data.textfile import existing_file
 
 EXTENSIONS = (".h5ad", ".csv", ".tsv", ".txt", ".parquet", ".gct", ".csv.gz", ".tsv.gz", ".txt.gz", ".gct.gz", ".zarr")
 GENES_IN = ("auto", "rows", "columns")
 CELLS_AT_ONCE = 1 << 22
+_OF_PATIENTS = re.compile(  # EFS alone is a gene
+    r"(patient[ _.-]?)?(age|sex|gender|bmi|race|ethnicity|height|weight)([ _.-](at|in|years|group|kg|cm).*)?"
+    r"|(tumou?r|clinical|pathologic|disease)?[ _.-]?(stage|grade|size|status)|batch|plate|dose|treatment|smok(er|ing).*"
+    r"|((os|pfs|dfs|rfs|dss|efs)[ _.-]|overall[ _.-]|survival|follow[ _.-]?up|vital[ _.-]|event|time|days|months|years)"
+    r"([ _.-]?(to|survival|time|status|event|days|months|years|death|last|relapse|recurrence|progression|up|in|free))*",
+    re.IGNORECASE,
+)
 
 
 class _Expression(NamedTuple):
@@ -93,7 +101,7 @@ def read_expression(
         found = _orient(table, kind, genes_in, sheet_ids, labels)
         del table
     check_sample_ids(list(found.obs.index), path.name)
-    found = _labels_from_genes(found, labels)
+    found = _labels_from_genes(found, labels, path)
     found = _merge_genes(found, duplicate_genes)
     _check_values(found, path, min_samples)
     if sheet is not None and samples is not None:
@@ -150,17 +158,27 @@ def _orient(table: Table, kind: str, genes_in: str, sheet_ids: set[str], labels:
     return _Expression(np.ascontiguousarray(table.values.T), column_info, row_info, side, notes)
 
 
-def _labels_from_genes(found: _Expression, labels: Sequence[str]) -> _Expression:
-    """Move a label that was read as a row or column of numbers to the other properties of the samples."""
-    moving = [i for i, name in enumerate(found.var.index) if name in labels and name not in found.obs]
+def _labels_from_genes(found: _Expression, labels: Sequence[str], path: Path) -> _Expression:
+    """Move labels and what is known of patients, read as rows or columns of numbers, to what describes samples."""
+    names = [str(name) for name in found.var.index]
+    of_patients = [] if path.suffix in {".h5ad", ".zarr"} else [n for n in names if _OF_PATIENTS.fullmatch(n.strip())]
+    moving = [i for i, name in enumerate(names) if name in {*labels, *of_patients} and name not in found.obs]
     if not moving:
         return found
     obs = found.obs.copy()
     for i in moving:
         cells = [None if np.isnan(value) else repr(float(value)) for value in found.X[:, i]]
-        obs[str(found.var.index[i])] = text_column(cells).set_axis(obs.index)
+        obs[names[i]] = text_column(cells).set_axis(obs.index)
+    notes = list(found.notes)
+    if said := [names[i] for i in moving if names[i] not in labels]:
+        they = (
+            "describes samples, by its name, and was"
+            if len(said) == 1
+            else "describe samples, by their names, and were"
+        )
+        notes.append(f"{some(said)} {they} not taken for genes.")
     return found._replace(
-        X=np.delete(found.X, moving, axis=1), obs=obs, var=found.var.drop(index=found.var.index[moving])
+        X=np.delete(found.X, moving, axis=1), obs=obs, var=found.var.drop(index=found.var.index[moving]), notes=notes
     )
 
 
