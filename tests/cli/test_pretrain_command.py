@@ -103,6 +103,7 @@ def test_other_cohorts_are_named_with_what_was_found_of_them(own: Path, tmp_path
         (["--pretrain-on", "{few}", "--min-overlap", "2"], "min_overlap"),
         (["--pretrain-on", "{few}", "--standardize", "both"], "each, together"),
         (["--label", "kind", "--stream"], "--no-stream"),
+        (["--method", "simclr", "--prototypes", "5"], "SimCLR has no setting n_prototypes; it has temperature"),
         (["--view", "blur"], "unknown view 'blur'; choose one of masking"),
         (["--view", "gone.gmt"], "gone.gmt does not exist"),
         (["--view", "gene-sets"], "write the path of a .gmt file"),

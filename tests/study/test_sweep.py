@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +104,15 @@ def test_runs_that_are_missing_come_out_as_they_were(finished, tmp_path):
     assert runs_of(folder) == runs_of(finished)
     assert len((folder / "runs.jsonl").read_text().splitlines()) == len(lines)
     pd.testing.assert_frame_equal(scores_of(finished), scores_of(folder), check_exact=True)
+
+
+def test_a_report_of_some_of_the_runs_says_so_first(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "o")
+    lines = (finished / "runs.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "o" / "runs.jsonl").write_text("".join(lines[:12]))
+    said = conclude(sweeping.rebuild_sweep(tmp_path / "o").summary)
+    assert said[0].startswith("Unfinished: 12 of 18 runs are there")
+    assert not conclude(sweeping.rebuild_sweep(finished).summary)[0].startswith("Unfinished")
 
 
 SCRIPT = """

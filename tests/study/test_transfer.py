@@ -18,6 +18,7 @@ from oligolearn.study.transfer_design import TransferDesign, draw_transfer, plan
 from oligolearn.study.transfer_methods import BOUNDS, TRANSFER_METHODS
 from oligolearn.study.transfer_planning import plan_transfer
 from oligolearn.study.transfer_training import Domains, _drawn_rows, _task, as_seen
+from oligolearn.study.transferring import rebuild_transfer
 
 SMALL = {"encoder_options": {"hidden": (8, 4)}, "epochs": 1, "min_steps": 10}
 QUICK: dict[str, Any] = {
@@ -200,6 +201,7 @@ def test_an_interrupted_study_goes_on_and_ends_alike(finished: Path, tmp_path: P
     lines = finished.joinpath("runs.jsonl").read_text().splitlines(keepends=True)
     out.joinpath("runs.jsonl").write_text("".join(lines[:8]) + lines[8][:30])  # stopped while it wrote
     out.joinpath("transfer.json").write_bytes(finished.joinpath("transfer.json").read_bytes())
+    assert conclude(rebuild_transfer(out).summary)[0].startswith(f"Unfinished: 8 of {len(lines)} runs are there")
     transfer(cohort("ours"), cohort("theirs", unit=3.0), "y", out=out, **QUICK)
     assert out.joinpath("runs.jsonl").read_text().startswith("".join(lines[:8]))
     (table, summary), (expected, told) = tables(out), tables(finished)

@@ -1,5 +1,6 @@
 """Self-supervised objectives: ``forward(views)`` returns a scalar loss. They own their encoder and heads."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -58,7 +59,19 @@ def suggest_options(
     n_epochs: int,
     n_features: int,
 ) -> dict[str, Any]:
-    """Settings of an objective: those chosen, completed by the objective's own `suggest_options` where it has one."""
+    """Settings of an objective: those chosen, completed by the objective's own `suggest_options` where it has one.
+
+    Raises
+    ------
+    ValueError
+        If the objective has no setting of a name that was chosen.
+    """
+    parameters = inspect.signature(objective).parameters
+    known = list(parameters)[1:]  # the first is the encoder
+    unknown = [name for name in chosen if name not in known]
+    if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        name = getattr(objective, "__name__", repr(objective))
+        raise ValueError(f"{name} has no setting {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
     suggest = getattr(objective, "suggest_options", None)
     if suggest is None:
         return dict(chosen)

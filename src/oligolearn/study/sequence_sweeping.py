@@ -154,6 +154,7 @@ def _plan(sequences: Sequences, label: str, vary: Vary, settings: SequenceSettin
     about = {
         **study.about,
         **described,
+        "n_runs": len(runs),
         "title": f"{titled(varied)} and accuracy of {label} in {study.about['data']['file']}",
         "varied": {name: list(values) for name, values in varied.items()},
         "choices": choices,

@@ -8,7 +8,7 @@ import pandas as pd
 from oligolearn.estimators.metric_names import METRICS
 from oligolearn.study.statistics import compare, holm, learned, learning_curves
 from oligolearn.study.store import Store
-from oligolearn.study.summary import COMPARED, diagnoses, known_methods
+from oligolearn.study.summary import COMPARED, diagnoses, known_methods, unfinished
 
 _TITLES = {
     "layers": "hidden layers",
@@ -85,6 +85,7 @@ def summarize_sweep(store: Store) -> dict[str, Any]:
     return {
         "schema": 1,
         "kind": "sweep",
+        "unfinished": unfinished(runs, about),
         "title": about["title"],
         "data": about["data"],
         "design": {"repeats": asked["repeats"], **sizes, "fractions": _fractions(results, about)},

@@ -190,6 +190,7 @@ def _plan(study: Study, varied: Mapping[str, Sequence[Value]]) -> _Plan:
     about = {
         **study.about,
         **describe_validation(draws, y, n_classes),
+        "n_runs": len(runs),
         "title": f"{titled(varied)} and accuracy of {design.label} in {study.about['data']['file']}",
         "varied": {name: list(values) for name, values in varied.items()},
         "choices": [

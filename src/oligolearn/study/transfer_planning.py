@@ -140,6 +140,7 @@ def plan_transfer(
         "settings": _settings(design),
         "data": {**cohorts.describe(design), "notes": notes, "fingerprint": asked["data"]},
         "warnings": [*rows.warnings, *sample_warnings(target, label, design.group)],
+        "n_runs": len(runs),
         **_describe_draws(draws, budgets, runs, y, n_classes),
     }
     return TransferPlan(design, cohorts.joined.X, y, domains, groups, runs, labelled.classes, names, asked, about)

@@ -10,6 +10,7 @@ import pandas as pd
 from oligolearn.estimators.metric_names import METRICS
 from oligolearn.study.statistics import compare, holm, labels_saved, learned, learning_curves
 from oligolearn.study.store import Store
+from oligolearn.study.summary import unfinished
 from oligolearn.study.transfer_methods import BOUNDS, SOURCE_ONLY, TARGET_ONLY, TRANSFER_METHODS
 
 COMPARED = ("balanced_accuracy", "accuracy")
@@ -53,6 +54,7 @@ def summarize_transfer(store: Store) -> dict[str, Any]:
     return {
         "schema": 1,
         "kind": "transfer",
+        "unfinished": unfinished(runs, about),
         "title": about["title"],
         "data": about["data"],
         "design": {
