@@ -398,3 +398,29 @@ def test_names_that_mean_other_genes_are_refused(run: Callable[..., SimpleNamesp
     assert done.exit_code == 2
     assert "genes vary together in the target in no way as in the sources" in done.output
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("described", ["source", "target", "both", "none"])
+def test_a_sample_sheet_may_be_of_one_file_alone(
+    run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path, described: str
+) -> None:
+    source, target, _ = cohorts
+    files = {"source": [source], "target": [target], "both": [source, target], "none": []}[described]
+    samples = [ad.read_h5ad(path).obs for path in files]
+    sheet = pd.concat(samples) if samples else pd.DataFrame({"er": ["pos"]}, index=["stranger"])
+    sheet.rename_axis("sample").rename(columns={"er": "receptor" if described != "target" else "er"}).to_csv(
+        tmp_path / "sheet.csv"
+    )
+    label = "receptor" if described != "target" else "er"
+    done = run(
+        *("adapt", source, target, "--label", label, "--samples", tmp_path / "sheet.csv"),
+        *("--method", "linear", "--out", tmp_path / "model", "--quiet"),
+    )
+    if described == "none":
+        assert done.exit_code == 2
+        assert "no sample id of the data file occurs in the sheet" in done.output
+        return
+    assert done.exit_code == 0, done.output
+    for path in (source, target):
+        how_many = "80 of 80" if path in files else "none of the"
+        assert f"{path.name}: The sample sheet sheet.csv describes {how_many} samples" in done.output

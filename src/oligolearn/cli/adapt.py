@@ -127,9 +127,10 @@ def adapt(
     translation = read_translation(gene_map, probes)
     options = CohortOptions(samples=samples, genes_in=genes_in, duplicates=duplicates)
     read = []
-    for path in (source, *(sources or ()), target):
-        read.append(options.read(path, label))
-        print_notes([f"{path.name}: {note}" for note in read[-1].uns["oligolearn"]["notes"]])
+    files = [source, *(sources or ()), target]
+    for path, adata in zip(files, options.read_all(files, label), strict=True):
+        read.append(adata)
+        print_notes([f"{path.name}: {note}" for note in adata.uns["oligolearn"]["notes"]])
     with epoch_bar("training", shown=not quiet) as on_epoch:
         machine: dict[str, Any] = {"device": device, "precision": precision, "on_epoch": on_epoch}
         adapted = adapt_cohorts(

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -79,7 +79,7 @@ class CohortOptions:
     top_genes: TopGenes = None
     min_class_size: MinClassSize = None
 
-    def read(self, data: Path, label: str) -> "ad.AnnData":
+    def read(self, data: Path, label: str, *, sheet_needed: bool = True) -> "ad.AnnData":
         """Read the file `data` with the column `label`."""
         from oligolearn.data import read_expression
 
@@ -89,7 +89,16 @@ class CohortOptions:
             label=[name for name in (label, self.group) if name],
             genes_in=self.genes_in,
             duplicate_genes=self.duplicates,
+            sheet_needed=sheet_needed,
         )
+
+    def read_all(self, files: Sequence[Path], label: str) -> "Iterator[ad.AnnData]":
+        """Read several files; the sample sheet, if there is one, describes samples of one of them at least."""
+        described = False
+        for number, path in enumerate(files, 1):
+            adata = self.read(path, label, sheet_needed=number == len(files) and not described)
+            described |= adata.uns["oligolearn"]["in_sheet"]
+            yield adata
 
     def settings(self) -> dict[str, Any]:
         """Settings of a study that are about the cohort."""

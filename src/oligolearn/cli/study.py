@@ -119,10 +119,11 @@ def study(
     of_one = chosen(fractions=fractions, points=points, split=split, pretrain_on=pretrain_on)
     if source or target is not None:
         _check_transfer(data, source, target, {**of_one, **_of_pretraining(training)})
-        for path in (*(source or ()), target):
+        files = [path for path in (*(source or ()), target) if path is not None]
+        for path in files:
             refuse_for_expression(of_sequences, path)
         Workers(workers, scheduler).start("oligolearn.study.transfer_training")
-        cohorts = [cohort.read(path, label) for path in (*(source or ()), target) if path is not None]
+        cohorts = list(cohort.read_all(files, label))
         from oligolearn.study import transfer  # brings torch: a broken file is named before that
 
         del both["pretraining"]

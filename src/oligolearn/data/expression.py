@@ -51,6 +51,7 @@ def read_expression(
     genes_in: str = "auto",
     duplicate_genes: str = "auto",
     min_samples: int = 2,
+    sheet_needed: bool = True,
 ) -> ad.AnnData:
     """Read an expression matrix and what is known about its samples.
 
@@ -70,12 +71,14 @@ def read_expression(
         Genes named more than once: "sum", "mean", "refuse", or "auto" (counts are summed, all else averaged).
     min_samples
         Fewer are refused: 1 is enough where a model is applied to them.
+    sheet_needed
+        Refuse a sample sheet that describes none of the samples; False where it may be about those of other files.
 
     Returns
     -------
     AnnData with X float32 `(n_samples, n_genes)`, missing values NaN, nothing transformed; ``obs`` with text as
     categories and missing cells NaN; unique gene names; ``uns["oligolearn"]`` with ``file``, ``format``,
-    ``genes_in`` and ``notes``, a list of sentences on every decision.
+    ``genes_in``, ``in_sheet`` (whether the sample sheet describes any) and ``notes``, sentences on every decision.
 
     Raises
     ------
@@ -104,10 +107,18 @@ def read_expression(
     found = _labels_from_genes(found, labels, path)
     found = _merge_genes(found, duplicate_genes)
     _check_values(found, path, min_samples)
+    in_sheet = False
     if sheet is not None and samples is not None:
-        obs, notes = join_sheet(found.obs, sheet, Path(samples).name)
+        obs, notes = join_sheet(found.obs, sheet, Path(samples).name, needed=sheet_needed)
+        in_sheet = obs is not found.obs
         found = found._replace(obs=obs, notes=found.notes + notes)
-    summary = {"file": path.name, "format": kind, "genes_in": found.genes_in, "notes": found.notes}
+    summary = {
+        "file": path.name,
+        "format": kind,
+        "genes_in": found.genes_in,
+        "in_sheet": in_sheet,
+        "notes": found.notes,
+    }
     return ad.AnnData(X=found.X, obs=found.obs, var=found.var, uns={"oligolearn": summary})
 
 

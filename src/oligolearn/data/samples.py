@@ -67,7 +67,9 @@ def id_column(sheet: pd.DataFrame, ids: Iterable[str]) -> tuple[str, int]:
     return best, matches[best]
 
 
-def join_sheet(obs: pd.DataFrame, sheet: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+def join_sheet(
+    obs: pd.DataFrame, sheet: pd.DataFrame, name: str, *, needed: bool = True
+) -> tuple[pd.DataFrame, list[str]]:
     """Add the columns of a sample sheet to the samples with the same id.
 
     Parameters
@@ -78,6 +80,8 @@ def join_sheet(obs: pd.DataFrame, sheet: pd.DataFrame, name: str) -> tuple[pd.Da
         As from `read_sample_sheet`; the column that holds most of the ids is the one to join by.
     name
         Of the sheet, for sentences.
+    needed
+        False where it may be about other samples alone.
 
     Returns
     -------
@@ -89,9 +93,11 @@ def join_sheet(obs: pd.DataFrame, sheet: pd.DataFrame, name: str) -> tuple[pd.Da
     Raises
     ------
     ValueError
-        No id matches (two of each side are shown), or an id has two rows that differ.
+        No id matches (two of each side are shown) and the sheet is needed, or an id has two rows that differ.
     """
     column, n_matched = id_column(sheet, obs.index)
+    if n_matched == 0 and not needed:
+        return obs, [f"The sample sheet {name} describes none of the samples."]
     if n_matched == 0:
         raise ValueError(_no_match(obs.index, sheet, name))
     sheet = sheet.assign(**{column: sheet[column].str.strip()})

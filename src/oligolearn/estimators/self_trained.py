@@ -52,7 +52,8 @@ class SelfTrainedClassifier(ClassifierMixin, BaseEstimator):
         Random view of the rows that the student learns from, see `oligolearn.views.make_view`; None for the rows as
         they are.
     epochs, batch_size, learning_rate, weight_decay, dropout, min_steps
-        Of the student's training, whose epochs go over all rows; None for the teacher's.
+        Of the student's training, whose epochs go over all rows; None for the teacher's. Where the teacher's learning
+        rate is None too, that of the student follows by the same rule from the number of all rows.
     random_state
         Seed of both trainings.
 
