@@ -347,3 +347,13 @@ def test_numbers_that_describe_patients_are_not_genes(tmp_path, genes_in):
     by_label = read_expression(path, label="age_at_diagnosis")
     said = "'OS_months', 'Stage', 'days_to_death' describe samples, by their names, and were not taken for genes."
     assert said in by_label.uns["oligolearn"]["notes"]
+
+
+def test_genes_that_a_spreadsheet_made_dates_of_are_remarked_on(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("gene,s1,s2\n1-Mar,1,2\nTP53,3,4\n1-Mar,5,6\nSep-02,7,8\nMARCHF1,9,10\nDEC1,1,2\n")
+    notes = read_expression(path).uns["oligolearn"]["notes"]
+    assert (
+        "3 gene(s) have dates for names ('1-Mar', '1-Mar', 'Sep-02'), as spreadsheets make of MARCH1 or SEPT2; "
+        in "".join(notes)
+    )

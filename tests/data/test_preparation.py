@@ -80,6 +80,15 @@ def test_classes_are_numbered_in_order_of_their_names() -> None:
     assert labels.notes == ["3 samples have no label; no class is learned from them."]
 
 
+def test_classes_that_differ_in_capitals_are_remarked_on() -> None:
+    labels = class_labels(cohort(y=["Tumour", "tumour ", "TUMOUR", "b  c", "b c", "normal"] * 2), "y")
+    assert [note for note in labels.notes if "capitals" in note] == [
+        "The classes 'b  c', 'b c' of 'y' differ in capitals or blanks alone: are they one?",
+        "The classes 'TUMOUR', 'Tumour', 'tumour ' of 'y' differ in capitals or blanks alone: are they one?",
+    ]
+    assert not class_labels(cohort(y=["a", "b", "c"] * 4), "y").notes
+
+
 def test_small_classes_count_as_unlabelled_and_are_named() -> None:
     labels = class_labels(cohort(kind=["a"] * 5 + ["b"] * 4 + ["c"] * 3), "kind", min_class_size=4)
     assert labels.classes == ["a", "b"]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from oligolearn.data.delimited import read_delimited
 from oligolearn.data.gct import read_gct
-from oligolearn.data.genes import DUPLICATE_GENES, merge_duplicate_genes
+from oligolearn.data.genes import DUPLICATE_GENES, merge_duplicate_genes, note_on_dates
 from oligolearn.data.geo import is_series_matrix, read_series_matrix
 from oligolearn.data.h5ad import read_h5ad, read_zarr
 from oligolearn.data.orientation import find_genes
@@ -199,6 +199,8 @@ def _merge_genes(found: _Expression, how: str) -> _Expression:
         raise ValueError(
             f"gene {(names.index('') if '' in names else names.index('nan')) + 1} has no name; name or remove it"
         )
+    if dates := note_on_dates(names):
+        found = found._replace(notes=[*found.notes, dates])
     X, kept, note = merge_duplicate_genes(found.X, names, how)
     if note is None:
         return found

@@ -1,5 +1,6 @@
 """Genes that several columns measure, and genes with missing values."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,10 @@ from oligolearn.data.units import guess_units
 FEWEST_GENES = 2  # that vary, to learn from
 DUPLICATE_GENES = ("auto", "sum", "mean", "refuse")
 COLUMN_RULES = ("mean", "max-mean", "max-variance")  # for many probes of a gene
+_MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
+_DATE = re.compile(
+    rf"\d{{1,2}}[-./ ]({_MONTH})|({_MONTH})[-./ ]\d{{2}}|\d{{4}}-\d{{2}}-\d{{2}}( 00:00:00)?", re.IGNORECASE
+)
 _KEPT = {"max-mean": "the highest mean", "max-variance": "the largest variance"}
 
 
@@ -75,6 +80,20 @@ def merge_duplicate_genes(
     became = f"{len(names):,} columns became {len(kept):,}"
     note = f"{len(genes)} gene(s) named more than once {done} ({some(genes)}): {became}."
     return X[:, kept], [int(i) for i in kept], note
+
+
+def note_on_dates(names: Sequence[str]) -> str | None:
+    """Say which genes have dates for names, as a spreadsheet writes MARCH1 and SEPT2; None where there are none.
+
+    >>> note_on_dates(["TP53", "1-Mar", "2-Sep"])
+    "2 gene(s) have dates for names ('1-Mar', '2-Sep'), as spreadsheets make of MARCH1 or SEPT2; name them anew."
+    >>> note_on_dates(["MARCHF1", "SEPT2", "DEC1"])
+    """
+    dates = [name for name in names if _DATE.fullmatch(name)]
+    if not dates:
+        return None
+    made = "as spreadsheets make of MARCH1 or SEPT2; name them anew"
+    return f"{len(dates)} gene(s) have dates for names ({some(dates)}), {made}."
 
 
 def _largest(values: npt.NDArray[np.float32], how: str) -> int:

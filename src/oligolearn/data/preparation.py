@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from oligolearn.data.genes import FEWEST_GENES, check_missing
 from oligolearn.data.samples import label_of
 from oligolearn.data.splits import MIN_CLASS_SIZE
+from oligolearn.data.table import some
 from oligolearn.data.units import normalize
 
 if TYPE_CHECKING:
@@ -149,6 +150,12 @@ def number_classes(text: "pd.Series[str]", label: str, *, min_class_size: int | 
             "label; choose another column"
         )
     classes = sorted(sizes.index)
+    alike = pd.Series(classes).groupby([" ".join(name.casefold().split()) for name in classes]).agg(list)
+    notes += [
+        f"The classes {some(names)} of {label!r} differ in capitals or blanks alone: are they one?"
+        for names in alike
+        if len(names) > 1
+    ]
     codes = pd.Categorical(text, categories=classes).codes.astype(np.int64)
     return Labels(classes, codes, notes)
 
