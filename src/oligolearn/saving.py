@@ -57,6 +57,8 @@ def save_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
         except SafetensorError as error:  # such as a full disk
             raise OSError(f"{target} could not be written: {error}") from error
         (folder / WEIGHTS).chmod(usual_mode(0o666))
+        with (folder / WEIGHTS).open("rb") as file:  # on the disk before the folder has its name
+            os.fsync(file.fileno())
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
         write_json(folder / DESCRIPTION, {**head, **bundle.description})
         folder.chmod(usual_mode(0o777))

@@ -19,6 +19,8 @@ from multiprocessing import forkserver
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
+from oligolearn.machine import available_processors
+
 Answer = TypeVar("Answer")
 _ATTEMPTS = 3
 _ANSWER = 30  # seconds in which a scheduler answers and has a worker
@@ -91,7 +93,7 @@ class Workers:
             yield from _by_processes(list(jobs), self._n_processes())
 
     def _n_processes(self) -> int:
-        return self.number or os.cpu_count() or 1
+        return self.number or available_processors()
 
     def _forks(self) -> bool:
         """Whether jobs are done by processes that are forked from one that has imported what they need."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from oligolearn.report import conclude
+from oligolearn.report import conclude, fragment, write_report
 
 
 def rewrite(summary, differences, *, p_holm, p_corrected=None, pair=("swav", "scratch")):
@@ -52,7 +52,12 @@ def test_mixed_pattern_lists_both_directions(summary):
     assert "mixed picture" in text
     assert "raises accuracy with 22 and 109 labels (most with 22: 8.0 points" in text
     assert "lowers accuracy with 44 and 218 labels (most with 44: 3.0 points" in text
-    assert "no detectable difference at the other 3 numbers of labels" in text
+    assert "and there is no detectable difference with 650, 1,093 and 2,186 labels" in text
+    rows = rewrite(summary, [0.08, -0.03, 0.04, -0.02] + [0.02] * 3, p_holm=[0.001, 0.01, 0.02, 0.03] + [None] * 3)
+    assert len(rows) == 7
+    text = conclude(summary)[0]
+    assert "and nothing can be tested with 650, 1,093 and 2,186 labels" in text
+    assert "no detectable difference" not in text
 
 
 def test_significant_alone_but_not_after_holm_is_only_a_hint(summary):
@@ -110,6 +115,11 @@ def test_a_simple_baseline_that_wins_is_named_plainly(summary):
     for row in summary["curves"]:
         if row["method"] == "logistic":
             row["metrics"]["accuracy"] = {"mean": 0.995, "sd": 0.001, "low": 0.99, "high": 1.0}
+    rest = "logistic regression has the highest mean accuracy at both ends"
+    assert only(summary, "highest mean accuracy").startswith(f"No method beats a simple baseline: {rest}")
+    for row in summary["comparisons"]:  # now every lead is a finding
+        row.update(baseline="logistic", difference=-0.1, low=-0.12, high=-0.08, p_corrected=0.001, p_holm=0.001)
+    summary["curves"] = [row for row in summary["curves"] if row["method"] in ("swav", "logistic")]
     text = only(summary, "highest mean accuracy")
     assert text.startswith("A simple baseline wins: logistic regression has the highest mean accuracy at both ends")
 
@@ -119,6 +129,21 @@ def test_best_at_each_end_and_whether_the_lead_is_real(summary):
     assert first.startswith("With 22 labels, SwAV pretraining")
     assert "5.5 points ahead of logistic regression" in first
     assert "not a detectable lead" in last
+
+
+def test_a_mean_over_fewer_repeats_is_in_no_ranking(summary, tmp_path):
+    """A method that fails where it is hard would else have the highest mean, and yet lower accuracy in pairs."""
+    for row in summary["curves"]:
+        if row["method"] == "scratch":
+            row["n_runs"] -= 3
+            row["metrics"]["accuracy"] = {"mean": 0.999, "sd": 0.001, "low": 0.99, "high": 1.0}
+    summary["failures"] = [{"method": "scratch", "fraction": 0.01, "repeat": r, "reason": "diverged"} for r in range(3)]
+    said = " ".join(conclude(summary))
+    assert "MLP from scratch has the highest" not in said
+    assert "methods with fewer runs than others from every ranking" in said
+    page = write_report(summary, tmp_path / "report.html").read_text()
+    assert "highest mean accuracy: MLP from scratch" not in page
+    assert "99.9%" in page
 
 
 def test_labels_saved_with_and_without_an_end(summary):
@@ -195,8 +220,10 @@ def test_methods_that_make_no_difference_share_a_sentence(summary):
     assert any(text.startswith("Vicreg raises accuracy by 10.0 points") for text in found)
 
 
-def test_a_study_with_runs_missing_says_so_first(summary):
+def test_a_study_with_runs_missing_says_so_first(summary, tmp_path):
     summary["unfinished"] = "Unfinished: 2 of 12 runs are there; the command of the study goes on with the others"
     assert conclude(summary)[0] == f"{summary['unfinished']}."
+    assert f"{summary['unfinished']}." in write_report(summary, tmp_path / "report.html").read_text()
+    assert f"{summary['unfinished']}." in fragment(summary)
     summary["unfinished"] = ""
     assert not conclude(summary)[0].startswith("Unfinished")

@@ -70,6 +70,26 @@ def test_a_significant_best_value_is_claimed_with_its_evidence(clear):
     assert any("worst choice there are 25.0 points with 20 labels (64 against 4)" in one for one in said)
 
 
+def test_a_choice_that_failed_where_it_is_hard_is_not_the_best(clear):
+    for row in clear["curves"]:
+        if row["method"] == "n=64":
+            row["n_runs"] = 3
+    for row in clear["comparisons"]:
+        if row["method"] == "n=64":
+            row.update(difference=-0.088, low=-0.1, high=-0.07)
+    said = conclude(clear)
+    assert "prototypes 16 has the highest accuracy" in said[0]
+    assert any("detectably worse than the default (16): 4" in one and "64 (−8.8 points" in one for one in said)
+    assert not any("64 has the highest" in one or "(64 against" in one for one in said)
+
+
+def test_only_what_was_tested_is_said_to_be_alike():
+    summary = summary_of({4: 0.79, 16: 0.80, 64: 0.81}, {4: 0.4, 64: 0.3}, fractions=(0.1,))
+    assert any("none of the 2 others differs detectably" in one.lower() for one in conclude(summary))
+    summary["comparisons"][0].update(difference=None, low=None, high=None, p_corrected=None, p_holm=None, n_pairs=0)
+    assert not any("none of the 2 others" in one.lower() for one in conclude(summary))
+
+
 def test_what_is_not_significant_is_not_claimed():
     said = " ".join(conclude(summary_of({4: 0.79, 16: 0.80, 64: 0.81}, {4: 0.4, 64: 0.3})))
     assert "1.0 point above the default (16): no detectable difference" in said

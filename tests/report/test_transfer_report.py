@@ -48,6 +48,24 @@ def test_harm_is_said(build_transfer):
     assert "Detectably worse than source only: plain standardisation (−10.0 points, p = 0.001)" in text
 
 
+def test_a_steady_gain_is_not_hidden_by_a_noisy_one(build_transfer):
+    text = said(build_transfer(p_values={("dann", "source-only", 0): 0.5}))
+    assert text.startswith(
+        "Adaptation helps here: without a label of the target, the best that is detectably better, of 2 methods, plain "
+        "standardisation, reaches"
+    )
+    assert "Not detectably different: DANN" in text
+    assert "makes no detectable difference here" not in text
+
+
+def test_labels_that_could_not_be_counted_are_no_number(build_transfer):
+    summary = build_transfer()
+    note = "no repeat has a result of the method and of the baseline at every number of labels"
+    for row in summary["labels_replaced"]:
+        row.update(accuracy=None, baseline_labels=None, saved=None, low=None, high=None, note=note)
+    assert "the fewest that were tried" not in said(summary)
+
+
 def test_a_network_is_worth_its_trouble_only_where_it_beats_the_simplest_method(build_transfer):
     assert "DANN is not detectably better than plain standardisation at any number of labels tried" in said(
         build_transfer()

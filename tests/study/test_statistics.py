@@ -86,6 +86,23 @@ def test_interval_of_the_mean_is_students(results):
             assert (found["low"], found["high"]) == pytest.approx((low, high))
 
 
+def test_intervals_cover_the_truth_where_repeats_share_samples():
+    """Repeats with the correlation n_test / (n_train + n_test), which is what Nadeau and Bengio assume."""
+    shared, covered, saved = 15 / 85, [], []
+    rng = np.random.default_rng(0)
+    for study in range(150):
+        common = rng.normal(0, math.sqrt(shared), 3)
+        drawn = 0.7 + 0.02 * (common + rng.normal(0, math.sqrt(1 - shared), (50, 3)))
+        scores = runs({"a": drawn[:, [0, 0]] - 0.1, "b": drawn[:, 1:] + [-0.2, 0.1]}, [10, 100])
+        row = learning_curves(scores[scores["method"] == "a"], n_train=70, n_test=15)[0]["metrics"]["accuracy"]
+        covered.append(row["low"] <= 0.6 <= row["high"])
+        found = labels_saved(scores, "a", "b", seed=study, n_train=70, n_test=15, n_bootstrap=200)[0]
+        truth = 10 * 10 ** (1 / 3) - 10
+        saved.append(found["low"] <= truth <= found["high"])
+    assert 0.9 < np.mean(covered) <= 1
+    assert 0.9 < np.mean(saved) <= 1
+
+
 def test_one_repeat_has_a_mean_and_no_interval():
     row = learning_curves(runs({"a": [[0.7]]}, [10]))[0]
     assert row["metrics"]["accuracy"] == {"mean": 0.7, "sd": None, "low": None, "high": None}

@@ -45,6 +45,26 @@ def test_another_study_in_the_same_folder_is_refused_with_what_differs(store):
     Store(store.folder).open(ASKED, {})
 
 
+def test_going_on_with_other_versions_or_defaults_leaves_a_warning(tmp_path):
+    about = {"versions": {"torch": "2.11"}, "settings": {"epochs": (30,)}, "n_runs": 3, "warnings": ["few samples"]}
+    store = Store(tmp_path / "study")
+    store.open(ASKED, about)
+    store.add(RUNS[0], {"accuracy": 0.5})
+    Store(store.folder).open(ASKED, about)
+    assert store.describe()["about"]["warnings"] == ["few samples"]
+    newer = {**about, "versions": {"torch": "2.13"}}
+    for _ in range(2):
+        Store(store.folder).open(ASKED, newer)
+    _, warning = store.describe()["about"]["warnings"]
+    assert warning.startswith("after 1 runs this study went on with other versions or settings")
+    assert "torch is '2.11' there and '2.13' here" in warning
+    assert store.describe()["about"]["versions"] == {"torch": "2.13"}
+    store.add(RUNS[1], {"accuracy": 0.5})
+    store.add(RUNS[2], {"accuracy": 0.5})
+    Store(store.folder).open(ASKED, {**about, "versions": {"torch": "2.14"}})  # nothing is left to do with it
+    assert len(store.describe()["about"]["warnings"]) == 2
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     tmp_path.joinpath("thesis.docx").write_text("years of work")
     with pytest.raises(FileExistsError, match="not a study"):

@@ -4,7 +4,6 @@ The numbers are groups for `oligolearn.data.split_rows`, for scikit-learn's ``Gr
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 from oligolearn.data.alphabets import PADDING, PROTEIN
 from oligolearn.data.sequences import Sequences
+from oligolearn.machine import available_processors
 
 TOOLS = ("auto", "mmseqs", "kmers")
 WORD_LENGTHS = {"dna": 11, "rna": 11, "protein": 5}
@@ -244,7 +244,7 @@ def _by_mmseqs(sequences: Sequences, identity: float, program: str) -> NDArray[n
         lines = (f">{row}\n{text.replace('-', '')}\n" for row, text in enumerate(sequences.texts()))
         fasta.write_text("".join(lines).replace("U", "T" if kind == "2" else "U"))
         settings = ["--min-seq-id", str(identity), "-c", "0.8", "--cov-mode", "1", "--cluster-mode", "1"]
-        settings += ["--dbtype", kind, "-v", "1", "--threads", str(os.cpu_count() or 1)]
+        settings += ["--dbtype", kind, "-v", "1", "--threads", str(available_processors())]
         command = [program, "easy-linclust", fasta.name, "found", "scratch", *settings]
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         table = Path(folder) / "found_cluster.tsv"

@@ -1,6 +1,5 @@
 """Expression matrices that stay on disk: `.h5ad` and `.zarr`, opened without loading, read in blocks of rows."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +17,10 @@ from oligolearn.data.h5ad import HDF5_MAGIC, clean_table, earlier_notes
 from oligolearn.data.samples import check_sample_ids, join_sheet, read_sample_sheet
 from oligolearn.data.table import some
 from oligolearn.data.textfile import existing_file
+from oligolearn.machine import memory_of_machine
 
 STORED = (".h5ad", ".zarr")
 _COPIES = 5  # of the matrix, that learning in memory may hold at a time
-_ASSUMED_MEMORY = 8 << 30  # bytes, where the system does not say
 
 
 class Rows(Protocol):
@@ -198,19 +197,6 @@ def open_expression(
     why = "as asked" if stream else f"more than a fifth of the memory, {largest / 2**30:.1f} GB"
     stored.notes.append(f"The matrix, {stored.size / 2**30:.1f} GB, stays on disk and is read in blocks ({why}).")
     return stored
-
-
-def memory_of_machine() -> int:
-    """Bytes that this process may use: the machine's, or what a container grants."""
-    try:
-        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows
-        found = _ASSUMED_MEMORY
-    try:
-        granted = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return found
-    return min(found, int(granted)) if granted.isdigit() else found
 
 
 def _dense_size(path: Path) -> int:

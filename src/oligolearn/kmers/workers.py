@@ -1,6 +1,5 @@
 """Threads for compiled loops, which do without the interpreter's lock."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,6 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from oligolearn.machine import available_processors
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -45,11 +46,6 @@ class Workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-
-
-def available_processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ranges(sizes: NDArray[np.int64], most: int, alone: int | None = None) -> Iterator[tuple[int, int]]:

@@ -64,7 +64,10 @@ def cautions(summary: Summary) -> list[str]:
     }
     if runs:
         verb = "run failed and is" if len(runs) == 1 else "runs failed and are"
-        found.append(f"{count(len(runs))} {verb} missing from every number here; the reasons are listed with the study")
+        found.append(
+            f"{count(len(runs))} {verb} missing from every number here, and methods with fewer runs than others from "
+            "every ranking; the reasons are listed with the study"
+        )
     return [sentence(text) for text in found]
 
 
@@ -205,7 +208,7 @@ def _where(run: list[Row], rows: list[Row]) -> str:
 
 
 def _mixed(rows: list[Row], how: Scale) -> str:
-    parts, rest = [], len(rows)
+    parts = []
     for kind in ("raises", "lowers"):
         chosen = [row for row in rows if verdict(row) == kind]
         if chosen:
@@ -214,9 +217,10 @@ def _mixed(rows: list[Row], how: Scale) -> str:
             most = f"most with {count(largest['n_labels'])}: " if len(chosen) > 1 else ""
             size = how.size(largest["difference"])
             parts.append(f"it {kind} {how.name} with {numbers} labels ({most}{size}, {_evidence(largest, how)})")
-            rest -= len(chosen)
-    others = f"the other {count(rest)} numbers of labels" if rest > 1 else "the other number of labels"
-    return f"{', '.join(parts)}, and there is no detectable difference at {others}"
+    for kind, words in (("none", "there is no detectable difference with"), ("untested", "nothing can be tested with")):
+        if there := [count(row["n_labels"]) for row in rows if verdict(row) == kind]:
+            parts.append(f"{words} {joined(there)} labels")
+    return f"{', '.join(parts[:-1])}, and {parts[-1]}"
 
 
 def _evidence(row: Row, how: Scale) -> str:
@@ -305,13 +309,25 @@ def _best(summary: Summary) -> list[str]:
         name = _named(summary, ends[0][1][0][1])
         parts = joined([f"{_score(summary, scores, number)} with {labels(number)}" for number, scores in ends])
         most = f"the highest mean {scale_of(summary).name} at both ends"
-        return [f"a simple baseline wins: {name} has {most}, {parts}"]
+        start = _simple_first(summary, ends)
+        return [f"{start}{name} has {most}, {parts}"]
     return [_winner(summary, number, scores) for number, scores in ends]
+
+
+def _simple_first(summary: Summary, ends: list[tuple[int, list[tuple[float, str]]]]) -> str:
+    """What to say first where a simple baseline has the highest mean: it wins only if its lead can be detected."""
+    led = [
+        _lead_tested(summary, scores[0][1], name, number) == ""
+        for number, scores in ends
+        for mean, name in scores[1:]
+        if name not in SIMPLE and mean < scores[0][0]
+    ]
+    return "a simple baseline wins: " if led and all(led) else "no method beats a simple baseline: "
 
 
 def _winner(summary: Summary, number: int, scores: list[tuple[float, str]]) -> str:
     name = scores[0][1]
-    simple = "a simple baseline wins: " if name in SIMPLE else ""
+    simple = _simple_first(summary, [(number, scores)]) if name in SIMPLE else ""
     found = f"with {labels(number)}, {_named(summary, name)} has the highest mean {scale_of(summary).name}, "
     found += _score(summary, scores, number)
     return simple + found
@@ -333,11 +349,15 @@ def _score(summary: Summary, scores: list[tuple[float, str]], number: int) -> st
 
 
 def _lead_tested(summary: Summary, first: str, second: str, number: int) -> str:
-    both = comparisons(summary, first, second) + comparisons(summary, second, first)
-    verdicts = [verdict(row) for row in both if row["n_labels"] == number]
+    verdicts = [verdict(row) for row in comparisons(summary, first, second) if row["n_labels"] == number]
+    turned = {"raises": "lowers", "lowers": "raises"}
+    other_way = [verdict(row) for row in comparisons(summary, second, first) if row["n_labels"] == number]
+    verdicts += [turned.get(found, found) for found in other_way]
     if not verdicts or verdicts[0] == "untested":
         return " (not tested)"
-    return " (not a detectable lead)" if verdicts[0] == "none" else ""
+    return {"none": " (not a detectable lead)", "lowers": " (on other repeats; behind it on those of both)"}.get(
+        verdicts[0], ""
+    )
 
 
 def _weak_classes(summary: Summary) -> list[str]:
@@ -378,7 +398,8 @@ def _how_tested(summary: Summary) -> list[str]:
     if all(verdict(row) == "untested" for row in rows):
         return []
     number = len({row["n_labels"] for row in rows})
-    holm = f", adjusted by Holm's method for {count(number)} numbers of labels" if number > 1 else ""
+    each = ", each pair of methods by itself" if len(main_pairs(summary)) > 1 else ""
+    holm = f", adjusted by Holm's method for {count(number)} numbers of labels{each}" if number > 1 else ""
     corrected = any(known(row.get("p_corrected")) is not None for row in rows)
     test = "the Nadeau-Bengio corrected t-test" if corrected else "Student's t-test"
     return [f"all p values here are those of {test} on paired repeats{holm}"]

@@ -21,7 +21,6 @@ from oligolearn.report.reading import (
     main_pairs,
     nothing_learned,
     pairs,
-    ranking,
     recalls,
     title,
     titles,
@@ -215,7 +214,12 @@ def _calibration(summary: Summary) -> Plate:
 def _predictions(summary: Summary) -> Plate:
     found = summary["predictions"]
     how = scale_of(summary)
-    scores = {name: mean for mean, name in ranking(summary, found["n_labels"])}
+    scores = {
+        name: point.mean
+        for name in found["methods"]
+        for point in curve(summary, name, how.metric)
+        if point.n_labels == found["n_labels"]
+    }
     parts = [f"{title(summary, name)}: {how.name} {how.write(scores.get(name))}" for name in found["methods"]]
     return Plate(
         "predictions",

@@ -66,8 +66,9 @@ _FRAGMENT = ("curves", "difference")  # sections of which a fragment shows the f
 def conclude(summary: Summary) -> list[str]:
     """Say what a study, a sweep or a transfer study found, in the order a reader needs it.
 
-    A difference is claimed only where the Nadeau-Bengio corrected test, adjusted by Holm's method over all comparisons
-    that answer the same question, is below 0.05; and none is claimed when everything is at chance.
+    A difference is claimed only where the Nadeau-Bengio corrected test, adjusted by Holm's method, is below 0.05: in a
+    study over the numbers of labels, each pair of methods by itself; in a sweep or a study of transfer over all
+    comparisons that answer the same question. None is claimed when everything is at chance.
 
     Parameters
     ----------

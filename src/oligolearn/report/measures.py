@@ -186,14 +186,17 @@ GLOSSARY = {
     "test samples.",
     "Repeat": "The whole comparison done again with another random draw of split, labels and starting weights. "
     "All methods of a repeat see the same draw, so they are compared in pairs.",
-    "95% interval": "A range made so that it covers the true mean in 95 of 100 such studies. Wide means unsure.",
+    "95% interval": "A range made so that it covers the true mean in 95 of 100 such studies, of other samples of the "
+    "same kind. Wide means unsure.",
     "Point": "Percentage point: from 82% to 90% is 8 points.",
     "p": "How often a difference at least this large would be seen if there were none. Below 0.05 is usually "
     "called significant.",
     "Student's t": "The classical paired test. Repeats share samples, which makes it optimistic.",
     "Nadeau-Bengio corrected t": "The paired test widened for the samples that repeats share. The p values in "
     "the conclusion rest on it.",
-    "Holm": "Correction for looking at several numbers of labels: the chance of even one false alarm stays below 5%.",
+    "Holm": "Correction for looking at several comparisons: in a study at several numbers of labels, each pair of "
+    "methods by itself; in a sweep or a study of transfer at all of them. The chance of even one false alarm among "
+    "them stays below 5%.",
     "Labels saved": "How many more labels the baseline needs for the same accuracy.",
     "Recall": "Of the samples that truly are of a class, the share recognised as such (also called sensitivity).",
     "Confusion matrix": "A row per true class, a column per predicted class: right answers lie on the diagonal.",

@@ -1,6 +1,7 @@
 """How many labels a target accuracy needs: the fitted curves, and each method's answer or why there is none."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,17 @@ def target_of(summary: Summary) -> float:
     return float(summary["labels_needed"]["target"])
 
 
-def about(value: Any) -> str:
-    """Number of labels with no more digits than an extrapolation has: ``1,300``; at least its first two."""
+def about(value: Any, to_whole: Callable[[float], int] = math.ceil) -> str:
+    """Number of labels with no more digits than an extrapolation has: ``1,300``; at least its first two.
+
+    >>> about(1020), about(1020, math.floor), about(96)
+    ('1,100', '1,000', '96')
+    """
     number = known(value)
     if number is None:
         return count(value)
     step = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
-    return count(math.ceil(number / step - 1e-9) * step)
+    return count(to_whole(round(number / step, 9)) * step)
 
 
 def interval(row: Row) -> str:
@@ -59,7 +64,8 @@ def interval(row: Row) -> str:
         return ""
     if low is None:
         return f"up to {about(high)}"
-    return f"{about(low)} or more" if high is None else f"{about(low)} to {about(high)}"
+    least = about(low, math.floor)
+    return f"{least} or more" if high is None else f"{least} to {about(high)}"
 
 
 def answers(summary: Summary) -> list[str]:

@@ -1,8 +1,8 @@
 """Look-ups in a study's summary; what the rest of the report knows of its layout."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from oligolearn.report.wording import known
 
@@ -16,6 +16,9 @@ BASELINES = (*SIMPLE, "scratch", "untrained")
 _SECTIONS = ("data", "design", "curves")
 # What XML and HTML cannot carry: control characters, lone surrogates, non-characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+_Scored = TypeVar("_Scored")
 
 
 class Point(NamedTuple):
@@ -119,15 +122,21 @@ def recalls(matrix: list[list[int]]) -> list[float | None]:
     return [row[i] / total if (total := sum(row)) else None for i, row in enumerate(matrix)]
 
 
+def with_all_repeats(scored: Sequence[tuple[Point, _Scored]]) -> list[tuple[Point, _Scored]]:
+    """Those whose mean is over as many repeats as any: one over fewer may have missed the hard ones."""
+    most = max((one.n_runs for one, _ in scored), default=0)
+    return [item for item in scored if item[0].n_runs == most]
+
+
 def ranking(summary: Summary, n_labels: int) -> list[tuple[float, str]]:
-    """(mean of the main score, method) at a number of labels, highest first; methods without a mean left out."""
-    scores = [
-        (point.mean, name)
+    """(mean of the main score, method) at a number of labels, highest first; methods without all repeats left out."""
+    scored = [
+        (point, name)
         for name in titles(summary)
         for point in curve(summary, name, main_metric(summary))
         if point.n_labels == n_labels and point.mean is not None
     ]
-    return sorted(scores, key=lambda score: -score[0])
+    return sorted(((one.mean or 0.0, name) for one, name in with_all_repeats(scored)), key=lambda score: -score[0])
 
 
 def size_of_a_sample(summary: Summary) -> tuple[Any, str]:

@@ -11,6 +11,7 @@ from oligolearn.report.sweep_reading import (
     fraction_title,
     fractions,
     ranked,
+    scored,
 )
 from oligolearn.report.wording import (
     count,
@@ -55,7 +56,10 @@ def sweep_cautions(summary: Summary) -> list[str]:
     runs = {(one.get("method"), one.get("fraction"), one.get("repeat")) for one in summary.get("failures") or []}
     if runs:
         verb = "run failed and is" if len(runs) == 1 else "runs failed and are"
-        found.append(f"{count(len(runs))} {verb} missing from every number here; the reasons are listed with the sweep")
+        found.append(
+            f"{count(len(runs))} {verb} missing from every number here, and choices with fewer runs than others from "
+            "every ranking; the reasons are listed with the sweep"
+        )
     return [sentence(text) for text in found]
 
 
@@ -86,7 +90,8 @@ def _best(summary: Summary, fraction: float, n_labels: int) -> str:
     row = comparison(summary, choice, fraction)
     if row is None or known(row.get("difference")) is None:
         return text
-    return f"{text}, {size_in_points(row['difference'])} above {_default(summary)}{judged(row)}"
+    where = "above" if row["difference"] >= 0 else "below"  # on the repeats of both
+    return f"{text}, {size_in_points(row['difference'])} {where} {_default(summary)}{judged(row)}"
 
 
 def judged(row: dict[str, Any]) -> str:
@@ -111,10 +116,10 @@ def _evidence(row: dict[str, Any]) -> str:
 
 def _all_alike(summary: Summary) -> str:
     """A sentence where no choice differs detectably from the default, whatever the fraction; else empty."""
-    rows = [row for row in summary["comparisons"] if row["metric"] == "accuracy" and verdict(row) != "untested"]
+    rows = [row for row in summary["comparisons"] if row["metric"] == "accuracy"]
     if not rows or any(verdict(row) != "none" for row in rows):
         return ""
-    others = len(summary["choices"]) - 1
+    others = len({row["method"] for row in rows})
     subject = "the other choice does not differ" if others == 1 else f"none of the {count(others)} others differs"
     numbers = joined([count(n_labels) for _, n_labels in fractions(summary)])
     return f"{subject} detectably from {_default(summary)}, with {numbers} labels"
@@ -122,12 +127,11 @@ def _all_alike(summary: Summary) -> str:
 
 def _others(summary: Summary, fraction: float, n_labels: int) -> str:
     """Which other choices differ detectably from the default at a fraction."""
-    scores = ranked(summary, fraction)
-    rows = [(comparison(summary, choice, fraction), choice) for _, choice in scores]
+    rows = [(comparison(summary, choice, fraction), choice) for _, choice in scored(summary, fraction)]
     tested = [(row, choice) for row, choice in rows if row is not None and verdict(row) != "untested"]
     if not tested:
         return ""
-    best = scores[0][1]
+    best = next(choice for _, choice in ranked(summary, fraction))
     better = [_item(row, choice) for row, choice in tested if verdict(row) == "raises" and choice is not best]
     worse = [_item(row, choice) for row, choice in tested if verdict(row) == "lowers"]
     parts = [
@@ -137,7 +141,7 @@ def _others(summary: Summary, fraction: float, n_labels: int) -> str:
     ]
     if parts:
         return f"with {fraction_title(fraction, n_labels)}, detectably {'; '.join(parts)}"
-    if verdict(tested[0][0]) == "raises":
+    if any(verdict(row) == "raises" for row, _ in tested):
         return ""
     alone = len(tested) == 1
     what = "the other choice does not differ" if alone else f"none of the {count(len(tested))} other choices differs"

@@ -39,7 +39,7 @@ from oligolearn.report.sweep_reading import (
     fraction_title,
     fractions,
     point,
-    ranked,
+    scored,
     shown,
 )
 from oligolearn.report.wording import percent, points
@@ -61,7 +61,7 @@ def _said(summary: Summary) -> str:
     """The means, for those who do not see a figure."""
     parts = []
     for fraction, n_labels in fractions(summary):
-        scores = ", ".join(f"{choice['title']} {percent(one.mean)}" for one, choice in ranked(summary, fraction))
+        scores = ", ".join(f"{choice['title']} {percent(one.mean)}" for one, choice in scored(summary, fraction))
         parts.append(f"With {fraction_title(fraction, n_labels)}: {scores}.")
     return " ".join(parts)
 

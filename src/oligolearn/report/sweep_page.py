@@ -14,6 +14,7 @@ from oligolearn.report.sweep_reading import (
     fractions,
     point,
     ranked,
+    scored,
 )
 from oligolearn.report.tables import VERDICTS, Cell, Table
 from oligolearn.report.wording import MISSING, count, decimal, p_value, percent, points, span
@@ -89,16 +90,16 @@ def _tables(summary: Summary) -> dict[str, Any]:
 
 def _at_fraction(summary: Summary, fraction: float) -> Table:
     """Scores of every choice at a fraction, the best first, with its difference from the default."""
-    scores = ranked(summary, fraction)
+    scores, first = scored(summary, fraction), [choice for _, choice in ranked(summary, fraction)][:1]
     rows = []
-    for place, (_, choice) in enumerate(scores):
+    for _, choice in scores:
         cells = []
         for metric in _COLUMNS:
             one = point(summary, choice, fraction, metric)
             write = MEASURES[metric].write
             interval = "" if one is None or one.low is None else f"{write(one.low)} to {write(one.high)}"
             text = MISSING if one is None else write(one.mean)
-            best = metric == "accuracy" and place == 0 and len(scores) > 1 and not nothing_learned(summary)
+            best = metric == "accuracy" and choice in first and len(scores) > 1 and not nothing_learned(summary)
             cells.append(Cell(text, interval.replace("% to", " to"), best))
         seconds = (summary.get("seconds") or {}).get(choice["name"])
         rows.append(

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from oligolearn.report.reading import Point, Summary, curve
+from oligolearn.report.reading import Point, Summary, curve, with_all_repeats
 from oligolearn.report.wording import known, percent
 
 Choice = dict[str, Any]
@@ -107,8 +107,13 @@ def fraction_title(fraction: float, n_labels: int) -> str:
     return f"{percent(fraction, digits)} of the labels ({n_labels:,})"
 
 
-def ranked(summary: Summary, fraction: float) -> list[tuple[Point, Choice]]:
+def scored(summary: Summary, fraction: float) -> list[tuple[Point, Choice]]:
     """Choices with their mean accuracy at a fraction, the highest first; of equals the default, then the earlier."""
-    scored = [(point(summary, choice, fraction), choice) for choice in summary["choices"]]
-    present = [(one, choice) for one, choice in scored if one is not None]
+    scores = [(point(summary, choice, fraction), choice) for choice in summary["choices"]]
+    present = [(one, choice) for one, choice in scores if one is not None]
     return sorted(present, key=lambda item: (-(item[0].mean or 0.0), not item[1]["default"]))
+
+
+def ranked(summary: Summary, fraction: float) -> list[tuple[Point, Choice]]:
+    """Those of `scored` that have all repeats."""
+    return with_all_repeats(scored(summary, fraction))

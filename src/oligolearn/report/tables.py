@@ -13,6 +13,7 @@ from oligolearn.report.reading import (
     label_numbers,
     nothing_learned,
     pairs,
+    ranking,
     recalls,
     title,
     titles,
@@ -50,7 +51,7 @@ def overview(summary: Summary) -> Table:
         rows.append(
             [
                 Cell(labels(number), percent(fraction, 0 if fraction >= 0.1 else 1)),
-                *_mark_best(summary, scores, how.metric),
+                *_mark_best(summary, scores, how.metric, _whole(summary, number)),
             ]
         )
     caption = f"{how.title} on held-out samples, with its 95% interval"
@@ -66,7 +67,8 @@ def scores_at(summary: Summary, number: int) -> Table:
     by_metric = []
     for metric in metrics:
         column = [_score(summary, name, metric, number) for name in names]
-        by_metric.append(column if metric == "seconds" else _mark_best(summary, column, metric))
+        marked = _mark_best(summary, column, metric, _whole(summary, number))
+        by_metric.append(column if metric == "seconds" else marked)
     runs = {entry["method"]: entry.get("n_runs") for entry in summary["curves"] if entry["n_labels"] == number}
     rows = [
         [Cell(text), *(column[i] for column in by_metric), Cell(count(runs.get(name)))]
@@ -281,9 +283,18 @@ def _score(summary: Summary, method: str, metric: str, number: int) -> Cell:
     return Cell(MISSING)
 
 
-def _mark_best(summary: Summary, cells: list[Cell], metric: str) -> list[Cell]:
-    """Mark the cells whose number, as written, is the best; none when nothing was learned or all are alike."""
-    values = [_as_written(cell.text) for cell in cells]
+def _whole(summary: Summary, number: int) -> list[bool]:
+    """Which methods have all repeats at a number of labels."""
+    ranked = {name for _, name in ranking(summary, number)}
+    return [name in ranked for name in titles(summary)]
+
+
+def _mark_best(summary: Summary, cells: list[Cell], metric: str, whole: list[bool]) -> list[Cell]:
+    """Mark the cells whose number, as written, is the best of those that are means of all repeats.
+
+    None is when nothing was learned or all are alike.
+    """
+    values = [_as_written(cell.text) if all_there else None for cell, all_there in zip(cells, whole, strict=True)]
     present = [value for value in values if value is not None]
     if nothing_learned(summary) or len(set(present)) < 2:
         return cells

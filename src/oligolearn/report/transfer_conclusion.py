@@ -60,8 +60,8 @@ def transfer_cautions(summary: Summary) -> list[str]:
         named = joined(list(dict.fromkeys(title(summary, one["method"]) for one in failures)))
         verb = "run failed and is" if len(failures) == 1 else "runs failed and are"
         found.append(
-            f"{count(len(failures))} {verb} missing from every number here ({named}); the reasons are listed with the "
-            "study"
+            f"{count(len(failures))} {verb} missing from every number here ({named}), and methods with fewer runs than "
+            "others from every ranking; the reasons are listed with the study"
         )
     return [sentence(text) for text in found]
 
@@ -76,15 +76,24 @@ def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" (95% CI {percent(low)} to {percent(high)})"
 
 
+def _spoken_of(summary: Summary, shown: Shown) -> str:
+    """The method of the first sentence: the best of those that are detectably better than the source, or of all."""
+    names = [name for _, name in ranked(summary, shown.fraction)]
+    against = {name: compared(summary, name, summary["bounds"]["source"], shown.fraction) for name in names}
+    better = [name for name, row in against.items() if row is not None and verdict(row) == "raises"]
+    return (better or names)[0]
+
+
 def _does_it_help(summary: Summary) -> str:
-    """The best method without labels of the target, against what knows the sources alone."""
+    """A method without labels of the target, against what knows the sources alone."""
     shown, bound = _none_shown(summary), summary["bounds"]["source"]
     if shown is None:
         return ""
-    scores = ranked(summary, shown.fraction)
-    (best, name), of_source = scores[0], point(summary, bound, shown.fraction)
+    scores, name = ranked(summary, shown.fraction), _spoken_of(summary, shown)
+    best, of_source = next(one for one, other in scores if other == name), point(summary, bound, shown.fraction)
     row = compared(summary, name, bound, shown.fraction)
-    among = f"the best of {count(len(scores))} methods, " if len(scores) > 1 else ""
+    place = "the best of" if name == scores[0][1] else "the best that is detectably better, of"
+    among = f"{place} {count(len(scores))} methods, " if len(scores) > 1 else ""
     reached = (
         f"{with_labels(shown)}, {among}{title(summary, name)}{',' if among else ''} reaches a balanced accuracy of "
         f"{percent(best.mean)}{_interval(best.low, best.high)}"
@@ -107,8 +116,11 @@ def _others(summary: Summary) -> list[str]:
     shown, bound = _none_shown(summary), summary["bounds"]["source"]
     if shown is None:
         return []
-    rows = [(name, compared(summary, name, bound, shown.fraction)) for _, name in ranked(summary, shown.fraction)[1:]]
-    return _grouped(summary, [(name, row) for name, row in rows if row], f"than {title(summary, bound)}", "as well")
+    first = _spoken_of(summary, shown)
+    others = [name for name in adapted(summary) if name != first]
+    rows = [(name, row) for name in others if (row := compared(summary, name, bound, shown.fraction))]
+    rows.sort(key=lambda item: -float(item[1]["difference"]))
+    return _grouped(summary, rows, f"than {title(summary, bound)}", "as well")
 
 
 def _grouped(summary: Summary, rows: Sequence[tuple[str, Row]], than: str, also: str) -> list[str]:
@@ -167,7 +179,7 @@ def _labels_replaced(summary: Summary) -> str:
         return ""
     best = ranked(summary, shown.fraction)[0][1]
     entry = next((one for one in summary.get("labels_replaced") or [] if one["method"] == best), None)
-    if entry is None:
+    if entry is None or known(entry.get("accuracy")) is None:
         return ""
     start = (
         f"for what {title(summary, best)} reaches {with_labels(shown)}, a classifier that learns from labels of the "

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from oligolearn.report.reading import Point, Summary, curve
+from oligolearn.report.reading import Point, Summary, curve, with_all_repeats
 from oligolearn.report.wording import count, known
 
 METRIC = "balanced_accuracy"  # on which conclusions rest: the mix of classes often differs between cohorts
@@ -61,9 +61,12 @@ def point(summary: Summary, method: str, fraction: float, metric: str = METRIC) 
 
 
 def ranked(summary: Summary, fraction: float) -> list[tuple[Point, str]]:
-    """Methods that are no bounds with their mean scores at a share of the labels, the highest first."""
+    """Methods that are no bounds with their mean scores at a share of the labels, the highest first.
+
+    Those without all repeats are left out.
+    """
     scored = [(point(summary, name, fraction), name) for name in adapted(summary)]
-    present = [(one, name) for one, name in scored if one is not None]
+    present = with_all_repeats([(one, name) for one, name in scored if one is not None])
     return sorted(present, key=lambda item: -(item[0].mean or 0.0))
 
 

@@ -45,18 +45,30 @@ class PairedTest(NamedTuple):
     note: str
 
 
-def learning_curves(results: pd.DataFrame) -> list[dict[str, Any]]:
+def learning_curves(
+    results: pd.DataFrame, *, n_train: float | None = None, n_test: float | None = None
+) -> list[dict[str, Any]]:
     """Mean of every metric per method and fraction, over repeats.
+
+    Parameters
+    ----------
+    results : DataFrame
+        One row per run.
+    n_train, n_test : float, optional
+        As in `compare`: sizes of the two sides of the split that each repeat redraws. Repeats share samples, so their
+        mean varies more from cohort to cohort than they do among themselves: the interval is widened as
+        `paired_t_test` does it.
 
     Returns
     -------
     list of dict
-        `method, fraction, n_labels, n_runs, metrics`; `metrics[name]` has `mean`, `sd` and the 95% Student interval of
-        the mean, `low` to `high`. With one repeat only the mean is known; without variance the interval is the mean.
-        An interval ends where the metric does. It takes repeats as independent: it is for reading curves, `compare`
-        is for comparing methods.
+        `method, fraction, n_labels, n_runs, metrics`; `metrics[name]` has `mean`, `sd` and the 95% interval of the
+        mean, `low` to `high`, Student's without the sizes. With one repeat only the mean is known; without variance the
+        interval is the mean. An interval ends where the metric does. It is for reading curves, `compare` is for
+        comparing methods.
     """
     table = checked(results)
+    overlap = _test_to_train(n_train, n_test) or 0.0
     present = [name for name in (*METRICS, *NUMBER_METRICS) if name in table.columns]
     return [
         {
@@ -65,14 +77,14 @@ def learning_curves(results: pd.DataFrame) -> list[dict[str, Any]]:
             "n_labels": round(float(runs["n_labels"].mean())),
             "n_runs": len(runs),
             "metrics": {
-                name: _mean_with_interval(finite(runs[name]), RANGES.get(name, (0.0, 1.0))) for name in present
+                name: _mean_with_interval(finite(runs[name]), RANGES.get(name, (0.0, 1.0)), overlap) for name in present
             },
         }
         for method, fraction, runs in groups(table)
     ]
 
 
-def _mean_with_interval(values: Floats, bounds: tuple[float, float]) -> dict[str, float | None]:
+def _mean_with_interval(values: Floats, bounds: tuple[float, float], overlap: float) -> dict[str, float | None]:
     n = len(values)
     if n == 0:
         return {"mean": None, "sd": None, "low": None, "high": None}
@@ -83,7 +95,7 @@ def _mean_with_interval(values: Floats, bounds: tuple[float, float]) -> dict[str
         value = float(values[0])
         return {"mean": value, "sd": 0.0, "low": value, "high": value}
     sd = float(values.std(ddof=1))
-    half = _t_quantile(n) * sd / math.sqrt(n)
+    half = _t_quantile(n) * sd * math.sqrt(1 / n + overlap)
     return {"mean": mean, "sd": sd, "low": max(bounds[0], mean - half), "high": min(bounds[1], mean + half)}
 
 
@@ -214,20 +226,23 @@ def compare(
     return rows
 
 
-def labels_saved(
+def labels_saved(  # noqa: PLR0913  (a table, a pair, and how to draw)
     results: pd.DataFrame,
     method: str,
     baseline: str,
     *,
     seed: int,
+    n_train: float | None = None,
+    n_test: float | None = None,
     n_bootstrap: int = 2000,
     metric: str = "accuracy",
 ) -> list[dict[str, Any]]:
     """How many labels a method spares: what the baseline needs for the same accuracy, less what the method used.
 
     The baseline's mean accuracy is made monotone by isotonic regression and interpolated linearly in log(n_labels). The
-    interval is a percentile bootstrap over repeats, drawn jointly for both methods so that they stay paired; it takes
-    repeats as independent and is therefore a little narrow.
+    interval is a percentile bootstrap over repeats, drawn jointly for both methods so that they stay paired. With R
+    repeats that share samples, the means of a resample are moved away from those of all repeats by a factor of
+    ``sqrt(1 + R n_test/n_train)``, which is by how much `paired_t_test` widens an interval.
 
     Parameters
     ----------
@@ -237,6 +252,8 @@ def labels_saved(
         Names in the column `method`.
     seed : int
         Of the bootstrap.
+    n_train, n_test : float, optional
+        As in `compare`; without them repeats are taken as independent.
     n_bootstrap : int
         Number of resamples.
     metric : str
@@ -254,6 +271,7 @@ def labels_saved(
     curve = pd.DataFrame(scores_by_repeat(table, baseline, metric)).sort_index(axis=1).dropna()
     n_tried = np.array([number_of_labels(table, baseline, float(f)) for f in curve.columns], dtype=np.float64)
     rng = np.random.default_rng(seed)
+    overlap = _test_to_train(n_train, n_test) or 0.0
     rows: list[dict[str, Any]] = []
     for fraction, scores in scores_by_repeat(table, method, metric).items():
         repeats = curve.index.intersection(scores.dropna().index)
@@ -269,17 +287,21 @@ def labels_saved(
             row["note"] = "no repeat has a result of the method and of the baseline at every number of labels"
         else:
             accuracies = np.column_stack([scores.loc[repeats], curve.loc[repeats]])
-            row |= _saved_with_interval(
-                accuracies, n_labels, n_tried, rng.integers(len(repeats), size=(n_bootstrap, len(repeats)))
-            )
+            drawn = rng.integers(len(repeats), size=(n_bootstrap, len(repeats)))
+            row |= _saved_with_interval(accuracies, n_labels, n_tried, _resampled_means(accuracies, drawn, overlap))
         rows.append(row)
     return rows
 
 
-def _saved_with_interval(
-    accuracies: Floats, n_labels: int, n_tried: Floats, draws: npt.NDArray[np.int64]
-) -> dict[str, Any]:
-    """`accuracies` is (n_repeats, 1 + n_fractions): the method at one fraction, then the baseline at all of its own."""
+def _resampled_means(scores: Floats, drawn: npt.NDArray[np.int64], overlap: float) -> Floats:
+    """Means of `scores`, ``(n_repeats, n_columns)``, over the repeats of each draw, spread for their overlap."""
+    mean = scores.mean(axis=0)
+    means: Floats = mean + math.sqrt(1 + len(scores) * overlap) * (scores[drawn].mean(axis=1) - mean)
+    return means
+
+
+def _saved_with_interval(accuracies: Floats, n_labels: int, n_tried: Floats, resampled: Floats) -> dict[str, Any]:
+    """Labels saved; columns are the method at one fraction, then the baseline at all of its own."""
     means = accuracies.mean(axis=0)
     needed = _labels_needed(means, n_tried)
     result: dict[str, Any] = {"accuracy": float(means[0])}
@@ -293,11 +315,11 @@ def _saved_with_interval(
     if len(accuracies) == 1:
         notes.append("one repeat: no interval")
         return result | {"note": "; ".join(notes)}
-    resampled = np.array([_labels_needed(accuracies[rows].mean(axis=0), n_tried) for rows in draws])
+    answers = np.array([_labels_needed(means, n_tried) for means in resampled])
     # A resample that the baseline never matches proves "at least the most tried" below, and leaves the upper end open.
-    at_least = np.sort(np.where(resampled == np.inf, n_tried.max(), resampled)) - n_labels
-    at_most = np.sort(np.where(resampled == -np.inf, n_tried.min(), resampled)) - n_labels
-    tail = math.floor((1 - _CONFIDENCE) / 2 * len(draws))
+    at_least = np.sort(np.where(answers == np.inf, n_tried.max(), answers)) - n_labels
+    at_most = np.sort(np.where(answers == -np.inf, n_tried.min(), answers)) - n_labels
+    tail = math.floor((1 - _CONFIDENCE) / 2 * len(answers))
     low, high = float(at_least[tail]), float(at_most[-1 - tail])
     result |= {"low": low if math.isfinite(low) else None, "high": high if math.isfinite(high) else None}
     if not notes and None in (result["low"], result["high"]):

@@ -63,12 +63,13 @@ class Store:
         asked = json.loads(json.dumps(asked))
         if self._asked.exists():
             self._check_same(asked)
+            self._cut_torn_line()
+            self._note_changes(json.loads(json.dumps(about)))
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise FileExistsError(f"{self.folder} exists and is not a {self._what}; choose another --out or empty it")
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._asked.exists():
             write_json(self._asked, {"asked": asked, "about": about})
-        self._cut_torn_line()
 
     def _check_same(self, asked: Mapping[str, Any]) -> None:
         differ = differences(self.describe()["asked"], asked)
@@ -77,6 +78,21 @@ class Store:
                 f"{self.folder} holds another {self._what}: {differ}; repeat its command to go "
                 "on with it, or choose another --out"
             )
+
+    def _note_changes(self, about: Mapping[str, Any]) -> None:
+        """Keep a warning where what goes on is not quite what began: other versions, or defaults that have changed."""
+        description = self.describe()
+        before, n_runs = description["about"], len(self.runs())
+        parts = [part for part in ("versions", "settings") if part in before and part in about]
+        changed = "; ".join(filter(None, (differences(before[part], about[part]) for part in parts)))
+        if changed and n_runs < about.get("n_runs", n_runs):
+            warning = (
+                f"after {n_runs:,} runs this {self._what} went on with other versions or settings than it began with "
+                f"({changed}): its numbers may not be those of either"
+            )
+            before |= {part: about[part] for part in parts}
+            before["warnings"] = [*(before.get("warnings") or []), warning]
+            write_json(self._asked, description)
 
     def _cut_torn_line(self) -> None:
         if self._runs.exists():

@@ -72,12 +72,14 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
         "seed": asked["seed"],
         "command": about["command"],
         "versions": about["versions"],
-        "curves": learning_curves(results),
+        "curves": learning_curves(results, **overlap),
         "comparisons": [
             row for metric in metrics for pair in pairs for row in compare(results, *pair, **overlap, metric=metric)
         ],
         "labels_saved": [
-            row for pair in pairs for row in labels_saved(results, *pair, seed=asked["seed"], metric=metrics[0])
+            row
+            for pair in pairs
+            for row in labels_saved(results, *pair, seed=asked["seed"], **overlap, metric=metrics[0])
         ],
         **(
             _of_numbers(results, runs, asked, sizes)

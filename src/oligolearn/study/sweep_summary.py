@@ -96,7 +96,7 @@ def summarize_sweep(store: Store) -> dict[str, Any]:
         "seed": asked["seed"],
         "command": about["command"],
         "versions": about["versions"],
-        "curves": learning_curves(results),
+        "curves": learning_curves(results, **overlap),
         "seconds": {str(name): float(rows["seconds"].mean()) for name, rows in results.groupby("method")},
         "comparisons": _comparisons(results, about["choices"], default, overlap),
         "learned": learned(

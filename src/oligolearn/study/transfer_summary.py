@@ -68,10 +68,10 @@ def summarize_transfer(store: Store) -> dict[str, Any]:
         "seed": asked["seed"],
         "command": about["command"],
         "versions": about["versions"],
-        "curves": learning_curves(results),
+        "curves": learning_curves(results, **overlap),
         "seconds": {str(name): float(rows["seconds"].mean()) for name, rows in results.groupby("method")},
         "comparisons": [row for metric in COMPARED for row in _comparisons(results, adapted, overlap, metric)],
-        "labels_replaced": _replaced(results, adapted, asked["seed"]),
+        "labels_replaced": _replaced(results, adapted, asked["seed"], about["sizes"]),
         "learned": learned(
             results,
             n_classes=len(about["data"]["classes"]),
@@ -122,7 +122,9 @@ def _comparisons(
     return found
 
 
-def _replaced(results: pd.DataFrame, adapted: Sequence[str], seed: int) -> list[dict[str, Any]]:
+def _replaced(
+    results: pd.DataFrame, adapted: Sequence[str], seed: int, sizes: Mapping[str, float]
+) -> list[dict[str, Any]]:
     """How many labels of the target each method without any is worth: what `target-only` needs for the same."""
     if TARGET_ONLY not in set(results["method"]):
         return []
@@ -132,7 +134,15 @@ def _replaced(results: pd.DataFrame, adapted: Sequence[str], seed: int) -> list[
         row
         for name in adapted
         if name in set(none["method"])
-        for row in labels_saved(both, name, TARGET_ONLY, seed=seed, metric="balanced_accuracy")
+        for row in labels_saved(
+            both,
+            name,
+            TARGET_ONLY,
+            seed=seed,
+            n_train=sizes["n_train"],
+            n_test=sizes["n_test"],
+            metric="balanced_accuracy",
+        )
     ]
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
+from oligolearn.machine import memory_of_machine
 from oligolearn.training.descent import AdamW, clip_gradients, shuffled
 from oligolearn.training.loop import Batch, Runtime, diverged, dropout_generators, fit
 from oligolearn.training.memory import freed_memory_kept, lasting
@@ -125,7 +125,10 @@ def fit_replicas(  # noqa: PLR0913  (the whole of a training)
 
 
 def room_for_replicas(module: nn.Module, batch_values: int, device: torch.device) -> int:
-    """How many replicas of a module fit into half of the memory that is free, from 1 to 64.
+    """How many replicas of a module fit into a third of the memory, from 1 to 64.
+
+    Of all memory and not of what is free, which differs from day to day: replicas that are trained together are rounded
+    together, and the same command has to give the same digits.
 
     Parameters
     ----------
@@ -136,13 +139,10 @@ def room_for_replicas(module: nn.Module, batch_values: int, device: torch.device
     device
         Where they are trained.
     """
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**32
+    memory = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else memory_of_machine()
     n_weights = sum(p.numel() for p in module.parameters())
     each = 32 * n_weights + 40 * batch_values  # weights, moments, gradients, copies in bf16; views and activations
-    return int(max(1, min(MOST_REPLICAS, 0.5 * free / each)))
+    return int(max(1, min(MOST_REPLICAS, memory / 3 / each)))
 
 
 class _NotVectorisedError(Exception):
