@@ -172,6 +172,7 @@ def test_any_model_is_explained_by_attributions_and_a_transformer_shows_its_head
         (["{f}/motif-cnn", "{f}/t.tsv", "--class", "yes"], "learned one label, not several"),
         (["{f}/motif-cnn", "{f}/t.tsv", "--separator", ";"], "--separator is for the labels of a model of several"),
         (["{f}/motif-cnn", "{f}/t.tsv", "--sequences", "-1"], "must be at least 1, found -1"),
+        (["{f}/motif-cnn", "{f}/t.tsv", "--sequences", "0"], "must be at least 1, found 0"),
     ],
 )
 def test_mistakes_are_one_line(folder, tmp_path, capsys, arguments, expected):

@@ -352,3 +352,14 @@ def test_no_rows_and_wrong_ids():
         encode_sequences(["ACGT", "AC"], ids=["x"])
     with pytest.raises(TypeError, match="found one text"):
         encode_sequences("ACGT")
+
+
+@pytest.mark.parametrize("side", ["end", "start", "both"])
+def test_cutting_leaves_what_padding_would(side):
+    rng = np.random.default_rng(0)
+    sequences = encode_sequences(["".join(rng.choice(list("ACGT"), n)) for n in (3, 10, 11, 25)])
+    rule = PaddingRule(10, truncate=side)
+    assert sequences.cut(rule).lengths.tolist() == [3, 10, 10, 10]
+    np.testing.assert_array_equal(sequences.cut(rule).padded(), sequences.padded(rule=rule))
+    assert sequences.cut(PaddingRule(25)) is sequences
+    assert sequences.cut(PaddingRule()) is sequences

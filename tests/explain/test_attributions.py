@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from oligolearn import SequenceClassifier
 from oligolearn.data import PaddingRule, encode_sequences
 from oligolearn.estimators.sequence_embedding import KmerEmbedding
 from oligolearn.estimators.sequence_fitting import network_outputs
@@ -269,3 +270,13 @@ def test_sequences_without_a_kmer_are_refused(model_of, method):
     model = model_of("motif-cnn", embedding=KmerEmbedding(4, 3))
     with pytest.raises(ValueError, match="'1' has 3 letters, but the embedding reads k-mers of 4"):
         attribute(model, ["ACGTT", "ACG"], method=method)
+
+
+def test_letters_that_are_not_read_cost_nothing():
+    """One long contig among short sequences."""
+    texts = ["ACGTTGCATTGACCATGTCAACGTGTCATG", "GGTTACGTTGCATTGACCATAGCTAGCATT"] * 10
+    model = SequenceClassifier("motif-cnn", max_length=30, n_members=1, epochs=1, min_steps=1, random_state=0)
+    model.fit(texts, ["a", "b"] * 10)
+    found = attribute(model, [*texts[:2], texts[0] * 100], target="a")
+    assert found.scores.shape == (3, 30)
+    np.testing.assert_allclose(found.scores[2], found.scores[0], atol=1e-9)

@@ -16,11 +16,14 @@ from oligolearn.explain import (
     find_seqlets,
     motif_of,
     motif_table,
+    rows_with_hits,
     scan_motif,
     spacings,
     target_codes,
 )
 from oligolearn.explain.attributions import Attributions
+from oligolearn.explain.effects import shuffled_for_comparison
+from oligolearn.explain.scanning import without_copies
 
 FIRST, SECOND, GAP, LENGTH = "TGACTCA", "GGAAGTG", 6, 44
 
@@ -124,6 +127,99 @@ def test_distances_are_read_on_the_strand_of_the_first(share):
     assert found.p == 0.001
     assert found.toward == (1 if share < 1 else -1)
     assert np.isnan(found.p_class) == (share == 1)
+
+
+def two_words(first, second, apart, cuts, n=200, length=120):
+    """Two words `apart` letters from start to start; the motifs have flat letters before them, so many as `cuts`."""
+    rng = np.random.default_rng(0)
+    texts = []
+    for _ in range(n):
+        text = rng.choice(list("ACGT"), length)
+        at = int(rng.integers(0, length - apart - 8))
+        text[at : at + 8], text[at + apart : at + apart + 8] = list(first), list(second)
+        texts.append("".join(text))
+    motifs = []
+    for name, word, cut in zip("ab", (first, second), cuts, strict=True):
+        counts = np.full((17, 4), 10.0)
+        counts[cut : cut + 8] = np.eye(4)[["ACGT".index(letter) for letter in word]] * 40
+        motifs.append(motif_of(name, "ACGT", counts))
+    return encode_sequences(texts), motifs
+
+
+@pytest.mark.parametrize("cuts", [(5, 4), (2, 8), (8, 2)])
+def test_distances_of_scanned_motifs_are_those_of_what_they_say(cuts):
+    sequences, motifs = two_words("CCTTGCGG", "TTGATTCC", 15, cuts)
+    placed = [(motif, scan_motif(motif, sequences, both_strands=False)) for motif in motifs]
+    (found,) = spacings(placed, np.random.default_rng(0), lengths=sequences.lengths)
+    assert found.distance == 15
+    assert found.p == 0.001
+
+
+def test_sequences_of_mixed_lengths_make_no_distance():
+    """Short sequences have any two sites near each other."""
+    box = motif_of("a", "ACGT", np.eye(4)[[0, 1, 2, 3]] * 50)
+    p = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        lengths = rng.choice([40, 60, 1000], 600)
+        sites = [Sites(np.arange(600), rng.integers(0, lengths - 4), np.zeros(600, bool), np.ones(600)) for _ in "ab"]
+        (found,) = spacings([(box, sites[0]), (box._replace(name="b"), sites[1])], rng, lengths=lengths)
+        p.append(found.p)
+    assert min(p) > 0.01
+    assert np.mean(p) > 0.25
+
+
+def test_copies_have_letters_in_common_not_windows():
+    sequences, (a, b) = two_words("TGACTCAC", "GGAAGTGC", 8, (0, 9))  # side by side, in windows that overlap
+    sites = [scan_motif(one, sequences, both_strands=False) for one in (a, b)]
+    assert without_copies([(a, sites[0]), (b, sites[1])], sequences) == ["", ""]
+    moved = np.roll(a.probabilities, 9, axis=0)  # the same word at the other end of its window
+    same = a._replace(name="c", probabilities=moved)
+    found = [(a, sites[0]), (same, scan_motif(same, sequences, both_strands=False))]
+    assert without_copies(found, sequences) == ["", "a"]
+
+
+def test_a_strand_that_the_model_does_not_read_is_not_scanned():
+    sequences, (a, _) = two_words("TGACTCAC", "GGAAGTGC", 30, (4, 4))
+    turned = a.other_strand(sequences.alphabet)
+    assert scan_motif(turned, sequences).reverse.all()
+    assert not scan_motif(turned, sequences, both_strands=False).reverse.any()
+    assert rows_with_hits([turned], sequences, both_strands=False).mean() < 0.2
+    assert rows_with_hits([turned], sequences).all()
+
+
+def test_short_sequences_are_shuffled_letter_by_letter():
+    rng = np.random.default_rng(0)
+    short = encode_sequences(["".join(rng.choice(list("ACGT"), 8)) for _ in range(300)])
+    shuffled, how = shuffled_for_comparison(short, rng)
+    texts = list(zip(short.texts(), shuffled.texts(), strict=True))
+    assert np.mean([one == other for one, other in texts]) < 0.1
+    assert all(sorted(one) == sorted(other) for one, other in texts)
+    assert "letters" in how
+    long = encode_sequences(["".join(rng.choice(list("ACGT"), 100)) for _ in range(20)])
+    assert shuffled_for_comparison(long, rng)[1] == "a dinucleotide shuffle"
+
+
+def test_sequences_too_short_for_a_window_do_not_lower_the_threshold():
+    rng = np.random.default_rng(0)
+    scores, codes = rng.random((40, 12)), np.ones((40, 12), np.uint8)
+    short = codes.copy()
+    short[10:, 5:] = 0
+    every, some = (Attributions(scores * (one > 0), None, one, None, 0.0) for one in (codes, short))
+    same = Attributions(scores[:10], None, codes[:10], None, 0.0)
+    assert find_seqlets(every, some).threshold == find_seqlets(every, same).threshold
+    with pytest.raises(ValueError, match="windows of 7 letters are looked for, and no sequence has so many"):
+        find_seqlets(every, Attributions(scores[10:], None, short[10:], None, 0.0))
+
+
+def test_targets_that_are_no_numbers_are_refused():
+    model = SequenceClassifier("motif-cnn", n_members=1, epochs=1, min_steps=1, random_state=0)
+    texts = ["ACGTTGCATTGACCATGTCA", "GGTTACGTTGCATTGACCAT"] * 10
+    model.fit(texts, ["a", "b"] * 10)
+    with pytest.raises(ValueError, match="target holds no numbers; give what target_codes makes of the labels"):
+        find_motifs(model, texts, target=np.array(["a", "b"] * 10))
+    with pytest.raises(ValueError, match="give one for each"):
+        find_motifs(model, texts, target=np.zeros(3))
 
 
 def test_two_versions_of_one_motif_are_no_pair():

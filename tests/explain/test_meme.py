@@ -23,6 +23,14 @@ letter-probability matrix: alength= 4
 """
 
 
+def test_what_other_programs_write_before_the_alphabet_is_read(tmp_path):
+    path = tmp_path / "dreme.meme"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("ALPHABET= ACGT", 'ALPHABET "DNA" DNA-LIKE').encode())
+    plain = tmp_path / "plain.meme"
+    plain.write_text(GOOD)
+    assert [one.name for one in read_meme(path)] == [one.name for one in read_meme(plain)]
+
+
 @pytest.mark.parametrize("letters", ["ACGT", "ACGU", "ACDEFGHIKLMNPQRSTVWY"])
 def test_what_is_written_is_read(tmp_path, letters):
     rng = np.random.default_rng(0)

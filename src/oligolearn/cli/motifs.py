@@ -114,7 +114,8 @@ def motifs(
     known = [] if database is None else read_database(database, alphabet.letters)
     read = read_for(saved, data)
     filters = by is By.FILTERS or (by is By.AUTO and has_filters(network))
-    some, drawn = some_sequences(read, sequences or (_BY_FILTERS if filters else _BY_ATTRIBUTIONS), seed)
+    usual = _BY_FILTERS if filters else _BY_ATTRIBUTIONS
+    some, drawn = some_sequences(read, sequences if sequences is not None else usual, seed)
     target = None if label is None else _targets(network, some, label, one_label, separator)
     with Console(stderr=True, quiet=quiet).status("looking for motifs"):
         found = find_motifs(network, some, by=by, method=attribution, target=target, database=known, seed=seed)
@@ -175,7 +176,8 @@ def _write(out: Path, found: "FoundMotifs", table: "pd.DataFrame", summary: "dic
     with whole_folder(out) as folder:
         (folder / "motifs.meme").write_text(meme_text([one.motif for one in found.motifs]), encoding="utf-8")
         table.to_csv(folder / "motifs.tsv", sep="\t", lineterminator="\n")
-        columns = ["first", "second", "n_sequences", "distance", "n_there", "expected", "p", "q", "p_class", "toward"]
+        columns = ["first", "second", "n_sequences", "distance", "n_there", "expected", "p", "q", "p_class", "q_class"]
+        columns += ["toward"]
         pd.DataFrame(list(summary["spacings"]), columns=columns).to_csv(
             folder / "spacing.tsv", sep="\t", index=False, lineterminator="\n"
         )

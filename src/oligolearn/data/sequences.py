@@ -108,6 +108,17 @@ class Sequences:
         codes = np.concatenate([self.codes[:0], *(self.of(row) for row in numbers)])
         return replace(self, codes=codes, offsets=offsets, obs=self.obs.iloc[numbers])
 
+    def cut(self, rule: PaddingRule) -> "Sequences":
+        """Sequences without the letters that `padded` leaves out by the same rule."""
+        if rule.length is None or not len(self) or int(self.lengths.max()) <= rule.length:
+            return self
+        lengths = np.minimum(self.lengths, rule.length)
+        over = self.lengths - lengths
+        before = {"end": np.zeros_like(over), "start": over, "both": over // 2}[rule.truncate]
+        starts = self.offsets[:-1] + before
+        codes = np.concatenate([self.codes[at : at + n] for at, n in zip(starts, lengths, strict=True)])
+        return replace(self, codes=codes, offsets=np.concatenate([[0], np.cumsum(lengths)]))
+
     def _numbers(self, rows: ArrayLike) -> NDArray[np.intp]:
         asked = np.asarray(rows)
         numbers: NDArray[np.intp] = np.arange(len(self))[asked if asked.size else asked.astype(np.intp)]

@@ -1,5 +1,6 @@
 """What classifier and regressor of sequences share: choosing the encoder, training, predicting, saving."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -367,6 +368,12 @@ def checked_sequences(X: Any, recipes: Sequence[Recipe]) -> Sequences:
             "sequences to the same columns"
         )
     return sequences
+
+
+def letters_read(X: Any, recipes: Sequence[Recipe]) -> Sequences:
+    """Encode new sequences as `checked_sequences` does, without the letters that no network reads."""
+    longest = max((one.rule for one in recipes), key=lambda rule: math.inf if rule.length is None else rule.length)
+    return checked_sequences(X, recipes).cut(longest)
 
 
 def with_one_output(network: Classifier, number: int) -> Classifier:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from oligolearn.data import Alphabet, Sequences, shuffle_dinucleotides
 from oligolearn.estimators import SequenceClassifier
-from oligolearn.estimators.sequence_fitting import checked_sequences
+from oligolearn.estimators.sequence_fitting import letters_read
 from oligolearn.estimators.sequence_networks import Recipe, batches_of_like_lengths
 from oligolearn.explain.deeplift import RescaleRule
 from oligolearn.explain.filters import SequenceModel, of_label
@@ -108,7 +108,7 @@ def attribute(
         raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
     if reference not in REFERENCES:
         raise ValueError(f"unknown reference {reference!r}; choose one of {', '.join(REFERENCES)}")
-    sequences = checked_sequences(X, model.recipes_)
+    sequences = letters_read(X, model.recipes_)
     alphabet = model.recipes_[0].alphabet
     weights = explained(model, sequences, target)
     rng = np.random.default_rng(seed)

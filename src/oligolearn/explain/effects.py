@@ -1,6 +1,7 @@
 """What a filter is for: what the network loses without it, and whether chance sequences have its sites."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +14,12 @@ from torch import Tensor
 
 from oligolearn.data import Sequences, shuffle_dinucleotides
 from oligolearn.estimators import SequenceClassifier
-from oligolearn.estimators.sequence_fitting import checked_sequences
+from oligolearn.estimators.sequence_fitting import letters_read
 from oligolearn.estimators.sequence_networks import Recipe
 from oligolearn.explain.filters import Detectors, Filter, SequenceModel, of_label, rows_with_sites, scan, take_apart
 
 _SMALLEST = 1e-15
+_UNCHANGED = 0.05  # share of sequences that a shuffle may leave as they are
 
 
 class Effect(NamedTuple):
@@ -33,12 +35,15 @@ class Effect(NamedTuple):
         without targets.
     toward
         Number of the class whose probability falls most in the sequences that have a site, or for a regressor 1 where
-        the prediction falls and 0 where it rises.
+        the prediction falls and 0 where it rises; -1 where no sequence of the comparison has a site.
+    error
+        Standard error of `loss` over the sequences.
     """
 
     loss: float
     auroc: float
     toward: int
+    error: float = np.nan
 
 
 def target_codes(model: SequenceModel, target: ArrayLike) -> NDArray[np.float64]:
@@ -85,7 +90,7 @@ def filter_effects(
     target
         As `target_codes` gives it; rows with NaN are left out. None: see `Effect.loss`.
     """
-    sequences = checked_sequences(X, of_label(model).recipes_)
+    sequences = letters_read(X, of_label(model).recipes_)
     known = np.arange(len(sequences)) if target is None else np.flatnonzero(~np.isnan(target))
     y = None if target is None else target[known]
     seen = sequences.take(known)
@@ -171,17 +176,22 @@ def compared_answers(
     """
     change = (whole - without)[rows].mean(axis=0) if len(rows) else np.zeros(whole.shape[1])
     is_classifier = isinstance(model, SequenceClassifier)
-    toward = int(change.argmax()) if is_classifier else int(change[0] >= 0)
+    toward = -1 if not len(rows) else int(change.argmax()) if is_classifier else int(change[0] >= 0)
     if y is None:
-        return Effect(float(np.abs(whole - without).mean()), np.nan, toward)
+        return _effect(np.abs(whole - without).mean(axis=1), np.nan, toward)
     known = ~np.isnan(y)
     whole, without, y = whole[known], without[known], y[known]
     if not is_classifier:
-        return Effect(float(((without[:, 0] - y) ** 2 - (whole[:, 0] - y) ** 2).mean()), np.nan, toward)
+        return _effect((without[:, 0] - y) ** 2 - (whole[:, 0] - y) ** 2, np.nan, toward)
     codes = y.astype(np.intp)
     true = [one[np.arange(len(codes)), codes].clip(_SMALLEST) for one in (whole, without)]
-    loss = float(np.log(true[0] / true[1]).mean())
-    return Effect(loss, _auroc(codes, whole) - _auroc(codes, without), toward)
+    return _effect(np.log(true[0] / true[1]), _auroc(codes, whole) - _auroc(codes, without), toward)
+
+
+def _effect(losses: NDArray[np.floating], auroc: float, toward: int) -> Effect:
+    """Effect from what each sequence loses."""
+    n = len(losses)
+    return Effect(float(losses.mean()), auroc, toward, float(losses.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan)
 
 
 def _auroc(codes: NDArray[np.intp], probabilities: NDArray[np.float64]) -> float:
@@ -206,12 +216,28 @@ class Enrichment(NamedTuple):
     q: float
 
 
+def shuffled_for_comparison(sequences: Sequences, rng: np.random.Generator) -> tuple[Sequences, str]:
+    """Shuffle sequences to see what chance makes of their composition, and say how.
+
+    Pairs of neighbours stay as frequent, but in short sequences that leaves the letters where they are: where more than
+    one sequence in 20 comes out as it was, letters are shuffled one by one.
+    """
+    shuffled = shuffle_dinucleotides(sequences, rng)
+    starts = sequences.offsets[:-1]
+    same = ~np.logical_or.reduceat(shuffled.codes != sequences.codes, starts)
+    if same.mean() <= _UNCHANGED:
+        return shuffled, "a dinucleotide shuffle"
+    row = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    order = np.lexsort((rng.random(len(row)), row))
+    return replace(shuffled, codes=sequences.codes[order]), "a shuffle of the letters (too short to keep pairs)"
+
+
 def filter_enrichment(
     model: SequenceModel, filters: Sequence[Filter], X: Any, rng: np.random.Generator
 ) -> list[Enrichment]:
-    """Compare how many sequences have a site of each filter with how many of their dinucleotide shuffles do."""
-    sequences = checked_sequences(X, model.recipes_)
-    shuffled = shuffle_dinucleotides(sequences, rng)
+    """Compare how many sequences have a site of each filter with how many of their shuffles do."""
+    sequences = letters_read(X, model.recipes_)
+    shuffled, _ = shuffled_for_comparison(sequences, rng)
     return enrichment(rows_with_sites(model, filters, sequences), rows_with_sites(model, filters, shuffled))
 
 

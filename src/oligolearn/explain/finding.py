@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oligolearn.data import Sequences, shuffle_dinucleotides
+from oligolearn.data import Sequences
 from oligolearn.estimators import SequenceClassifier
-from oligolearn.estimators.sequence_fitting import checked_sequences
+from oligolearn.estimators.sequence_fitting import letters_read
 from oligolearn.explain.attention import AttentionMaps, attention_maps, has_attention
 from oligolearn.explain.attributions import Attributions, attribute
 from oligolearn.explain.effects import (
@@ -19,12 +19,13 @@ from oligolearn.explain.effects import (
     enrichment,
     filter_effects,
     filter_enrichment,
+    shuffled_for_comparison,
 )
 from oligolearn.explain.filters import SequenceModel, filter_motifs, has_detectors, has_filters, of_label
 from oligolearn.explain.matching import FEW_TARGETS, Match, match_motifs
-from oligolearn.explain.motif import Motif, Sites
+from oligolearn.explain.motif import Motif, Sites, said_at
 from oligolearn.explain.scanning import rows_with_hits, scan_motif, without_copies
-from oligolearn.explain.seqlets import blanked, cluster_seqlets, find_seqlets
+from oligolearn.explain.seqlets import MOST_SEQLETS, blanked, cluster_seqlets, find_seqlets
 from oligolearn.explain.spacing import Spacing, spacings
 
 WAYS = ("auto", "filters", "attributions")
@@ -135,8 +136,14 @@ def find_motifs(
     """
     if by not in WAYS:
         raise ValueError(f"unknown way {by!r}; choose one of {', '.join(WAYS)}")
-    sequences = checked_sequences(X, of_label(model).recipes_)
+    sequences = letters_read(X, of_label(model).recipes_)
+    if target is not None and np.shape(target) != (len(sequences),):
+        raise ValueError(f"target has the shape {np.shape(target)} for {len(sequences)} sequences; give one for each")
+    if target is not None and not np.issubdtype(np.asarray(target).dtype, np.number):
+        raise ValueError("target holds no numbers; give what target_codes makes of the labels")
     rng = np.random.default_rng(seed)
+    rows = _largest_outputs(model, sequences)
+    explained = attribute(model, sequences.take(rows), method=method)  # first: where a method cannot, it says so now
     by_filters = by == "filters" or (by == "auto" and has_filters(model))
     if by_filters:
         raw = _by_filters(model, sequences, target, rng)
@@ -152,13 +159,11 @@ def find_motifs(
     ]
     paired = [one for one in motifs if not one.copy_of and one.motif.says_something and one.enrichment.q < 0.05]
     classes = target if isinstance(model, SequenceClassifier) else None
-    apart = spacings([(one.motif, one.sites) for one in paired[:_IN_PAIRS]], rng, classes)
-    rows = _largest_outputs(model, sequences)
+    apart = spacings([(one.motif, one.sites) for one in paired[:_IN_PAIRS]], rng, classes, sequences.lengths)
     attention = attention_maps(model, sequences.take(rows), row=0) if has_attention(model) else None
     few = [f"The database has {len(database)} motifs: with fewer than {FEW_TARGETS}, p depends on which they are."] * (
         0 < len(database) < FEW_TARGETS
     )
-    explained = attribute(model, sequences.take(rows), method=method)
     return FoundMotifs(
         motifs, "filters" if by_filters else "attributions", apart, explained, rows, attention, [*raw.notes, *few]
     )
@@ -196,29 +201,35 @@ def _by_attributions(
     rng: np.random.Generator,
 ) -> _Raw:
     found = attribute(model, sequences, method=method)
-    shuffled = shuffle_dinucleotides(sequences, rng)
+    shuffled, how = shuffled_for_comparison(sequences, rng)
     in_shuffles = attribute(model, shuffled, method=method)
     seqlets = find_seqlets(found, in_shuffles)
-    alphabet = model.recipes_[0].alphabet
-    clusters = cluster_seqlets(seqlets, alphabet)
+    both = any(one.both_strands for one in of_label(model).recipes_)
+    clusters = cluster_seqlets(seqlets, model.recipes_[0].alphabet, both_strands=both)
     if not clusters:
         raise ValueError(
             f"the {len(seqlets.codes):,} windows that attributions single out gather to no motif of 10 sites; give "
             "more sequences"
         )
     motifs = [one.motif for one in clusters]
-    hits, by_chance = rows_with_hits(motifs, sequences), rows_with_hits(motifs, shuffled)
+    hits, by_chance = (rows_with_hits(motifs, one, both_strands=both) for one in (sequences, shuffled))
     gap = "" if np.isnan(found.gap) else f" Sums of attributions are right to {max(found.gap, in_shuffles.gap):.1%}."
     notes = [
-        f"Attributions by {method} of {len(sequences):,} sequences and a dinucleotide shuffle of each.{gap}",
+        f"Attributions by {method} of {len(sequences):,} sequences and {how} of each.{gap}",
         f"{len(seqlets.codes):,} windows of 7 letters are attributed more than {seqlets.threshold:.3g}, which one "
-        f"shuffle in 20 reaches; they gather to {len(clusters)} motifs of at least 10 sites.",
-        "Effect: the letters of a motif's sites were made unknown (N, of protein X).",
+        f"shuffle in 20 reaches; {_compared(len(seqlets.codes))} gather to {len(clusters)} motifs of at least 10 "
+        "sites.",
+        "Effect: the letters of these sites, where the motif says something, were made unknown (N, of protein X). "
+        "Shares of sequences and distances: of all windows that fit the motif.",
     ]
     answers = _Blanking(model, found, target)
-    effects = [answers.effect(one.sites, len(one.motif.probabilities)) for one in clusters]
-    sites = [scan_motif(one, sequences) for one in motifs]
+    effects = [answers.effect(*said_at(one.motif, one.sites)) for one in clusters]
+    sites = [scan_motif(one, sequences, both_strands=both) for one in motifs]
     return _Raw(motifs, sites, effects, enrichment(hits, by_chance), notes)
+
+
+def _compared(n_seqlets: int) -> str:
+    return "they" if n_seqlets <= MOST_SEQLETS else f"the strongest {MOST_SEQLETS:,}"
 
 
 class _Blanking:
@@ -268,10 +279,11 @@ def motif_table(found: FoundMotifs, model: SequenceModel) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by ``motif``: ``consensus`` (trimmed), ``n_sites``, ``information`` (bits), ``effect``, ``auroc_drop``,
-        ``toward`` (class whose probability falls without it, or of a regressor ``higher`` or ``lower``), ``share`` and
-        ``share_in_shuffles`` of sequences with a site, ``enrichment_q``, ``copy_of``; and of the best match ``match``,
-        ``match_name``, ``match_p``, ``match_q``, ``match_offset``, ``match_strand``.
+        Indexed by ``motif``: ``consensus`` (trimmed), ``n_sites``, ``information`` (bits), ``effect`` and its standard
+        error ``effect_error``, ``auroc_drop``, ``toward`` (class whose probability falls without it, or of a regressor
+        ``higher`` or ``lower``), ``share`` and ``share_in_shuffles`` of sequences with a site, ``enrichment_q``,
+        ``copy_of``; and of the best match ``match``, ``match_name``, ``match_p``, ``match_q``, ``match_offset``,
+        ``match_strand``.
     """
     rows = []
     for one in found.motifs:
@@ -282,6 +294,7 @@ def motif_table(found: FoundMotifs, model: SequenceModel) -> pd.DataFrame:
             "n_sites": one.motif.n_sites,
             "information": float(trimmed.information.sum()),
             "effect": effect.loss,
+            "effect_error": effect.error,
             "auroc_drop": effect.auroc,
             "toward": toward_name(model, effect.toward),
             "share": one.enrichment.share,
@@ -308,4 +321,4 @@ def toward_name(model: SequenceModel, number: int) -> str:
     """Class of that number, or of a regressor what its prediction does."""
     if isinstance(model, SequenceClassifier):
         return "" if number < 0 else str(model.classes_[number])
-    return "higher" if number else "lower"
+    return "" if number < 0 else "higher" if number else "lower"

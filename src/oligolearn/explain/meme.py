@@ -35,7 +35,7 @@ def read_meme(path: str | os.PathLike[str]) -> list[Motif]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; give a database of motifs in MEME format")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"{path.name} is not text; give a database of motifs in MEME format, unzipped") from None
     if not any(line.startswith("MEME version") for line in lines):
@@ -51,7 +51,8 @@ def _letters(lines: list[str], name: str) -> str:
     """Letters of the file's alphabet, in order."""
     for line in lines:
         if line.startswith("ALPHABET"):
-            said = line.removeprefix("ALPHABET").lstrip("= ").strip().strip('"')
+            said = line.removeprefix("ALPHABET").lstrip("= ").strip()
+            said = said.split('"')[1] if said.count('"') > 1 else said  # ALPHABET "DNA" DNA-LIKE, as DREME has it
             letters = _NAMED_ALPHABETS.get(said.upper(), said)
             if letters not in _NAMED_ALPHABETS.values():
                 known = ", ".join(_NAMED_ALPHABETS.values())

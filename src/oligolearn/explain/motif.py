@@ -129,6 +129,16 @@ def joined_sites(parts: Sequence[Sites]) -> Sites:
     return Sites(rows, starts, reverse, strengths).take(np.lexsort((starts, rows)))
 
 
+def said_at(motif: Motif, sites: Sites) -> tuple[Sites, int]:
+    """Sites from where the motif says something, and for how many letters it does: as it is trimmed."""
+    width = len(motif.probabilities)
+    said = np.flatnonzero(motif.information >= _UNINFORMATIVE)
+    if not len(said):
+        return sites, width
+    cut = np.where(sites.reverse, width - 1 - said[-1], said[0])
+    return sites._replace(starts=sites.starts + cut), int(said[-1] - said[0]) + 1
+
+
 def strongest(sites: Sites) -> Sites:
     """The strongest site of each sequence; of equals the leftmost."""
     order = np.lexsort((sites.starts, -sites.strengths, sites.rows))

@@ -6,24 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.data import Sequences
-from oligolearn.explain.motif import Motif, Sites, joined_sites
+from oligolearn.explain.motif import Motif, Sites, joined_sites, said_at
 
 _FITS = 0.7  # share of the largest score that a site has at least
 _SMALLEST = 1e-3  # probability that a letter has at least, so that no score is without end
 _COPY = 0.5  # share of sites that overlap those of another motif, from which it is a copy
 
 
-def scan_motif(motif: Motif, sequences: Sequences) -> Sites:
+def scan_motif(motif: Motif, sequences: Sequences, *, both_strands: bool = True) -> Sites:
     """Windows that fit a motif, trimmed: with at least .7 of the largest log-odds score over even letters.
 
-    Of DNA on both strands.
+    Of DNA on both strands, unless the model reads one. Sites begin where the motif does, untrimmed.
     """
     alphabet = sequences.alphabet
     trimmed = motif.trimmed()
     found = [_one_strand(trimmed, sequences, reverse=False)]
-    if alphabet.name == "dna" and not alphabet.has_gap:
+    if both_strands and alphabet.name == "dna" and not alphabet.has_gap:
         found.append(_one_strand(trimmed.other_strand(alphabet), sequences, reverse=True))
-    return joined_sites(found)
+    sites = joined_sites(found)
+    cut = said_at(motif, sites)[0].starts - sites.starts
+    return sites._replace(starts=sites.starts - cut)
 
 
 def _one_strand(motif: Motif, sequences: Sequences, *, reverse: bool) -> Sites:
@@ -43,28 +45,34 @@ def _one_strand(motif: Motif, sequences: Sequences, *, reverse: bool) -> Sites:
     return Sites(row[at], at - sequences.offsets[row[at]], np.full(len(at), reverse), scores[at])
 
 
-def rows_with_hits(motifs: Sequence[Motif], sequences: Sequences) -> NDArray[np.bool_]:
+def rows_with_hits(motifs: Sequence[Motif], sequences: Sequences, *, both_strands: bool = True) -> NDArray[np.bool_]:
     """Whether each sequence fits each motif anywhere, ``(n_motifs, n_sequences)``."""
     found = np.zeros((len(motifs), len(sequences)), dtype=bool)
     for i, motif in enumerate(motifs):
-        found[i, scan_motif(motif, sequences).rows] = True
+        found[i, scan_motif(motif, sequences, both_strands=both_strands).rows] = True
     return found
 
 
 def without_copies(found: Sequence[tuple[Motif, Sites]], sequences: Sequences) -> list[str]:
-    """Name for each motif the first one before it with which most of its sites overlap, empty where there is none."""
-    offsets, total = sequences.offsets[:-1], int(sequences.offsets[-1])
-    kept: list[tuple[str, NDArray[np.bool_]]] = []
+    """Name for each motif the first one before it with which most of its sites overlap, empty where there is none.
+
+    Two sites overlap that have half of the letters of the shorter in common, both trimmed.
+    """
+    kept: list[tuple[str, NDArray[np.int64], int]] = []
     names = []
     for motif, sites in found:
-        width = len(motif.probabilities)
-        middle = (offsets[sites.rows] + sites.starts + width // 2).clip(0, total - 1)
-        name = next((other for other, covered in kept if len(middle) and covered[middle].mean() > _COPY), "")
+        said, width = said_at(motif, sites)
+        starts = np.sort(sequences.offsets[said.rows] + said.starts)
+        name = next((one for one, at, wide in kept if _share_that_overlaps(starts, width, at, wide) > _COPY), "")
         names.append(name)
         if not name:
-            covered = np.zeros(total, dtype=bool)
-            reach = 3 * width // 8  # the middle three quarters of each site
-            at = middle[:, None] + np.arange(-reach, reach + 1)
-            covered[at.clip(0, total - 1).ravel()] = True
-            kept.append((motif.name, covered))
+            kept.append((motif.name, starts, width))
     return names
+
+
+def _share_that_overlaps(starts: NDArray[np.int64], width: int, others: NDArray[np.int64], other_width: int) -> float:
+    """Share of spans that have half of the letters of the shorter in common with one of the others, sorted."""
+    common = (min(width, other_width) + 1) // 2
+    first = np.searchsorted(others, starts - (other_width - common), side="left")
+    after = np.searchsorted(others, starts + (width - common), side="right")
+    return float((after > first).mean()) if len(starts) else 0.0

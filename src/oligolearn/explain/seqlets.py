@@ -14,7 +14,7 @@ from oligolearn.explain.motif import FEWEST_SITES, Motif, Sites, complement_of_l
 
 CORE, FLANK = 7, 5  # letters of a window that is looked for, and those kept on both sides of it
 _QUANTILE = 0.95  # of the largest windows of shuffles, above which a window counts
-_MOST = 1500  # seqlets that are compared with each other
+MOST_SEQLETS = 1500  # seqlets that are compared with each other
 _ALIKE = 0.5  # smallest mean cosine within a cluster
 
 
@@ -53,9 +53,12 @@ def find_seqlets(found: Attributions, in_shuffles: Attributions) -> Seqlets:
     Raises
     ------
     ValueError
-        If no window exceeds the threshold.
+        If no window exceeds the threshold, or no sequence has 7 letters.
     """
-    threshold = float(np.quantile(np.abs(_window_sums(in_shuffles)).max(axis=1), _QUANTILE))
+    whole = (in_shuffles.codes > 0).sum(axis=1) >= CORE
+    if not whole.any():
+        raise ValueError(f"windows of {CORE} letters are looked for, and no sequence has so many")
+    threshold = float(np.quantile(np.abs(_window_sums(in_shuffles)[whole]).max(axis=1), _QUANTILE))
     sums = _window_sums(found)
     left = np.abs(sums)
     rows, places = [], []
@@ -111,8 +114,10 @@ class Cluster(NamedTuple):
     contribution: float
 
 
-def cluster_seqlets(seqlets: Seqlets, alphabet: Alphabet) -> list[Cluster]:
+def cluster_seqlets(seqlets: Seqlets, alphabet: Alphabet, *, both_strands: bool = True) -> list[Cluster]:
     """Gather seqlets to motifs: aligned to each other at up to 6 letters of shift, of DNA on both strands.
+
+    On one strand alone where the model reads one: `both_strands` is then False.
 
     Similarity is the largest cosine of the scores on their letters over shifts and strands; clusters have an average
     linkage of at least .5. Each seqlet is then aligned to the member that is most like all others of its cluster. Of
@@ -123,9 +128,9 @@ def cluster_seqlets(seqlets: Seqlets, alphabet: Alphabet) -> list[Cluster]:
     list of Cluster
         Those of at least 10 seqlets, by the sum of what they contribute.
     """
-    n = min(len(seqlets.codes), _MOST)
+    n = min(len(seqlets.codes), MOST_SEQLETS)
     kept = Seqlets(seqlets.sites.take(np.arange(n)), seqlets.codes[:n], seqlets.scores[:n], seqlets.threshold)
-    both = alphabet.complement is not None and alphabet.name == "dna"
+    both = both_strands and alphabet.complement is not None and alphabet.name == "dna"
     tracks = alphabet.shares[kept.codes].astype(np.float64) * kept.scores[..., None]
     alike, shift, turned = _aligned(tracks, complement_of_letters(alphabet) if both else None)
     if n == 1:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, hypergeom
 
-from oligolearn.explain.motif import Motif, Sites, strongest
+from oligolearn.explain.motif import Motif, Sites, said_at, strongest
 
 FEWEST_PAIRS = 20
 NEIGHBOURS = 3  # distances side by side that count as one: motifs are cut a letter more or less
 _DRAWS = 999
+_LIKE = 0.1  # lengths of a stratum differ by this much at most
 
 
 class Spacing(NamedTuple):
@@ -31,13 +32,14 @@ class Spacing(NamedTuple):
         Sequences with one of these three.
     expected
         The same if sites of the two were paired at random: mean of 999 shufflings of which sequence the site of the
-        second is from.
+        second is from, among sequences of like length (to a tenth).
     p, q
         Share of shufflings with as many sequences at any distance, and the same after Benjamini and Hochberg's method
         over the pairs of motifs.
-    p_class
+    p_class, q_class
         Fisher's exact test of whether that distance is commoner in one class than in the others (the smallest over the
-        classes, times their number); NaN where no class is known.
+        classes, times their number), and the same after Benjamini and Hochberg's method over the pairs; NaN where no
+        class is known.
     toward
         Number of the class that has it most often; -1 where no class is known.
     distances
@@ -53,12 +55,16 @@ class Spacing(NamedTuple):
     p: float
     q: float
     p_class: float
+    q_class: float
     toward: int
     distances: NDArray[np.int64]
 
 
 def spacings(
-    found: Sequence[tuple[Motif, Sites]], rng: np.random.Generator, classes: NDArray[np.floating] | None = None
+    found: Sequence[tuple[Motif, Sites]],
+    rng: np.random.Generator,
+    classes: NDArray[np.floating] | None = None,
+    lengths: NDArray[np.integer] | None = None,
 ) -> list[Spacing]:
     """Distances of every pair of motifs that at least 20 sequences have side by side.
 
@@ -72,6 +78,8 @@ def spacings(
         Source of the shuffles.
     classes
         Class number of each sequence, NaN where unknown.
+    lengths
+        Of the sequences; None where they are alike.
 
     Returns
     -------
@@ -81,14 +89,25 @@ def spacings(
     placed = [_placed(motif, sites) for motif, sites in found]
     result = []
     for a, b in combinations(range(len(found)), 2):
-        one = _spacing(placed[a], placed[b], rng, classes)
+        one = _spacing(placed[a], placed[b], rng, _Known(classes, lengths))
         if one is not None:
             result.append(one._replace(first=found[a][0].name, second=found[b][0].name))
     if not result:
         return []
     q = false_discovery_control([one.p for one in result], method="bh")
+    of_class = np.array([one.p_class for one in result])
+    tested = ~np.isnan(of_class)
+    if tested.any():
+        of_class[tested] = false_discovery_control(of_class[tested], method="bh")
     order = np.argsort([one.p for one in result], kind="stable")
-    return [result[i]._replace(q=float(q[i])) for i in order]
+    return [result[i]._replace(q=float(q[i]), q_class=float(of_class[i])) for i in order]
+
+
+class _Known(NamedTuple):
+    """What is known of the sequences: classes and lengths."""
+
+    classes: NDArray[np.floating] | None
+    lengths: NDArray[np.integer] | None
 
 
 class _Placed(NamedTuple):
@@ -99,16 +118,10 @@ class _Placed(NamedTuple):
 
 
 def _placed(motif: Motif, sites: Sites) -> _Placed:
-    best = strongest(sites)
-    if not motif.says_something:
-        return _Placed(best, len(motif.probabilities))
-    said = np.flatnonzero(motif.information >= 0.25)
-    width = int(said[-1] - said[0]) + 1
-    cut = np.where(best.reverse, len(motif.probabilities) - 1 - said[-1], said[0])
-    return _Placed(best._replace(starts=best.starts + cut), width)
+    return _Placed(*said_at(motif, strongest(sites)))
 
 
-def _spacing(a: _Placed, b: _Placed, rng: np.random.Generator, classes: NDArray[np.floating] | None) -> Spacing | None:
+def _spacing(a: _Placed, b: _Placed, rng: np.random.Generator, known: _Known) -> Spacing | None:
     rows, in_a, in_b = np.intersect1d(a.sites.rows, b.sites.rows, return_indices=True)
     if len(rows) < FEWEST_PAIRS:
         return None
@@ -117,15 +130,31 @@ def _spacing(a: _Placed, b: _Placed, rng: np.random.Generator, classes: NDArray[
     if apart.sum() < max(FEWEST_PAIRS, len(rows) / 2):
         return None
     distance, middle, n_there = _commonest(distances[apart])
-    drawn = []
+    drawn, strata = [], _like_lengths(None if known.lengths is None else known.lengths[rows], len(rows))
     for _ in range(_DRAWS):
-        kept, other = _distances(first, second, (a.width, b.width), rng.permutation(len(rows)))
+        kept, other = _distances(first, second, (a.width, b.width), _shuffled_within(strata, rng))
         drawn.append(_commonest(other[kept])[2] if kept.any() else 0)
     p = (1 + sum(one >= n_there for one in drawn)) / (1 + _DRAWS)
     there = np.abs(distances[apart] - middle) <= NEIGHBOURS // 2
-    p_class, toward = _class_test(there, None if classes is None else classes[rows[apart]])
+    p_class, toward = _class_test(there, None if known.classes is None else known.classes[rows[apart]])
     mean = float(np.mean(drawn))
-    return Spacing("", "", int(apart.sum()), distance, n_there, mean, p, p, p_class, toward, distances[apart])
+    n = int(apart.sum())
+    return Spacing("", "", n, distance, n_there, mean, p, p, p_class, p_class, toward, distances[apart])
+
+
+def _like_lengths(lengths: NDArray[np.integer] | None, n: int) -> NDArray[np.int64]:
+    """Number of the stratum of each of `n` sequences: a site can be anywhere in its own, so short ones have it near."""
+    if lengths is None:
+        return np.zeros(n, np.int64)
+    strata: NDArray[np.int64] = np.floor(np.log(lengths / lengths.min()) / np.log(1 + _LIKE)).astype(np.int64)
+    return strata
+
+
+def _shuffled_within(strata: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw an order of all that leaves each in its stratum."""
+    order = np.empty(len(strata), np.intp)
+    order[np.argsort(strata, kind="stable")] = np.lexsort((rng.random(len(strata)), strata))
+    return order
 
 
 def _distances(

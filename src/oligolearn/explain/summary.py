@@ -66,6 +66,7 @@ def _motif(one: FoundMotif, model: SequenceModel) -> dict[str, Any]:
         "n_sites": one.motif.n_sites,
         "information": float(trimmed.information.sum()),
         "effect": one.effect.loss,
+        "effect_error": one.effect.error,
         "auroc_drop": one.effect.auroc,
         "toward": toward_name(model, one.effect.toward),
         "share": one.enrichment.share,

@@ -22,11 +22,18 @@ _GLOSSARY = {
     "sites are made unknown. Without labels: by how much the predictions change.",
     "q": "Share of false alarms to be expected among all results with a q as small (Benjamini and Hochberg): of "
     "matches over all pairs of motif and database, of enrichment over the motifs.",
-    "Shuffles": "The same sequences with their letters in another order, every pair of neighbours as often as before: "
-    "what chance makes of their composition.",
-    "Attribution": "What a letter gives to a prediction; over a sequence they sum to its difference from that of a "
-    "reference without information.",
+    "Shuffles": "The same sequences with their letters in another order, every pair of neighbours as often as before "
+    "(of short ones, each letter): what chance makes of their composition.",
 }
+
+
+def _attribution(summary: Summary) -> str:
+    if summary["settings"]["attribution"] == "mutagenesis":
+        return "What a letter gives to a prediction over what each other one would give in its place."
+    return (
+        "What a letter gives to a prediction; over a sequence they sum to its difference from that of a reference "
+        "without information."
+    )
 
 
 def write_motif_report(summary: Summary, path: str | os.PathLike[str]) -> Path:
@@ -78,7 +85,10 @@ def conclude_motifs(summary: Summary) -> list[str]:
         said.append(f"No motif matches the database with q < {SURE}.")
     best = distinct[0]
     lost = f"raises the loss by {decimal(best['effect'])}" if summary["has_labels"] else "changes predictions most"
-    said.append(f"{best['name']} ({best['consensus']}) matters most: taking it away {lost}.")
+    if summary["has_labels"] and best["effect"] <= 1.96 * (best.get("effect_error") or 0.0):
+        said.append("No motif has an effect that can be told from none: taking any away leaves the loss as it is.")
+    else:
+        said.append(f"{best['name']} ({best['consensus']}) matters most: taking it away {lost}.")
     return [*said, *(_pair(one) for one in summary["spacings"][:1] if one["q"] < SURE)]
 
 
@@ -92,7 +102,7 @@ def _pair(one: dict[str, Any]) -> str:
 
 
 def _by_class(pair: dict[str, Any]) -> bool:
-    return bool(pair["toward"]) and pair["p_class"] is not None and pair["p_class"] < SURE
+    return bool(pair["toward"]) and pair["q_class"] is not None and pair["q_class"] < SURE
 
 
 def _words(summary: Summary) -> dict[str, Any]:
@@ -111,7 +121,7 @@ def _words(summary: Summary) -> dict[str, Any]:
             (count(len(distinct)), "distinct"),
             (count(known), "in the database"),
         ],
-        "glossary": _GLOSSARY,
+        "glossary": _GLOSSARY | {"Attribution": _attribution(summary)},
     }
 
 
@@ -141,7 +151,7 @@ def _motif_table(summary: Summary) -> Table:
                 Cell(one["name"], f"copy of {one['copy_of']}" if one["copy_of"] else ""),
                 Cell(one["consensus"], f"{count(one['n_sites'])} sites"),
                 Cell(decimal(one["information"], 1)),
-                Cell(decimal(one["effect"], 4), one["toward"]),
+                Cell(_effect_words(one), one["toward"]),
                 Cell(decimal(one["auroc_drop"], 4)),
                 Cell(percent(one["share"]), f"{percent(one['share_in_shuffles'])} of shuffles"),
                 Cell(p_value(one["enrichment_q"])),
@@ -157,7 +167,7 @@ def _motif_table(summary: Summary) -> Table:
         "Capital letters: at least 1 bit.",
         "Information of all places.",
         "Rise of the loss without it (change of the predictions where there are no labels); below, the class that it "
-        "speaks for.",
+        "speaks for. ±: standard error over the sequences.",
         "Fall of the area under the ROC curve.",
         "With at least one site.",
         "Fisher's exact test against dinucleotide shuffles.",
@@ -167,6 +177,11 @@ def _motif_table(summary: Summary) -> Table:
     return Table("Motifs, the largest effect first", columns, rows, hints)
 
 
+def _effect_words(one: dict[str, Any]) -> str:
+    error = one.get("effect_error")
+    return decimal(one["effect"], 4) + ("" if error is None else f" ± {decimal(error, 4)}")
+
+
 def _spacing_table(summary: Summary) -> Table | None:
     rows = [
         [
@@ -174,7 +189,7 @@ def _spacing_table(summary: Summary) -> Table | None:
             Cell(str(one["distance"])),
             Cell(f"{count(one['n_there'])} of {count(one['n_sequences'])}", f"{decimal(one['expected'], 1)} expected"),
             Cell(p_value(one["q"])),
-            Cell(p_value(one["p_class"]), one["toward"]),
+            Cell(p_value(one["q_class"]), one["toward"]),
         ]
         for one in summary["spacings"]
     ]
