@@ -424,3 +424,53 @@ def test_a_sample_sheet_may_be_of_one_file_alone(
     for path in (source, target):
         how_many = "80 of 80" if path in files else "none of the"
         assert f"{path.name}: The sample sheet sheet.csv describes {how_many} samples" in done.output
+
+
+def test_whole_numbers_are_the_same_classes_where_some_are_missing(
+    run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    """A column of 0, 1 and empty cells is one of floats: 1.0 is the class 1."""
+    source, target, _ = cohorts
+    for path in (source, target):
+        adata = ad.read_h5ad(path)
+        adata.obs["er"] = (adata.obs["er"] == "pos").astype(float)
+        if path == target:
+            adata.obs.iloc[:3, adata.obs.columns.get_loc("er")] = np.nan
+        adata.write_h5ad(path)
+    done = run("adapt", source, target, "--label", "er", "--method", "linear", "--out", tmp_path / "m", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert load_model(tmp_path / "m").description["metrics"]["accuracy"] > 0.9
+    shown = run(
+        *("adapt", source, target, "--label", "er", "--method", "linear", "--target-labels"),
+        *("--out", tmp_path / "n", "--quiet"),
+    )
+    assert shown.exit_code == 0, shown.output
+    assert load_model(tmp_path / "n").description["classes"] == ["0", "1"]
+
+
+def test_a_method_that_learns_no_labels_of_the_target_refuses_them(
+    run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    done = run(
+        *("adapt", *cohorts[:2], "--label", "er", "--method", "cada", "--target-labels"),
+        *("--out", tmp_path / "m", "--quiet"),
+    )
+    assert done.exit_code == 2
+    assert "cada learns nothing from labels of the target; choose f-cada" in done.output
+
+
+def test_sources_of_one_class_each_are_two_classes(
+    run: Callable[..., Any], cohorts: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    source, target, _ = cohorts
+    whole = ad.read_h5ad(source)
+    files = []
+    for name in ("pos", "neg"):
+        files.append(tmp_path / f"{name}.h5ad")
+        whole[whole.obs["er"] == name].copy().write_h5ad(files[-1])
+    done = run(
+        *("adapt", files[0], target, "--source", files[1], "--label", "er", "--method", "linear"),
+        *("--standardize", "together", "--out", tmp_path / "m", "--quiet"),
+    )
+    assert done.exit_code == 0, done.output
+    assert "pos.h5ad has the class 'pos' alone: standardised by itself" in done.output

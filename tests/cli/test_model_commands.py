@@ -81,6 +81,30 @@ def test_one_sample_is_predicted_as_among_others(cohort, tmp_path):
     assert run("train", tmp_path / "one.csv", "--label", "kind", "--out", tmp_path / "t", *FAST) == 2
 
 
+def test_numbers_beside_the_genes_are_none_in_new_samples_either(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    table = pd.DataFrame(
+        np.round(rng.lognormal(3, 1, (40, 30)) * np.exp(y[:, None] * (np.arange(30) < 5))),
+        columns=[f"GENE{i}" for i in range(30)],
+        index=pd.Index([f"s{i}" for i in range(40)], name="sample"),
+    )
+    both = table.assign(y=y, ward_no=rng.integers(10000, 99999, 40))
+    both.to_csv(tmp_path / "both.csv")
+    table.to_csv(tmp_path / "genes.csv")
+    assert (
+        run("train", tmp_path / "both.csv", "--label", "y", "--group", "ward_no", "--out", tmp_path / "m", *FAST) == 0
+    )
+    for name in ("both", "genes"):
+        assert run("predict", tmp_path / "m", tmp_path / f"{name}.csv", "--out", tmp_path / f"{name}-p.csv") == 0
+    assert (tmp_path / "both-p.csv").read_bytes() == (tmp_path / "genes-p.csv").read_bytes()
+    capsys.readouterr()
+    both.loc[both.index[:5], "y"] = np.nan
+    both.to_csv(tmp_path / "some.csv")
+    assert run("next-labels", tmp_path / "m", tmp_path / "some.csv", "--n", "2") == 0
+    assert "5 of 40 samples have no 'y'." in " ".join(capsys.readouterr().out.split())
+
+
 def test_samples_in_other_units_and_without_values_are_warned_of(cohort, tmp_path, capsys):
     data = ad.read_h5ad(cohort / "c.h5ad")
     log = data.copy()

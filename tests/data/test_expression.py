@@ -357,3 +357,59 @@ def test_genes_that_a_spreadsheet_made_dates_of_are_remarked_on(tmp_path):
         "3 gene(s) have dates for names ('1-Mar', '1-Mar', 'Sep-02'), as spreadsheets make of MARCH1 or SEPT2; "
         in "".join(notes)
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["patient", "Patient_ID", "donor", "subject-no", "label", "diagnosis_code", "hospital_no"]
+)
+def test_who_a_sample_is_from_is_no_gene(tmp_path, name):
+    path = tmp_path / "t.csv"
+    path.write_text(f"sample,TP53,BRCA1,{name}\ns1,1,2,101\ns2,3,4,102\ns3,5,6,101\n")
+    found = read_expression(path)
+    assert list(found.var_names) == ["TP53", "BRCA1"]
+    assert found.obs[name].tolist() == [101, 102, 101]
+
+
+def test_a_gene_without_ids_before_it_stays_a_gene(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("TP53,BRCA1,EGFR,diagnosis\n11,5,6,a\n12,5,8,b\n13,9,6,a\n")
+    found = read_expression(path)
+    assert list(found.var_names) == ["TP53", "BRCA1", "EGFR"]
+    assert found.obs_names.tolist() == ["1", "2", "3"]
+    (tmp_path / "s.csv").write_text("sample,dx\n1,a\n2,b\n3,a\n")
+    with pytest.raises(ValueError, match="does not name its samples, so no sample sheet can be joined"):
+        read_expression(path, samples=tmp_path / "s.csv")
+
+
+def test_whole_numbers_name_the_rows_of_parquet_as_of_csv(tmp_path):
+    order = [3, 1, 4, 2]
+    table = pd.DataFrame({"sample_id": order, "TP53": [1.0, 2, 3, 4], "BRCA1": [5.0, 6, 7, 9]})
+    table.to_parquet(tmp_path / "t.parquet", index=False)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    sheet = pd.DataFrame({"id": [1, 2, 3, 4], "dx": list("abcd")})
+    sheet.to_parquet(tmp_path / "s.parquet", index=False)
+    for name in ("t.parquet", "t.csv"):
+        found = read_expression(tmp_path / name, samples=tmp_path / "s.parquet")
+        assert list(found.var_names) == ["TP53", "BRCA1"], name
+        assert found.obs["dx"].tolist() == ["c", "a", "d", "b"], name
+
+
+def test_a_sheet_with_two_columns_of_ids_is_joined_by_the_samples(tmp_path):
+    (tmp_path / "t.csv").write_text("id,TP53,BRCA1\n0,1,2\n1,3,4\n2,5,6\n")
+    sheet = tmp_path / "s.csv"
+    sheet.write_text("Unnamed: 0,sample,dx\n0,2,c\n1,0,a\n2,1,b\n")
+    assert read_expression(tmp_path / "t.csv", samples=sheet).obs["dx"].tolist() == ["a", "b", "c"]
+    sheet.write_text("Unnamed: 0,key,dx\n0,2,c\n1,0,a\n2,1,b\n")
+    with pytest.raises(ValueError, match="the columns 'Unnamed: 0', 'key' of the sample sheet hold as many"):
+        read_expression(tmp_path / "t.csv", samples=sheet)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["01", "1", "007"], ["12E4", "120E3", "1"], ["10000000000000001", "", "2"], ["123456789012345678901", "5", "6"]],
+)
+def test_names_that_look_like_numbers_stay_as_they_are(tmp_path, cells):
+    (tmp_path / "t.csv").write_text("sample,TP53,BRCA1\ns0,1,2\ns1,3,4\ns2,5,6\n")
+    (tmp_path / "s.csv").write_text("sample,dx\n" + "".join(f"s{i},{cell}\n" for i, cell in enumerate(cells)))
+    found = read_expression(tmp_path / "t.csv", samples=tmp_path / "s.csv")
+    assert found.obs["dx"].astype(object).fillna("").tolist() == cells

@@ -246,6 +246,18 @@ def test_rows_of_unknown_domains_and_of_which_of_two_targets_are_refused() -> No
     with pytest.raises(ValueError, match="several targets, -2, -1"):
         model.predict(X[-5:])
     assert len(model.predict(X[-5:], domain[-5:])) == 5
+    with pytest.raises(ValueError, match="knows 2 targets, and one is kept when it is saved"):
+        model.to_bundle()
+
+
+def test_candidates_are_compared_with_the_encoder_that_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y, domain, _ = moons(5)
+    encoder = SelfSupervisedEncoder(epochs=1, min_steps=1, encoder_options={"hidden": (8,)}, random_state=0).fit(X)
+    options = {"random_state": 0, "min_steps": 5, "epochs": 1, "candidates": ["source", "dann"], **SMALL}
+    options.pop("encoder_options", None)
+    monkeypatch.setattr(SelfSupervisedEncoder, "fit", lambda *_, **__: pytest.fail("pretrained again"))
+    model = DomainAdaptedClassifier("select", pretrained=encoder, **options).fit(X, y, domain)
+    assert {row["method"] for row in model.adaptation_["selection"]} >= {"source", "dann"}
 
 
 @pytest.mark.parametrize("method", ["linear", "dann"])

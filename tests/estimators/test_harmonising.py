@@ -122,6 +122,17 @@ def test_quantile_normalisation_replaces_sorted_values_by_those_of_the_source() 
     assert np.allclose(source, ExpressionScaler().fit_transform(X[domains == 0]), atol=1e-5)
 
 
+def test_a_gene_that_does_not_vary_in_a_domain_says_nothing_there() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.exponential(size=(120, 2))
+    domains = np.repeat([0, -1], 60)
+    values[60:, 0] = 0.0
+    scaler = quantile_scalers(values, domains)[-1]
+    for new in (0.0, 0.001, 5.0):
+        assert scaler.transform(np.array([[new, 1.0]]))[0, 0] == 0
+    assert scaler.transform(np.array([[0.0, 5.0]]))[0, 1] > 1
+
+
 def test_quantile_tables_are_bounded_and_close_to_all_values() -> None:
     X, domains = cohorts(700, 900, 5)
     scalers = quantile_scalers(X, domains)

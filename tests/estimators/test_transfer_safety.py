@@ -16,7 +16,7 @@ from oligolearn.estimators import (
     principal_components,
     study_shift,
 )
-from oligolearn.estimators.shift import domain_auroc, linear_classifier, row_coordinates, standardise_domains
+from oligolearn.estimators.shift import domain_auroc, linear_classifier, row_coordinates, same_mix, standardise_domains
 from oligolearn.estimators.transfer_safety import describe_safety
 
 NETWORK: dict[str, Any] = {
@@ -129,7 +129,8 @@ def test_a_handful_of_target_rows_is_standardised_with_the_source_or_refused(n: 
     model = DomainAdaptedClassifier().fit(X, y, domain)
     assert model.adaptation_["standardize"] == "together"
     assert any(f"The target has {n} samples, too few" in note for note in describe_safety(model.adaptation_))
-    for options in ({"standardize": "each"}, {"method": "coral"}, {"method": "dann"}):
+    refused = ({"standardize": "each"}, {"standardize": "combat"}, {"standardize": "quantile"}, {"method": "coral"})
+    for options in (*refused, {"method": "dann"}):
         with pytest.raises(ValueError, match=f"a target has {n} rows, and at least 5 are needed"):
             DomainAdaptedClassifier(**options).fit(X, y, domain)
 
@@ -171,6 +172,15 @@ def test_clusters_of_the_target_break_a_tie_of_reverse_validation(monkeypatch, s
     assert np.mean(study.named == truth) > 0.95
 
 
+@pytest.mark.parametrize("seed", [0, 2, 5])
+def test_a_target_of_one_class_is_no_other_platform(seed: int) -> None:
+    """A class that the target lacks counts on neither side; else its absence looks like a shift within classes."""
+    data = mixes(seed, 0.0, n=100)
+    model = DomainAdaptedClassifier(random_state=0).fit(*data[:3])
+    assert model.adaptation_["standardize"] == "together"
+    assert right(model, data) > 0.85
+
+
 def test_agreement_of_neighbours_is_a_kappa():
     rng = np.random.default_rng(1)
     rows, names = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
@@ -179,3 +189,13 @@ def test_agreement_of_neighbours_is_a_kappa():
     by_chance = np.sum((np.bincount(names) / 40) ** 2)
     assert neighbour_agreement(rows, names) == pytest.approx((same - by_chance) / (1 - by_chance))
     assert neighbour_agreement(rows[:1], names[:1]) == 0
+
+
+def test_rows_are_weighted_to_one_mix_of_what_both_sides_have() -> None:
+    classes = np.array([0] * 50 + [1] * 40 + [2] * 10 + [0] * 5 + [1] * 95)
+    is_target = np.repeat([False, True], 100)
+    weight = same_mix(classes, is_target)
+    there, here = (np.bincount(classes[side], weight[side], minlength=3) for side in (~is_target, is_target))
+    np.testing.assert_allclose(there, here)
+    assert there[2] == 0
+    assert there[0] == 50  # .5 of the source, ten times the .05 of the target

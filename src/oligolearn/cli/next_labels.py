@@ -8,6 +8,7 @@ import typer
 from oligolearn.cli.groups import NewSamples, with_groups
 from oligolearn.cli.options import Data, Model, OptionalLabel, Seed
 from oligolearn.cli.printing import print_notes
+from oligolearn.cli.reading import no_genes
 
 SHOWN = 10  # proposals printed; the file has all
 
@@ -41,7 +42,7 @@ def next_labels(
         check_folder(out)
     saved = load_model(model)
     how = new.alignment()
-    cohort, read = new.read(data, label=[label] if label else [])
+    cohort, read = new.read(data, label=[*([label] if label else []), *no_genes(saved)])
     proposal = propose_labels(saved, cohort, n, label=label, strategy=strategy, seed=seed, **how)
     print_notes([*read, *proposal.notes])
     shown = proposal.table if out is None else proposal.table.head(SHOWN)

@@ -9,7 +9,7 @@ import typer
 from oligolearn.cli.groups import NewSamples, refuse_options, with_groups
 from oligolearn.cli.options import DataOrSequences, Model
 from oligolearn.cli.printing import print_notes
-from oligolearn.cli.reading import read_for
+from oligolearn.cli.reading import no_genes, read_for
 
 Predictions = Annotated[
     Path, typer.Option(help="CSV to write: sample, prediction, and the probability of each class or label.")
@@ -40,7 +40,7 @@ def predict(
         print(f"Predictions: {out}")
         return
     how = new.alignment()
-    cohort, read = new.read(data)
+    cohort, read = new.read(data, label=no_genes(saved))
     table, notes = predict_samples(saved, cohort, **how)
     write_text(out, table.to_csv(lineterminator="\n"))
     print_notes([*read, *notes])
@@ -70,7 +70,7 @@ def embed(
         print(f"Embedding: {out}")
         return
     how = new.alignment()
-    cohort, read = new.read(data)
+    cohort, read = new.read(data, label=no_genes(saved))
     embedding, notes = embed_samples(saved, cohort, **how)
     write_h5ad(embedding, out)
     print_notes([*read, *notes])

@@ -51,6 +51,12 @@ def read_or_open(
     return adata, adata.uns["oligolearn"]["notes"]
 
 
+def no_genes(saved: "SavedModel") -> list[str]:
+    """Columns that a model's training file had beside its genes, which may be numbers: the label and the group."""
+    named = (saved.description.get(name) for name in ("label", "group"))
+    return [str(name) for name in named if name is not None and name not in saved.description.get("features", ())]
+
+
 def read_translation(gene_map: Path | None, probes: str) -> "Translation":
     """How gene names are translated, from the options; `gene_map` is the file."""
     from oligolearn.data import Translation, read_gene_map

@@ -15,6 +15,7 @@ from oligolearn.data.gct import read_gct
 from oligolearn.data.genes import DUPLICATE_GENES, merge_duplicate_genes, note_on_dates
 from oligolearn.data.geo import is_series_matrix, read_series_matrix
 from oligolearn.data.h5ad import read_h5ad, read_zarr
+from oligolearn.data.leakage import PATIENT
 from oligolearn.data.orientation import find_genes
 from oligolearn.data.parquet import read_parquet
 from oligolearn.data.samples import check_sample_ids, join_sheet, read_sample_sheet
@@ -25,6 +26,8 @@ EXTENSIONS = (".h5ad", ".csv", ".tsv", ".txt", ".parquet", ".gct", ".csv.gz", ".
 GENES_IN = ("auto", "rows", "columns")
 CELLS_AT_ONCE = 1 << 22
 _OF_PATIENTS = re.compile(  # EFS alone is a gene
+    rf"({PATIENT.pattern}|(sample|barcode|label|class|target|diagnosis|outcome|subtype|response|phenotype|cohort|site"
+    r"|center|hospital)([ _.-]?(id|no|code|name|number))?)|"
     r"(patient[ _.-]?)?(age|sex|gender|bmi|race|ethnicity|height|weight)([ _.-](at|in|years|group|kg|cm).*)?"
     r"|(tumou?r|clinical|pathologic|disease)?[ _.-]?(stage|grade|size|status)|batch|plate|dose|treatment|smok(er|ing).*"
     r"|((os|pfs|dfs|rfs|dss|efs)[ _.-]|overall[ _.-]|survival|follow[ _.-]?up|vital[ _.-]|event|time|days|months|years)"
@@ -101,6 +104,11 @@ def read_expression(
         found = _from_anndata(path, genes_in)
     else:
         table = _read_table(path, kind, labels)
+        if sheet is not None and not table.has_names:
+            raise ValueError(
+                f"{path.name} does not name its samples, so no sample sheet can be joined to it: put their ids in a "
+                "first column"
+            )
         found = _orient(table, kind, genes_in, sheet_ids, labels)
         del table
     check_sample_ids(list(found.obs.index), path.name)

@@ -1,7 +1,7 @@
 """Where the parts of a delimited table are: row names, text columns, text rows above the numbers."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from oligolearn.data.cells import NUMBER, mask
+from oligolearn.data.orientation import GENE, SAMPLE_CORNER
 
 DECIMAL_COMMA = r"^\s*[+-]?\d+,\d+\s*$"
 # Annotation that counting programs (featureCounts) put between the gene and its counts: numbers, but not a sample's.
@@ -74,9 +75,18 @@ def _names_rows(names: list[str], cells: list[str | None], is_text: bool, is_lab
         return False
     if is_text or not names[0].strip():
         return True
-    distinct = len(set(cells)) == len(cells) and all(cell and cell.strip().isdigit() for cell in cells)
+    return numbers_name_rows(names, cells)
+
+
+def numbers_name_rows(names: list[str], cells: Sequence[str | None]) -> bool:
+    """Whether a first column of numbers names the rows: whole ones that differ, under a header that is no gene's."""
+    if len(set(cells)) < len(cells) or not all(cell and cell.strip().isdigit() for cell in cells):
+        return False
+    if SAMPLE_CORNER.match(names[0]):
+        return True
     like_the_others = re.sub(r"\d+", "0", names[0]) == re.sub(r"\d+", "0", names[-1])
-    return distinct and not like_the_others
+    genes = [GENE.fullmatch(name) is not None for name in names]
+    return not like_the_others and not (genes[0] and sum(genes[1:]) > len(genes[1:]) / 2 and names[0].upper() != "ID")
 
 
 def _refuse_decimal_comma(cells: pa.StringArray, word: npt.NDArray[np.bool_], names: list[str], path: Path) -> None:

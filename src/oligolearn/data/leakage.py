@@ -11,7 +11,7 @@ import pandas as pd
 
 PATIENT = re.compile(
     r"(patient|donor|subject|individual|participant|person|case|animal|mouse|cell[ _.]?line|family)s?"
-    r"([ _.]?(id|name|no))?",
+    r"([ _.-]?(id|name|no|code|number))?",
     re.IGNORECASE,
 )
 COMPARED_GENES = 2000  # enough to find candidates; these are then compared on all genes

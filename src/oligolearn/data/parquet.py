@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from oligolearn.data.layout import numbers_name_rows
 from oligolearn.data.table import Table, some, text_column
 from oligolearn.data.textfile import existing_file
 
@@ -44,7 +45,7 @@ def _read(file: pq.ParquetFile, path: Path, labels: Collection[str]) -> Table:
     nested = [field.name for field in schema if pa.types.is_nested(field.type)]
     if nested:
         raise ValueError(f"{path.name}: columns {some(nested)} are nested; expected one number per cell")
-    index = _index_column(schema, labels)
+    index = _index_column(file, labels)
     numeric = [f.name for f in schema if _is_number(f.type) and f.name not in labels and f.name != index]
     others = [field.name for field in schema if field.name not in {*numeric, index}]
     if not numeric:
@@ -69,6 +70,7 @@ def _read(file: pq.ParquetFile, path: Path, labels: Collection[str]) -> Table:
         pd.DataFrame(index=pd.RangeIndex(len(numeric))),
         "" if index is None or index.startswith("__index") else index,
         notes,
+        has_names=index is not None,
     )
 
 
@@ -79,13 +81,19 @@ def _row_names(words: pa.Table, index: str, path: Path) -> list[str]:
     return names
 
 
-def _index_column(schema: pa.Schema, labels: Collection[str]) -> str | None:
-    """Return the column of row names: pandas' index if it was stored, else the first column if it is text."""
+def _index_column(file: pq.ParquetFile, labels: Collection[str]) -> str | None:
+    """Return the column of row names: pandas' index if it was stored, else the first if it is text or numbers them."""
+    schema = file.schema_arrow
     stored = [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
     if len(stored) == 1 and stored[0] in schema.names:
         return stored[0]
     first = schema.field(0)
-    return first.name if _is_text(first.type) and first.name not in labels else None
+    if first.name in labels:
+        return None
+    if pa.types.is_integer(first.type):
+        cells = [None if cell is None else str(cell) for cell in file.read(columns=[first.name]).column(0).to_pylist()]
+        return first.name if numbers_name_rows(schema.names, cells) else None
+    return first.name if _is_text(first.type) else None
 
 
 def _text(column: pa.ChunkedArray) -> "pd.Series[Any]":

@@ -150,6 +150,7 @@ class Rows:
             pd.DataFrame(leading, index=pd.RangeIndex(len(columns))),
             self.layout.names[0].strip() if self.layout.has_ids else "",
             notes,
+            has_names=self.layout.has_ids,
         )
 
     def _checked_row_names(self) -> list[str]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from oligolearn.data.cells import split_line
+from oligolearn.data.orientation import SAMPLE_CORNER
 from oligolearn.data.table import some, text_column
 from oligolearn.data.textfile import TextFile, decode, existing_file
 
@@ -33,7 +34,9 @@ def read_sample_sheet(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         existing_file(path)
         try:
-            sheet = pq.read_table(path).to_pandas().reset_index()
+            sheet = pq.read_table(path).to_pandas()
+            if not isinstance(sheet.index, pd.RangeIndex) or sheet.index.name is not None:
+                sheet = sheet.reset_index()
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{path.name} is not a Parquet file that can be read ({str(error)[:120]})") from error
         return pd.DataFrame(sheet.astype(object).map(lambda cell: None if pd.isna(cell) else str(cell)))
@@ -60,11 +63,24 @@ def read_sample_sheet(path: Path) -> pd.DataFrame:
 
 
 def id_column(sheet: pd.DataFrame, ids: Iterable[str]) -> tuple[str, int]:
-    """Return the column of a sheet that holds most of the ids, and how many of them."""
+    """Return the column of a sheet that holds most of the ids, and how many of them.
+
+    Raises
+    ------
+    ValueError
+        If several hold as many and say different things.
+    """
     wanted = set(ids)
     matches = {str(name): len(wanted & set(column.dropna().str.strip())) for name, column in sheet.items()}
-    best = max(matches, key=lambda name: matches[name])
-    return best, matches[best]
+    most = max(matches.values())
+    best = [name for name, n in matches.items() if n == most]
+    named = [name for name in best if SAMPLE_CORNER.match(name)]
+    if most and len(named) != 1 and any(not sheet[name].equals(sheet[best[0]]) for name in best[1:]):
+        raise ValueError(
+            f"the columns {some(best)} of the sample sheet hold as many of the sample ids, in another order; remove "
+            "the one that does not name the samples, or call the other 'sample'"
+        )
+    return (named if len(named) == 1 else best)[0], most
 
 
 def join_sheet(
@@ -169,8 +185,12 @@ def label_of(adata: "ad.AnnData", label: str) -> "pd.Series[str]":
 
 def as_text(column: "pd.Series[Any]") -> "pd.Series[str]":
     """Cells as text, NaN where missing; whole numbers read "0", "1", not "0.0"."""
-    if pd.api.types.is_float_dtype(column.dtype) and bool((column.dropna() % 1 == 0).all()):
-        column = column.astype("Int64")
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if pd.api.types.is_float_dtype(column.dtype):
+        known = column.dropna()
+        if bool(((known % 1 == 0) & (known.abs() < 2**53)).all()):
+            column = column.astype("Int64")
     text: pd.Series[str] = column.astype(object).map(lambda cell: np.nan if pd.isna(cell) else str(cell))
     return text.astype(object)
 

@@ -1,5 +1,6 @@
 """A rectangle of numbers with names on both sides: what every text and Parquet reader returns."""
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,9 @@ import pandas as pd
 
 # What a user may write for "no value". "None" is not one of them: it can be a class ("treatment: none").
 MISSING = frozenset(["", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null"])
+
+
+_NAME = re.compile(r"[+-]?0\d[\d.]*|\d+[eE]\d+|[+-]?\d{16,}")  # a number to read, but not one to count with
 
 
 class Table(NamedTuple):
@@ -27,6 +31,8 @@ class Table(NamedTuple):
         Header of the column of row names: "gene_id", "sample", often nothing.
     notes
         Sentences on what the reader decided.
+    has_names
+        Whether the file names its rows; else they are called 1, 2, 3, ...
     """
 
     values: npt.NDArray[np.float32]
@@ -36,10 +42,13 @@ class Table(NamedTuple):
     column_info: pd.DataFrame
     corner: str
     notes: list[str]
+    has_names: bool = True
 
 
 def text_column(cells: "pd.Series[Any] | list[str | None]", *, numbers: bool = True) -> "pd.Series[Any]":
     """Clean a column of text: missing cells become NaN, then numbers if all are numbers, else categories.
+
+    Numbers that are names stay text: with zeros in front, like ``007`` or ``12E4``, or too long to be exact.
 
     Parameters
     ----------
@@ -58,12 +67,16 @@ def text_column(cells: "pd.Series[Any] | list[str | None]", *, numbers: bool = T
     column = pd.Series(cells, dtype=object).reset_index(drop=True)
     column = column.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
     column = column.where(~column.isin(MISSING) & column.notna(), np.nan)
-    if numbers and column.notna().any():
+    if numbers and column.notna().any() and not column.dropna().map(_is_name).any():
         as_numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
         if bool(np.isfinite(as_numbers[column.notna()]).all()):
             whole = as_numbers.notna().all() and bool((as_numbers % 1 == 0).all())
             return as_numbers.astype(np.int64) if whole else as_numbers
     return column.astype("category")
+
+
+def _is_name(cell: object) -> bool:
+    return isinstance(cell, str) and _NAME.fullmatch(cell) is not None
 
 
 def some(names: "list[str] | pd.Index[str]", limit: int = 3) -> str:

@@ -97,7 +97,7 @@ def choose_standardisation(asked: Asked, method: Method, suits: str | None, n_ta
         If a target, the smallest of which has `n_target` rows, is too small for the method.
     """
     if 0 < n_target < FEWEST_TARGET:
-        if asked.standardize == "each" or method not in ("linear", "source"):
+        if asked.standardize not in ("auto", "together") or method not in ("linear", "source"):
             raise ValueError(
                 f"a target has {n_target} rows, and at least {FEWEST_TARGET} are needed to standardise it by "
                 "itself or to adapt to it; pass method='linear' and standardize='together', or add rows"

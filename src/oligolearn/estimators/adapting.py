@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from oligolearn.data import (
     GeneMatch,
     Prepared,
-    class_labels,
     gather_genes,
     is_number,
     label_of,
     match_genes,
     measured_by,
     naming_of,
+    number_classes,
     numbers_of,
 )
+from oligolearn.data.samples import as_text
+from oligolearn.data.table import some
 from oligolearn.estimators.adaptation_conclusion import conclude
 from oligolearn.estimators.cohorts import MEASURED_BY, LabelColumns, Preparation, training_facts
 from oligolearn.estimators.domain_adapted import DomainAdaptedClassifier
@@ -31,6 +33,7 @@ from oligolearn.estimators.self_supervised import CollapseWarning
 from oligolearn.estimators.transfer_safety import NegativeTransferWarning
 
 FEWEST_GENES = 20  # genes
+_WITHOUT_TARGET_LABELS = ("cada", "source")  # none of their losses sees one
 _NOT_USED = "on the target, whose labels were not used"
 _IN_WORDS = {"spearman": "Spearman correlation", "r2": "R2", "rmse": "root mean squared error"}
 
@@ -100,6 +103,11 @@ def adapt_cohorts(
         If too few genes are shared, genes vary together in the target in no way as in the sources, or the labels do not
         suit.
     """
+    if use_target_labels and settings.get("method") in _WITHOUT_TARGET_LABELS:
+        raise ValueError(
+            f"{settings['method']} learns nothing from labels of the target; choose f-cada or another method, or leave "
+            "out --target-labels"
+        )
     joined = join_cohorts(sources, target, preparation, min_overlap=min_overlap)
     X, domains, prepared, notes = joined.X, joined.domains, joined.prepared, [*joined.notes]
     _check_co_variation(X[domains >= 0], X[domains < 0])
@@ -246,18 +254,28 @@ Labels: TypeAlias = tuple[NDArray[Any], NDArray[Any], list[str]]  # of the sourc
 
 def _classes(sources: Sequence[ad.AnnData], target: ad.AnnData, columns: LabelColumns) -> Labels:
     """Names of the classes of the sources' samples and of the target's, None where there is none; and notes."""
-    each: list[NDArray[np.object_]] = []
-    notes: list[str] = []
-    for one in sources:
-        labels = class_labels(one, columns.label, min_class_size=columns.min_class_size)
-        each.append(np.array([labels.classes[code] if code >= 0 else None for code in labels.codes], dtype=object))
-        notes += labels.notes
+    each = [label_of(one, columns.label) for one in sources]
+    labels = number_classes(pd.concat(each), columns.label, min_class_size=columns.min_class_size)
+    notes = list(labels.notes)
+    if n_unlabelled := int((labels.codes < 0).sum()):
+        notes.append(f"{n_unlabelled:,} samples of the sources have no label; no class is learned from them.")
+    for number, (one, text) in enumerate(zip(sources, each, strict=True), 1):
+        if len(sources) > 1 and text.nunique() == 1:
+            notes.append(
+                f"Warning: {_file(one, f'source {number}')} has the class {text.dropna().iloc[0]!r} alone: "
+                "standardised by itself it looks like a mixture of all classes. Compare with --standardize together."
+            )
+    known = np.array([*labels.classes, None], dtype=object)[labels.codes]  # -1, without a label, is the last
     truth = np.full(len(target.obs_names), None, dtype=object)
     if columns.label in target.obs:
-        values = target.obs[columns.label].astype(object)
-        known = (values.notna() & (values.astype(str).str.strip() != "")).to_numpy()
-        truth[known] = values[known].astype(str).to_numpy()
-    return np.concatenate(each), truth, notes
+        text = as_text(target.obs[columns.label])
+        there = (text.notna() & (text.astype(str).str.strip() != "")).to_numpy()
+        truth[there] = text[there].to_numpy()
+        strange = sorted(set(truth[there]) - set(labels.classes))
+        if strange:
+            n = int(np.isin(truth[there], strange).sum())
+            notes.append(f"{n:,} samples of the target have a label that no source has ({some(strange)}).")
+    return known, truth, notes
 
 
 def _numbers(sources: Sequence[ad.AnnData], target: ad.AnnData, columns: LabelColumns) -> Labels:

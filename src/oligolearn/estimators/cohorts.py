@@ -290,7 +290,7 @@ def train_classifier(
     fitted = model.fit(X, y, groups)
     predicting = fitted.student_ if isinstance(fitted, SelfTrainedClassifier) else fitted
     predicting.classes_ = np.array(labels.classes)
-    facts = {**training_facts(adata, X, units), "label": columns.label, "metrics": metrics}
+    facts = {**training_facts(adata, X, units), "label": columns.label, "group": columns.group, "metrics": metrics}
     if columns_of:
         facts[MEASURED_BY] = columns_of
     if pretrained is not None:

@@ -28,6 +28,7 @@ from oligolearn.estimators.domain_training import (
     domains_to_predict,
     first_source,
     main_domain,
+    refuse_several_targets,
 )
 from oligolearn.estimators.expression_input import checked_expression
 from oligolearn.estimators.fine_tuned import FineTunedClassifier
@@ -232,8 +233,14 @@ class DomainAdaptedClassifier(ClassifierMixin, BaseEstimator):
         """Describe what predicts rows of the target, for saving; it is read as the model that it is.
 
         What predicts rows of sources is not kept.
+
+        Raises
+        ------
+        ValueError
+            If there are several targets, which are standardised and predicted each by itself.
         """
         check_is_fitted(self)
+        refuse_several_targets(self.domains_)
         bundle = self.target_model_.to_bundle()
         more = {"classes": self.classes_.tolist(), "adaptation": self.adaptation_}
         return Bundle({**bundle.description, **more}, bundle.weights)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 from torch import Tensor
 
@@ -64,6 +63,10 @@ class DomainModel(Asked, Protocol):
     adaptation_: dict[str, Any]
     target_model_: Any
     source_model_: Any
+
+    def get_params(self, deep: bool = ...) -> dict[str, Any]:  # noqa: FBT001  (as scikit-learn has it)
+        """Settings by name."""
+        ...
 
 
 class Study(Protocol):
@@ -177,7 +180,8 @@ def _select(
     """Train all candidates in the standardisation that suits, and choose."""
 
     def attempt(method: str, labels: NDArray[Any], held: NDArray[np.intp]) -> Attempt:
-        trial = clone(model).set_params(method=method)
+        # not cloned: that would forget what a fitted encoder has learned
+        trial = type(model)(**{**model.get_params(deep=False), "method": method})
         for name in ("domains_", "n_features_in_", *learning.given):
             setattr(trial, name, getattr(model, name))
         trial.adaptation_ = {}

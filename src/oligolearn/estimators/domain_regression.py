@@ -26,6 +26,7 @@ from oligolearn.estimators.domain_training import (
     domains_to_predict,
     first_source,
     main_domain,
+    refuse_several_targets,
 )
 from oligolearn.estimators.expression_input import checked_expression
 from oligolearn.estimators.harmonising import Scaler
@@ -209,6 +210,7 @@ class DomainAdaptedRegressor(RegressorMixin, BaseEstimator):
         What predicts rows of sources is not kept.
         """
         check_is_fitted(self)
+        refuse_several_targets(self.domains_)
         bundle = self.target_model_.to_bundle()
         return Bundle({**bundle.description, "adaptation": self.adaptation_}, bundle.weights)
 

@@ -167,6 +167,15 @@ def main_domain(domains: NDArray[np.int64]) -> int:
     return int(targets[-1]) if len(targets) else int(domains[0])
 
 
+def refuse_several_targets(domains: NDArray[np.int64]) -> None:
+    """Refuse to save what knows several targets, each standardised and predicted by itself."""
+    targets = domains[domains < 0]
+    if len(targets) > 1:
+        raise ValueError(
+            f"the model knows {len(targets)} targets, and one is kept when it is saved; fit one model for each of them"
+        )
+
+
 def first_source(domains: NDArray[np.int64]) -> int:
     """The one of sorted `domains` that rows of sources are from where nothing else is said."""
     return int(domains[domains >= 0][0])

@@ -129,6 +129,8 @@ def quantile_scalers(values: NDArray[np.floating], domains: NDArray[np.integer])
     sides = {domain: values[domains == domain] for domain in np.unique(domains).tolist()}
     places = np.linspace(0.0, 1.0, min(N_QUANTILES, max(2, *(len(rows) for rows in sides.values()))))
     tables = {domain: _quantiles(rows, places) for domain, rows in sides.items()}
+    for table in tables.values():
+        table[:, np.ptp(table, axis=0) == 0] = np.nan  # a gene that does not vary says nothing, whatever a new row has
     of_sources = [domain for domain in tables if domain >= 0]
     total, weight = np.zeros((len(places), values.shape[1])), np.zeros(values.shape[1])
     for domain in of_sources:

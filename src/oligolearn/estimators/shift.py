@@ -208,8 +208,8 @@ def domain_auroc(
     is_target
         ``(n_samples,)``.
     classes
-        Class that each row is thought to be of, ``(n_samples,)``: rows of the target are then weighted so that both
-        sides have the same mix, and what is left is a shift within classes. None: rows count alike.
+        Class that each row is thought to be of, ``(n_samples,)``: rows are then weighted so that both sides have the
+        same mix, and what is left is a shift within classes. None: rows count alike.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def domain_auroc(
     smallest = min(int(is_target.sum()), int((~is_target).sum()))
     if smallest < _FEWEST:
         return None
-    weight = np.ones(len(is_target)) if classes is None else _same_mix(classes, is_target)
+    weight = np.ones(len(is_target)) if classes is None else same_mix(classes, is_target)
     components = components / (components.std() or 1.0)
     scores = np.zeros(len(is_target))
     for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(components, is_target):
@@ -228,9 +228,15 @@ def domain_auroc(
     return float(roc_auc_score(is_target, scores, sample_weight=weight))
 
 
-def _same_mix(classes: NDArray[np.integer], is_target: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weights by which the target has as large a share of each class as the source; at most tenfold."""
+def same_mix(classes: NDArray[np.integer], is_target: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights by which both sides have as large a share of each class: the source's, at most ten times the target's.
+
+    A class that one side lacks counts on neither.
+    """
     n_classes = int(classes.max()) + 1
     there, here = (np.bincount(classes[side], minlength=n_classes) / side.sum() for side in (~is_target, is_target))
-    ratio = np.divide(there, here, out=np.zeros(n_classes), where=here > 0)
-    return np.where(is_target, np.minimum(ratio, _LARGEST_WEIGHT)[classes], 1.0)
+    common = np.minimum(there, _LARGEST_WEIGHT * here)
+    of_source, of_target = (
+        np.divide(common, share, out=np.zeros(n_classes), where=share > 0)[classes] for share in (there, here)
+    )
+    return np.where(is_target, of_target, of_source)
