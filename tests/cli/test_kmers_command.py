@@ -115,7 +115,7 @@ def test_kernels_are_kept_where_the_installation_can_not_be_written_to(fasta, tm
     source = Path(sys.modules["oligolearn"].__file__ or "").parent
     installed = tmp_path / "lib" / "oligolearn"
     installed.mkdir(parents=True)
-    for name in ("__init__.py", "__main__.py", "writing.py", "rare_collection.py", "cli", "kmers"):
+    for name in ("__init__.py", "__main__.py", "machine.py", "writing.py", "rare_collection.py", "cli", "kmers"):
         (installed / name).symlink_to(source / name)
     (installed / "kmers").unlink()
     (installed / "kmers").mkdir()

@@ -142,7 +142,7 @@ def test_a_clone_forgets(cohort: Any, small: dict[str, Any]) -> None:
         ({"encoder": "mpl"}, "unknown encoder 'mpl'"),
         (
             {"view": "blur"},
-            "unknown view 'blur'; choose one of compose, gene-sets, latent, marginal, masked-mixup, masking",
+            "unknown view 'blur'; choose one of masking, marginal, noise, swapping, mixup",
         ),
         ({"device": "gpu"}, "unknown device 'gpu'"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
