@@ -105,7 +105,8 @@ def test_numbers_beside_the_genes_are_none_in_new_samples_either(tmp_path, capsy
     assert "5 of 40 samples have no 'y'." in " ".join(capsys.readouterr().out.split())
 
 
-def test_samples_in_other_units_and_without_values_are_warned_of(cohort, tmp_path, capsys):
+@pytest.mark.parametrize("where", ["--stream", "--no-stream"])
+def test_samples_in_other_units_and_without_values_are_warned_of(cohort, tmp_path, capsys, where):
     data = ad.read_h5ad(cohort / "c.h5ad")
     log = data.copy()
     log.X = np.log2(1e6 * data.X / data.X.sum(axis=1, keepdims=True) + 1).astype(np.float32)
@@ -117,7 +118,7 @@ def test_samples_in_other_units_and_without_values_are_warned_of(cohort, tmp_pat
     warned = {}
     for name in ("log", "log10", "none"):
         out = tmp_path / f"{name}.csv"
-        assert run("predict", cohort / "m", tmp_path / f"{name}.h5ad", "--normalize", "log", "--out", out) == 0
+        assert run("predict", cohort / "m", tmp_path / f"{name}.h5ad", "--normalize", "log", "--out", out, where) == 0
         warned[name] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning")]
     assert not warned["log"]
     assert "89 of 90 samples lie far from those of the training" in " ".join(warned["log10"])
@@ -182,6 +183,7 @@ def test_missing_genes_are_reported_and_refused_below_the_overlap(cohort, tmp_pa
         (["predict", "{t}/nothing", "{c}", "--out", "{t}/y.csv"], "is not a model"),
         ([*TRAIN, "--pretrained", "{p}", "--freeze-layers", "9"], "between 0 and 3"),
         ([*TRAIN, "--pretrained", "{p}", "--transfer-layers", "4"], "found 4"),
+        ([*TRAIN, "--pretrained", "{p}", "--top-genes", "4"], "--top-genes does nothing with --pretrained"),
         (["train", "{c}", "--label", "sort", "--out", "{t}/m"], "kind"),
         (["pretrain", "{c}", "--method", "swaav", "--out", "{t}/m"], ", swav, "),
         (["pretrain", "{c}", "--layers", "512,x", "--out", "{t}/m"], "whole numbers"),

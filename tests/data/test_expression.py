@@ -370,6 +370,13 @@ def test_who_a_sample_is_from_is_no_gene(tmp_path, name):
     assert found.obs[name].tolist() == [101, 102, 101]
 
 
+@pytest.mark.parametrize("header", ["ID", "INDEX", "No", "barcode", "Patient"])
+def test_numbers_under_a_header_of_ids_name_the_rows(tmp_path, header):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{header},TP53,BRCA1,EGFR\n11,5,6,1\n12,5,8,2\n13,9,6,3\n")
+    assert read_expression(path).obs_names.tolist() == ["11", "12", "13"]
+
+
 def test_a_gene_without_ids_before_it_stays_a_gene(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("TP53,BRCA1,EGFR,diagnosis\n11,5,6,a\n12,5,8,b\n13,9,6,a\n")

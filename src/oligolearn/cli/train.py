@@ -110,6 +110,8 @@ def train(
     refuse_options(of_sequences, [field.name for field in fields(of_sequences)], data, "expression")
     if gene_map is not None and pretrained is None:
         raise ValueError("--gene-map is for the names of the genes of another model: it needs --pretrained")
+    if pretrained is not None and cohort.top_genes is not None:
+        raise ValueError("--top-genes does nothing with --pretrained, which has its genes already; leave it out")
     check_bundle_target(out)
     settings = {"encoder_options": {"hidden": numbers(layers)}, **network}
     start = {"pretrained": pretrained, "translation": read_translation(gene_map, probes)}

@@ -16,6 +16,9 @@ from oligolearn.data.orientation import GENE, SAMPLE_CORNER
 DECIMAL_COMMA = r"^\s*[+-]?\d+,\d+\s*$"
 # Annotation that counting programs (featureCounts) put between the gene and its counts: numbers, but not a sample's.
 ANNOTATION = frozenset({"chr", "chrom", "chromosome", "start", "end", "strand", "length"})
+_OF_IDS = frozenset(
+    ["ID", "IDS", "IDX", "INDEX", "KEY", "MRN", "NAME", "NO", "NR", "NUM", "NUMBER", "ROW", "UID", "UUID"]
+)  # as symbols are written
 
 
 class Layout(NamedTuple):
@@ -85,8 +88,8 @@ def numbers_name_rows(names: list[str], cells: Sequence[str | None]) -> bool:
     if SAMPLE_CORNER.match(names[0]):
         return True
     like_the_others = re.sub(r"\d+", "0", names[0]) == re.sub(r"\d+", "0", names[-1])
-    genes = [GENE.fullmatch(name) is not None for name in names]
-    return not like_the_others and not (genes[0] and sum(genes[1:]) > len(genes[1:]) / 2 and names[0].upper() != "ID")
+    genes = [GENE.fullmatch(name) is not None and name.upper() not in _OF_IDS for name in names]
+    return not like_the_others and not (genes[0] and sum(genes[1:]) > len(genes[1:]) / 2)
 
 
 def _refuse_decimal_comma(cells: pa.StringArray, word: npt.NDArray[np.bool_], names: list[str], path: Path) -> None:

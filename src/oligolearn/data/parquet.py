@@ -82,7 +82,7 @@ def _row_names(words: pa.Table, index: str, path: Path) -> list[str]:
 
 
 def _index_column(file: pq.ParquetFile, labels: Collection[str]) -> str | None:
-    """Return the column of row names: pandas' index if it was stored, else the first if it is text or numbers them."""
+    """Return the column of row names: pandas' index if it was stored, else the first if it is text or distinct ids."""
     schema = file.schema_arrow
     stored = [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
     if len(stored) == 1 and stored[0] in schema.names:

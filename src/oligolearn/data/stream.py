@@ -256,7 +256,7 @@ def align_stream(
         )
     places = np.full(len(features), -1, dtype=np.intp)
     places[match.places] = match.columns
-    mode, why = mode_like_training(units, normalize_as, lambda: _sampled_survey(stored).guess())
+    mode, why = mode_like_training(units, normalize_as, lambda: _sampled_survey(stored, match.columns).guess())
     sentence = normalize(stored.read(0, 1), mode, why=why).sentence
     return ExpressionStream(stored, features, places, mode, [sentence, *match.notes, *describe_match(match)])
 
@@ -269,14 +269,14 @@ def _ranges(stored: "StoredExpression") -> Iterator[tuple[int, int]]:
     return ((start, min(start + step, len(stored))) for start in range(0, len(stored), step))
 
 
-def _sampled_survey(stored: "StoredExpression") -> Survey:
-    """Survey up to 1,024 rows from 32 places of the file."""
+def _sampled_survey(stored: "StoredExpression", columns: NDArray[np.intp] | None = None) -> Survey:
+    """Survey up to 1,024 rows from 32 places of the file; of some columns alone, or of all."""
     found = Survey()
     size = min(len(stored), _SAMPLED_ROWS // 32)
     for start in np.unique(np.linspace(0, len(stored) - size, 32).astype(np.int64)):
         raw = stored.read(int(start), int(start) + size)
         _check_finite(raw, int(start), stored)
-        found = found.joined(survey_values(raw))
+        found = found.joined(survey_values(raw if columns is None else raw[:, columns]))
     return found
 
 

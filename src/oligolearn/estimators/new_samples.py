@@ -48,18 +48,19 @@ def predict_samples(
             "this model is an encoder without classes: `embed` uses it, and `train --pretrained` builds on it"
         )
     blocks, notes = _aligned(saved, data, alignment)
+    strange = _Strange(saved.model)
     index = pd.Index(data.obs.index.astype(str), name="sample")
     if isinstance(saved.model, StandardisedRidge | NetworkRegression):
-        values = np.concatenate([saved.model.predict(X) for X in blocks])
-        return pd.DataFrame({"prediction": values}, index=index), notes
-    probabilities = np.concatenate([saved.model.predict_proba(X) for X in blocks])
+        values = np.concatenate([saved.model.predict(strange.seen(X)) for X in blocks])
+        return pd.DataFrame({"prediction": values}, index=index), [*notes, *strange.notes()]
+    probabilities = np.concatenate([saved.model.predict_proba(strange.seen(X)) for X in blocks])
     table = pd.DataFrame(
         probabilities,
         index=index,
         columns=[f"probability_{name}" for name in saved.model.classes_],
     )
     table.insert(0, "prediction", saved.model.classes_[probabilities.argmax(axis=1)])
-    return table, notes
+    return table, [*notes, *strange.notes()]
 
 
 def embed_samples(
@@ -72,9 +73,10 @@ def embed_samples(
     blocks, notes = _aligned(saved, data, alignment)
     model = saved.model
     embed = model.transform if isinstance(model, SelfSupervisedEncoder) else model.embed
-    X = np.concatenate([embed(block) for block in blocks])
+    strange = _Strange(model)
+    X = np.concatenate([embed(strange.seen(block)) for block in blocks])
     names = pd.DataFrame(index=[f"dimension_{i + 1}" for i in range(X.shape[1])])
-    return ad.AnnData(X, obs=data.obs.copy(), var=names), notes
+    return ad.AnnData(X, obs=data.obs.copy(), var=names), [*notes, *strange.notes()]
 
 
 def _aligned(
@@ -91,27 +93,39 @@ def _aligned(
         stream = align_stream(data, features, **told)
         return stream.blocks(), stream.notes
     aligned = align_expression(data, features, **told)
-    return [aligned.X], [*aligned.notes, *_far_off(saved.model, aligned.X)]
+    return [aligned.X], aligned.notes
 
 
-def _far_off(model: Any, X: NDArray[np.float32]) -> list[str]:
-    """Warn of samples that have hardly a value, or lie far from those of the training, as in other units they do."""
-    notes = []
-    known = np.isfinite(X)
-    empty = known.mean(axis=1) < _FEWEST_VALUES
-    if empty.any():
-        notes.append(
-            f"Warning: {int(empty.sum()):,} of {len(X):,} samples have values of fewer than {_FEWEST_VALUES:.0%} of "
-            "the model's genes; the others count as average, and what is predicted says little of them."
-        )
-    scaler = getattr(model, "scaler_", None)
-    if isinstance(scaler, ExpressionScaler) and not empty.all():
-        beyond = np.where(known, scaler.transform(X), np.nan)[~empty]
-        far = int((np.abs(np.nanmean(beyond, axis=1)) > _FAR).sum())
-        if far:
-            notes.append(
-                f"Warning: {far:,} of {len(X):,} samples lie far from those of the training: their genes are on "
-                f"average more than {_FAR:g} standard deviations above or below the mean there. Are they in the same "
-                "units, are counts of the same genes, and is it the same platform? (`adapt` is for another one.)"
+class _Strange:
+    """Counts samples that have hardly a value, or lie far from those of the training, as in other units they do."""
+
+    def __init__(self, model: Any) -> None:
+        self._scaler = getattr(model, "scaler_", None)
+        self._n = self._n_empty = self._n_far = 0
+
+    def seen(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same rows, ``(n_samples, n_genes)``, once they are counted."""
+        known = np.isfinite(X)
+        empty = known.mean(axis=1) < _FEWEST_VALUES
+        self._n += len(X)
+        self._n_empty += int(empty.sum())
+        if isinstance(self._scaler, ExpressionScaler) and not empty.all():
+            beyond = np.where(known, self._scaler.transform(X), np.nan)[~empty]
+            self._n_far += int((np.abs(np.nanmean(beyond, axis=1)) > _FAR).sum())
+        return X
+
+    def notes(self) -> list[str]:
+        """Warnings."""
+        said = []
+        if self._n_empty:
+            said.append(
+                f"Warning: {self._n_empty:,} of {self._n:,} samples have values of fewer than {_FEWEST_VALUES:.0%} of "
+                "the model's genes; the others count as average, and what is predicted says little of them."
             )
-    return notes
+        if self._n_far:
+            said.append(
+                f"Warning: {self._n_far:,} of {self._n:,} samples lie far from those of the training: their genes are "
+                f"on average more than {_FAR:g} standard deviations above or below the mean there. Are they in the "
+                "same units, are counts of the same genes, and is it the same platform? (`adapt` is for another one.)"
+            )
+        return said
