@@ -22,6 +22,7 @@ from oligolearn.report.wording import (
     count,
     joined,
     known,
+    label_interval,
     labels,
     p_equals,
     percent,
@@ -267,8 +268,8 @@ def _saved(summary: Summary, entry: Row) -> list[str]:
         return [f"{start}; {note}"] if note else []
     if saved <= 0:
         return []
-    low, high = known(entry.get("low")), known(entry.get("high"))
-    interval = f" (95% CI {count(low)} to {count(high)})" if low is not None and high is not None else ""
+    ends = label_interval(known(entry.get("low")), known(entry.get("high")))
+    interval = f" (95% CI {ends})" if ends else ""
     aside = f"; {note}" if note else ""
     return [
         f"{start}, for which {baseline} needs about {labels(entry.get('baseline_labels'))}: "

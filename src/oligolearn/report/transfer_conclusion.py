@@ -19,6 +19,7 @@ from oligolearn.report.wording import (
     count,
     joined,
     known,
+    label_interval,
     p_equals,
     percent,
     points,
@@ -194,17 +195,6 @@ def _labels_replaced(summary: Summary) -> str:
         return f"{start} {more or fewer}{between}"
     n_classes = max(1, len(summary["data"]["classes"]))
     return f"{start} about {count(needed)} of them{between}, {count(max(1, round(needed / n_classes)))} of each class"
-
-
-def label_interval(low: float | None, high: float | None) -> str:
-    """Ends of an interval of labels, one of which may be open.
-
-    >>> label_interval(9.2, None), label_interval(3.0, 20.0)
-    ('9 or more', '3 to 20')
-    """
-    if low is None or high is None:
-        return f"{count(low)} or more" if low is not None else f"{count(high)} or fewer" if high is not None else ""
-    return f"{count(low)} to {count(high)}"
 
 
 def _with_few_labels(summary: Summary) -> list[str]:

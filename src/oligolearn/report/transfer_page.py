@@ -7,7 +7,7 @@ from oligolearn.report.conclusion import verdict
 from oligolearn.report.measures import GLOSSARY, MEASURES
 from oligolearn.report.reading import Summary, nothing_learned, title
 from oligolearn.report.tables import VERDICTS, Cell, Table
-from oligolearn.report.transfer_conclusion import label_interval, transfer_cautions, transfer_findings
+from oligolearn.report.transfer_conclusion import transfer_cautions, transfer_findings
 from oligolearn.report.transfer_figures import method_looks
 from oligolearn.report.transfer_reading import (
     METRIC,
@@ -21,7 +21,19 @@ from oligolearn.report.transfer_reading import (
     ranked,
     with_labels,
 )
-from oligolearn.report.wording import MISSING, count, decimal, joined, labels, p_value, percent, points, sentence, span
+from oligolearn.report.wording import (
+    MISSING,
+    count,
+    decimal,
+    joined,
+    label_interval,
+    labels,
+    p_value,
+    percent,
+    points,
+    sentence,
+    span,
+)
 
 _WORDS = ("Label", "95% interval", "Point", "p", "Nadeau-Bengio corrected t", "Repeat")
 _HOW = {"each": "each cohort by itself", "together": "all together"}

@@ -26,6 +26,17 @@ def labels(value: Any) -> str:
     return f"{count(value)} label" + ("" if value == 1 else "s")
 
 
+def label_interval(low: float | None, high: float | None) -> str:
+    """Ends of an interval of labels, one of which may be open.
+
+    >>> label_interval(9.2, None), label_interval(3.0, 20.0)
+    ('9 or more', '3 to 20')
+    """
+    if low is None or high is None:
+        return f"{count(low)} or more" if low is not None else f"{count(high)} or fewer" if high is not None else ""
+    return f"{count(low)} to {count(high)}"
+
+
 def percent(value: Any, digits: int = 1) -> str:
     """Share as a percentage: 0.913 -> ``91.3%``."""
     number = known(value)
