@@ -80,6 +80,7 @@ def test_the_same_command_goes_on_and_another_is_refused(study, cohort, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--label", "kind", "--view", "gone.gmt"], "gone.gmt does not exist"),
         (["--label", "sort"], "kind, single, rare, patient"),
         (["--label", "single"], "one only, 'x'"),
         (["--label", "rare"], "3 samples of class 'r' but the split needs at least 7"),

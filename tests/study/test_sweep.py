@@ -384,6 +384,7 @@ def test_jobs_are_replicas_of_one_architecture_whatever_is_done():
         (["prototypes=4,4"], "names a value twice"),
         (["epsilon=nan"], "epsilon must be above 0"),
         (["view=masking,blur"], "--vary view: unknown view 'blur'; choose one of masking, marginal, noise"),
+        (["view=masking,gone.gmt"], "--vary view: gone.gmt does not exist"),
         (["view=masking,masking:0.3", "view_strength=0.2"], "view_strength is known of the views"),
         (["method=swav,logistic"], "--vary method must be one of scratch, swav"),
         (["layers=64-x"], "layers takes layers such as"),
@@ -442,8 +443,8 @@ def test_a_tuning_can_search_views_as_well():
     assert "view_strength" not in space
     assert "view_strength" not in search_space("swav", given={"pretraining": {"view_options": {"share": 0.3}}})
     assert "view_strength" not in search_space("autoencoder")  # sees samples as they are
-    several = search_space("swav", ["view=masking:0.3+noise:0.1|a.gmt:0.2"])
-    assert several["view"].values == ("masking:0.3+noise:0.1", "a.gmt:0.2")
+    several = search_space("swav", ["view=masking:0.3+noise:0.1|swapping:0.2"])
+    assert several["view"].values == ("masking:0.3+noise:0.1", "swapping:0.2")
     assert "view_strength" not in several  # which both say themselves
     with pytest.raises(ValueError, match="the view noise has no mask_share to set"):
         search_space("swav", ["view=masking|noise", "mask_share=0.1:0.5"])

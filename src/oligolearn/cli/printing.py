@@ -36,6 +36,10 @@ def view_settings(view: str | None, strength: float | None, mask_share: float | 
     >>> view_settings(None, None, 0.3)
     {'view_options': {'share': 0.3}}
     """
+    if view is not None:
+        from oligolearn.views import check_view  # brings torch
+
+        check_view(view)
     return chosen(view=view, view_strength=strength, view_options=chosen(share=mask_share) or None)
 
 

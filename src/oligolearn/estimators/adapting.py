@@ -263,7 +263,7 @@ def _classes(sources: Sequence[ad.AnnData], target: ad.AnnData, columns: LabelCo
         if len(sources) > 1 and text.nunique() == 1:
             notes.append(
                 f"Warning: {_file(one, f'source {number}')} has the class {text.dropna().iloc[0]!r} alone: "
-                "standardised by itself it looks like a mixture of all classes. Compare with --standardize together."
+                "standardised by itself it looks like a mixture of all classes (not with --standardize together)."
             )
     known = np.array([*labels.classes, None], dtype=object)[labels.codes]  # -1, without a label, is the last
     truth = np.full(len(target.obs_names), None, dtype=object)

@@ -18,10 +18,16 @@ from oligolearn.explain.effects import (
     compared_answers,
     enrichment,
     filter_effects,
-    filter_enrichment,
     shuffled_for_comparison,
 )
-from oligolearn.explain.filters import SequenceModel, filter_motifs, has_detectors, has_filters, of_label
+from oligolearn.explain.filters import (
+    SequenceModel,
+    filter_motifs,
+    has_detectors,
+    has_filters,
+    of_label,
+    rows_with_sites,
+)
 from oligolearn.explain.matching import FEW_TARGETS, Match, match_motifs
 from oligolearn.explain.motif import Motif, Sites, said_at
 from oligolearn.explain.scanning import rows_with_hits, scan_motif, without_copies
@@ -43,7 +49,7 @@ class FoundMotif(NamedTuple):
     effect
         What is lost without it: see `Effect`; without a filter, or with the motif's sites made unknown letters.
     enrichment
-        In the sequences over their dinucleotide shuffles.
+        In the sequences over their shuffles, see `shuffled_for_comparison`.
     match
         In the database; None without one, or where the motif says nothing.
     copy_of
@@ -173,16 +179,19 @@ def _by_filters(
     model: SequenceModel, sequences: Sequences, target: NDArray[np.floating] | None, rng: np.random.Generator
 ) -> _Raw:
     filters = filter_motifs(model, sequences)
+    shuffled, how = shuffled_for_comparison(sequences, rng)
+    hits, by_chance = (rows_with_sites(model, filters, one) for one in (sequences, shuffled))
     notes = [
         f"{len(filters):,} first-layer filters{_of_networks(model)} find at least 10 windows, with an activation above "
         "mean + .65 (max - mean).",
         "Effect: what a filter gives, pooled, was set to its average over the sequences.",
+        f"Enrichment: against {how} of each sequence.",
     ]
     return _Raw(
         [one.motif for one in filters],
         [one.sites for one in filters],
         filter_effects(model, filters, sequences, target),
-        filter_enrichment(model, filters, sequences, rng),
+        enrichment(hits, by_chance),
         notes,
     )
 

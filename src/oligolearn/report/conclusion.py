@@ -318,7 +318,7 @@ def _best(summary: Summary) -> list[str]:
 def _simple_first(summary: Summary, ends: list[tuple[int, list[tuple[float, str]]]]) -> str:
     """What to say first where a simple baseline has the highest mean: it wins only if its lead can be detected."""
     led = [
-        _lead_tested(summary, scores[0][1], name, number) == ""
+        _lead_verdict(summary, scores[0][1], name, number) == "raises"
         for number, scores in ends
         for mean, name in scores[1:]
         if name not in SIMPLE and mean < scores[0][0]
@@ -349,16 +349,21 @@ def _score(summary: Summary, scores: list[tuple[float, str]], number: int) -> st
     return f"{how.write(mean)}{interval}, {after}"
 
 
-def _lead_tested(summary: Summary, first: str, second: str, number: int) -> str:
-    verdicts = [verdict(row) for row in comparisons(summary, first, second) if row["n_labels"] == number]
+def _lead_verdict(summary: Summary, first: str, second: str, number: int) -> str:
+    """`verdict` on the first method over the second, whichever of them was compared with the other."""
     turned = {"raises": "lowers", "lowers": "raises"}
+    found = [verdict(row) for row in comparisons(summary, first, second) if row["n_labels"] == number]
     other_way = [verdict(row) for row in comparisons(summary, second, first) if row["n_labels"] == number]
-    verdicts += [turned.get(found, found) for found in other_way]
-    if not verdicts or verdicts[0] == "untested":
-        return " (not tested)"
-    return {"none": " (not a detectable lead)", "lowers": " (on other repeats; behind it on those of both)"}.get(
-        verdicts[0], ""
-    )
+    return next(iter([*found, *(turned.get(one, one) for one in other_way)]), "untested")
+
+
+def _lead_tested(summary: Summary, first: str, second: str, number: int) -> str:
+    return {
+        "raises": "",
+        "lowers": " (on other repeats; behind it on those of both)",
+        "none": " (not a detectable lead)",
+        "untested": " (not tested)",
+    }[_lead_verdict(summary, first, second, number)]
 
 
 def _weak_classes(summary: Summary) -> list[str]:

@@ -170,7 +170,7 @@ def _motif_table(summary: Summary) -> Table:
         "speaks for. ±: standard error over the sequences.",
         "Fall of the area under the ROC curve.",
         "With at least one site.",
-        "Fisher's exact test against dinucleotide shuffles.",
+        "Fisher's exact test against shuffles of the same sequences.",
         "Of the database, by TOMTOM.",
         "Over all pairs of motif and database.",
     ]

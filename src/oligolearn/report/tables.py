@@ -64,10 +64,10 @@ def scores_at(summary: Summary, number: int) -> Table:
     metrics = [
         metric for metric in measures if any(metric in (entry.get("metrics") or {}) for entry in summary["curves"])
     ]
-    by_metric = []
+    by_metric, whole = [], _whole(summary, number)
     for metric in metrics:
         column = [_score(summary, name, metric, number) for name in names]
-        marked = _mark_best(summary, column, metric, _whole(summary, number))
+        marked = _mark_best(summary, column, metric, whole)
         by_metric.append(column if metric == "seconds" else marked)
     runs = {entry["method"]: entry.get("n_runs") for entry in summary["curves"] if entry["n_labels"] == number}
     rows = [

@@ -12,7 +12,7 @@ from oligolearn.estimators.rows import chosen_view
 from oligolearn.nn import ENCODERS
 from oligolearn.pretext import OBJECTIVES, augmented, default_view
 from oligolearn.study.methods import METHODS
-from oligolearn.views import STRENGTHS, read_view, settings_of_view, strength_setting
+from oligolearn.views import STRENGTHS, check_view, read_view, settings_of_view, strength_setting
 
 Value = int | float | str
 
@@ -297,8 +297,8 @@ def read_value(name: str, text: str, setting: Setting, *, option: str = "--searc
     text = text.strip()
     if name == _VIEW:
         try:
-            read_view(text)
-        except ValueError as error:
+            check_view(text)
+        except (ValueError, FileNotFoundError) as error:
             raise ValueError(f"{option} {name}: {error}") from None
         return text
     if setting.choices:

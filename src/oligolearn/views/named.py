@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oligolearn.views.gene_sets import GeneSetMasking
+from oligolearn.views.gene_sets import GeneSetMasking, read_gmt
 from oligolearn.views.latent import LatentNeighbours
 from oligolearn.views.masking import MarginalMasking, mask_genes
 from oligolearn.views.mixup import MaskedMixup, Mixup
@@ -60,6 +60,21 @@ def read_view(text: str) -> tuple[str, dict[str, Any]]:
         return text, {}
     parts = [_read_part(part.strip(), text) for part in text.split("+")]
     return parts[0] if len(parts) == 1 else ("compose", {"views": parts})
+
+
+def check_view(text: str) -> None:
+    """Refuse, before any work is done, a view that is none or whose file is not there; see `read_view`.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As `make_view` does.
+    """
+    name, settings = read_view(text)
+    _check_names(text, VIEWS[name], settings)
+    for _, of_part in settings.get("views", [(name, settings)]):
+        if "sets" in of_part:
+            read_gmt(of_part["sets"])
 
 
 def _read_part(part: str, text: str) -> tuple[str, dict[str, Any]]:
