@@ -91,7 +91,10 @@ def test_a_record_that_is_longer_than_a_block_is_one_row(fasta, monkeypatch, tmp
         (["--k", "9"], "no record of a.fa has 9 letters A, C, G, T in a row"),
         (["--k", "3", "--min-count", "0"], "found 0"),
         (["--k", "3", "--threads", "0"], "found 0"),
-        (["--k", "3", "--memory", "0"], "1 MiB or more"),
+        (["--k", "3", "--memory", "0"], "--memory is a number of GiB above 0"),
+        (["--k", "3", "--memory", "1e300"], "--memory is a number of GiB above 0"),
+        (["--k", "3", "--memory", "1e-6"], "1 MiB or more"),
+        (["--k", "3", "--per", "record", "--min-count", "1000", "--out", "o.h5ad"], "no k-mer occurs 1,000 times"),
         (["--k", "3", "--out", "o.csv"], "ends in .tsv or .npz"),
         (["--k", "3", "--out", "nowhere/o.tsv"], "not a folder"),
         (["--k", "3", "--per", "record"], "ends in .h5ad"),
@@ -132,3 +135,18 @@ def test_kernels_are_kept_where_the_installation_can_not_be_written_to(fasta, tm
         assert ended.returncode == 0, ended.stderr
         assert (tmp_path / "o.tsv").read_text().startswith("kmer\tcount\nAAA\t3\n")
     assert list((tmp_path / "home").rglob("*.nbi"))
+
+
+def test_without_a_name_the_counts_lie_here(fasta, monkeypatch, capsys):
+    monkeypatch.chdir(fasta.parent)
+    assert run("kmers", fasta.name, "--k", "3", "--canonical") == 0
+    assert (fasta.parent / "a.canonical-3-mers.tsv").read_text().startswith("kmer\tcount\n")
+    assert "a.canonical-3-mers.tsv: " in capsys.readouterr().out
+
+
+def test_what_headers_say_is_kept_beside_the_counts_of_records(tmp_path):
+    (tmp_path / "r.fa").write_text(">s0 label=a, split=train\nACGTT\n>s1 label=b, split=test\nACGGG\n")
+    assert run("kmers", tmp_path / "r.fa", "--k", "2", "--per", "record", "--out", tmp_path / "r.h5ad") == 0
+    obs = ad.read_h5ad(tmp_path / "r.h5ad").obs
+    assert obs["label"].tolist() == ["a", "b"]
+    assert obs["split"].tolist() == ["train", "test"]

@@ -64,7 +64,7 @@ def test_a_label_of_many_numbers_is_learned_by_regression(folder, capsys):
     assert run("train", folder / "t.tsv.gz", "--label", "strength", "--out", out, "--identity", "0.8", *QUICK) == 0
     said = capsys.readouterr().out
     assert "'strength' is a number: it is learned by regression." in said
-    assert "Clusters at 80% identity, by the words that they share, stay together" in " ".join(said.split())
+    assert "Clusters at 80% identity, by the words and stretches that they share" in " ".join(said.split())
     metrics = json.loads((out / "model.json").read_text())["metrics"]
     assert set(metrics) == {"note", "spearman", "r2", "rmse"}
     assert run("predict", out, folder / "new.fa", "--out", folder / "r.csv") == 0
@@ -75,6 +75,34 @@ def test_a_pretrained_model_can_be_built_on(folder):
     more = ["--pretrained", folder / "m", "--freeze-layers", "1", "--folds", "0"]
     assert run("train", folder / "t.tsv.gz", "--label", "bound", "--out", folder / "m2", *QUICK, *more) == 0
     assert run("predict", folder / "m2", folder / "new.fa", "--out", folder / "m2.csv") == 0
+
+
+@pytest.mark.parametrize("first", ["train", "pretrain"])
+def test_an_encoder_that_has_seen_the_sequences_is_told_of(first, folder, tmp_path, capsys):
+    rows = (folder / "t.tsv.gz", "--out", tmp_path / "first", "--quiet", "--device", "cpu", "--epochs", "1")
+    if first == "train":
+        assert run("train", *rows, "--label", "bound", "--encoder", "motif-cnn", "--members", "1", "--folds", "0") == 0
+        expected = "The encoder was trained on 100% of these same sequences: if with this label"
+    else:
+        assert run("pretrain", *rows, "--method", "masked-letters") == 0
+        expected = "The encoder was pretrained on 100% of these same sequences, without labels"
+    later = ["--pretrained", tmp_path / "first", "--members", "1", "--epochs", "1", "--folds", "2", "--quiet"]
+    data, label = folder / "t.tsv.gz", ["--label", "bound"]
+    assert run("train", data, *label, "--out", tmp_path / "m", *later, "--device", "cpu") == 0
+    assert expected in capsys.readouterr().out
+    assert expected in json.loads((tmp_path / "m" / "model.json").read_text())["metrics"]["note"]
+
+
+def test_a_part_without_one_class_is_no_reason_not_to_train(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    texts = ["".join(row) for row in rng.choice(list("ACGT"), (60, 30))]
+    family = np.repeat(["u", "v", "w"], [22, 18, 20])
+    y = np.concatenate([[0] * 19, [1] * 3, [0] * 2, [1] * 16, [1] * 20])
+    table = pd.DataFrame({"id": [f"s{i}" for i in range(60)], "sequence": texts, "family": family, "y": y})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    asked = ["--label", "y", "--group", "family", "--folds", "2", "--encoder", "motif-cnn", "--members", "1"]
+    assert run("train", tmp_path / "t.csv", *asked, "--epochs", "1", "--out", tmp_path / "m", "--quiet") == 0
+    assert "not cross-validated" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("written", [["--label", "long,rich"], ["--label", "names", "--separator", ";"]])

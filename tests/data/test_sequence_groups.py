@@ -31,6 +31,51 @@ def test_families_of_mutants_are_found_and_others_stay_apart(tool, letters):
     assert clusters.tolist() == np.repeat(np.arange(12), 4).tolist()
 
 
+@pytest.mark.parametrize(
+    ("letters", "length", "alike", "identity"),
+    [
+        ("ACGT", 20, 0.95, 0.9),
+        ("ACGT", 30, 0.8, 0.7),
+        ("ACGT", 101, 0.8, 0.8),
+        ("ACDEFGHIKLMNPQRSTVWY", 9, 8 / 9, 0.8),
+        ("ACDEFGHIKLMNPQRSTVWY", 30, 0.5, 0.4),
+    ],
+)
+def test_short_sequences_that_are_just_alike_enough_are_found(letters, length, alike, identity):
+    rng = np.random.default_rng(0)
+    texts = [draw(rng, length, letters) for _ in range(100)]
+    for text in texts[:100]:
+        changed = set(rng.choice(length, round((1 - alike) * length), replace=False))
+        texts.append(
+            "".join(rng.choice([x for x in letters if x != old]) if i in changed else old for i, old in enumerate(text))
+        )
+    alphabet = "dna" if letters == "ACGT" else "protein"
+    clusters = cluster_sequences(encode_sequences(texts, alphabet=alphabet), identity=identity, tool="kmers")
+    assert np.mean(clusters[:100] == clusters[100:]) > 0.97
+    assert len(np.unique(clusters)) > 97, "unrelated ones stay apart"
+
+
+@pytest.mark.parametrize(
+    ("letters", "n", "length", "identity"),
+    [("ACDEFGHIKLMNPQRSTVWY", 300, 150, 0.3), ("ACGT", 200, 200, 0.6), ("ACGT", 12, 100_000, 0.7)],
+)
+def test_unrelated_sequences_stay_apart_at_low_identities(letters, n, length, identity):
+    rng = np.random.default_rng(0)
+    texts = [draw(rng, length, letters) for _ in range(n)]
+    alphabet = "dna" if letters == "ACGT" else "protein"
+    clusters = cluster_sequences(encode_sequences(texts, alphabet=alphabet), identity=identity, tool="kmers")
+    assert len(np.unique(clusters)) == n
+
+
+def test_pairs_that_words_may_miss_are_told_of_and_a_hopeless_identity_is_refused():
+    rng = np.random.default_rng(0)
+    sequences = encode_sequences([draw(rng, 60) for _ in range(50)])
+    assert not any("no word in common" in note for note in leak_free_groups(sequences, identity=0.9, tool="kmers")[1])
+    many = encode_sequences([draw(rng, 20) for _ in range(20_000)])
+    with pytest.raises(ValueError, match=r"alike to 0.4: \d+% of the pairs would be missed"):
+        cluster_sequences(many, identity=0.4, tool="kmers")
+
+
 def test_overlapping_windows_and_both_strands_are_one_cluster():
     rng = np.random.default_rng(1)
     genome = draw(rng, 400)

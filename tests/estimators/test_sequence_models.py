@@ -14,8 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
 from oligolearn import SequenceClassifier, SequenceRegressor
-from oligolearn.data import encode_sequences
+from oligolearn.data import PaddingRule, encode_sequences
 from oligolearn.estimators import KmerEmbedding, load_model, save_model
+from oligolearn.estimators.sequence_fitting import TruncationWarning
 from oligolearn.estimators.sequence_input import hold_out, independent_groups
 from oligolearn.nn import MotifCNN
 
@@ -169,8 +170,48 @@ def test_no_copy_and_no_group_is_on_both_sides_of_a_hold_out():
             assert not set(patients[train]) & set(patients[held_out])
     train, held_out = hold_out(np.arange(100) // 2, np.arange(100), 0.2, 0)
     assert (len(train), len(held_out)) == (80, 20), "also where each class has two rows"
-    with pytest.raises(ValueError, match="needs at least 10 different sequences or groups, found 3"):
+    with pytest.raises(ValueError, match="needs at least 9 different sequences or groups, found 3"):
         hold_out(y[:6], np.arange(6) // 2, 0.2, 0)
+
+
+@pytest.mark.parametrize("n_owners", [3, 4, 7, 8, 9])
+def test_an_encoder_can_be_chosen_where_groups_are_few(n_owners):
+    X, y = planted(210, 20)
+    model = SequenceClassifier(n_members=1, epochs=1, min_steps=2, random_state=0, device="cpu")
+    assert len(model.fit(X, y, np.arange(210) % n_owners).choice_) > 1
+
+
+def test_a_group_of_most_rows_trains():
+    y = np.arange(400) % 2
+    for n_owners in (14, 40):
+        groups = np.where(np.arange(400) < 280, 0, 1 + np.arange(400) % (n_owners - 1))
+        for seed in range(3):
+            with pytest.warns(UserWarning, match="of the rows are held out in place of 20%"):
+                train, held_out = hold_out(y, groups, 0.2, seed)
+            assert 20 < len(held_out) < 120 == 400 - 280
+            assert set(range(280)) <= set(train)
+            assert set(y[train]) == {0, 1}
+
+
+def test_the_share_that_is_held_out_is_the_one_asked_for():
+    for fraction in (0.1, 0.15, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5):
+        _, held_out = hold_out(np.arange(2000) % 2, np.arange(2000), fraction, 0)
+        assert abs(len(held_out) / 2000 - fraction) < 0.01
+
+
+def test_sequences_that_are_read_alike_are_on_one_side():
+    heads, tails = draw(30, 50), draw(90, 40, seed=1)
+    sequences = encode_sequences([heads[i // 3] + tail for i, tail in enumerate(tails)])
+    assert len(np.unique(independent_groups(sequences, None))) == 90
+    owners = independent_groups(sequences, None, PaddingRule(50))
+    assert owners.tolist() == (np.arange(90) // 3).tolist()
+
+
+def test_letters_that_are_left_out_in_training_are_told_of():
+    X, y = planted(40, 30)
+    long = [text * 100 for text in X]
+    with pytest.warns(TruncationWarning, match=r"40 of 40 sequences are longer than the 2,000 letters"):
+        SequenceClassifier("motif-cnn", encoder_options=SMALL, **{**QUICK, "epochs": 1, "min_steps": 1}).fit(long, y)
 
 
 def test_early_stopping_keeps_the_best_epoch():
@@ -333,9 +374,28 @@ def test_what_contradicts_the_encoder_to_start_from_is_refused():
     for own, message in (
         ({"encoder": "residual-cnn"}, "'motif-cnn', not"),
         ({"both_strands": True}, "reads one strand"),
+        ({"encoder_options": {"width": 3}}, "brings its own width"),
     ):
         with pytest.raises(ValueError, match=message):
             SequenceClassifier(pretrained=first, **{**QUICK, **own}).fit(X, y)
+
+
+def test_what_is_read_can_be_changed_where_places_do_not_count():
+    X, y = planted(60, 20)
+    first = SequenceClassifier("motif-cnn", encoder_options=SMALL, **QUICK).fit(X, y)
+    again = SequenceClassifier(pretrained=first, max_length=10, **QUICK).fit([text * 2 for text in X], y)
+    assert again.recipes_[0].rule.length == 10
+    placed = SequenceClassifier("motif-cnn", encoder_options={**SMALL, "pooling": "positions"}, **QUICK).fit(X, y)
+    with pytest.raises(ValueError, match="tells places apart, of 20 letters"):
+        SequenceClassifier(pretrained=placed, max_length=10, **QUICK).fit(X, y)
+
+
+def test_a_model_of_protein_refuses_dna():
+    rng = np.random.default_rng(0)
+    X = ["".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), 30)) for _ in range(20)]
+    model = SequenceClassifier("motif-cnn", encoder_options=SMALL, **QUICK).fit(X, ["a", "b"] * 10)
+    with pytest.raises(ValueError, match="X looks like DNA, and the model reads protein"):
+        model.predict(draw(4, 30))
 
 
 def test_it_works_in_cross_validation_of_scikit_learn():
@@ -372,6 +432,20 @@ def test_what_cannot_be_learned_from_is_refused_in_one_line():
         (SequenceClassifier(encoder_options={"width": 3}), (X, y), "encoder_options belong to an encoder by name"),
         (SequenceClassifier(both_strands="yes"), (X, y), "both_strands must be True, False or 'auto'"),
         (SequenceClassifier(n_members=0), (X, y), "n_members must be at least 1"),
+        (SequenceClassifier("motif-cnn", frozen_layers=1), (X, y), "are of a pretrained encoder; give one"),
+        (SequenceClassifier("motif-cnn", class_weight={"Bound": 5.0}), (X, y), "class_weight has 'Bound', which is no"),
+        (SequenceClassifier("motif-cnn", epochs=0), (X, y), "epochs must be at least 1, found 0"),
+        (SequenceClassifier("motif-cnn", batch_size=0), (X, y), "batch_size must be at least 1, found 0"),
+        (SequenceClassifier("motif-cnn", max_length=3.5), (X, y), "max_length must be a whole number"),
+        (
+            SequenceClassifier("motif-cnn", encoder_options={"filters": 3}),
+            (X, y),
+            "motif-cnn has no option 'filters'; its options are n_filters, width",
+        ),
+        (SequenceClassifier("motif-cnn", encoder_options={"width": 0}), (X, y), "needs 1 or more letters, found 0"),
+        (SequenceClassifier("motif-cnn", encoder_options={"hidden": -1}), (X, y), "hidden must be 0 for no layer"),
+        (SequenceClassifier("motif-cnn", encoder_options={"dropout": 2}), (X, y), "dropout must lie from 0 to below 1"),
+        (SequenceClassifier("kmer-recurrent", encoder_options={"pool": 0}), (X, y), "pool must be 1 or more places"),
         (SequenceClassifier("motif-cnn", pad="left"), (X, y), "pad must be one of start, end, both"),
         (SequenceClassifier("motif-cnn", label_smoothing=1.0), (X, y), "label_smoothing must lie in"),
         (

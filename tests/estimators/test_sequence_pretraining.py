@@ -165,9 +165,16 @@ def test_mistakes_are_refused_in_one_line():
         (quick("masked-genes"), "unknown objective 'masked-genes'; choose one of barlow-twins"),
         (quick("next-letter"), "next-letter needs an encoder that reads from left to right"),
         (quick(encoder="multi-scale-cnn"), "masked-letters needs an encoder with an output at each letter"),
-        (quick(view_options={"shares": 0.2}), "unknown view_options shares; masked-letters has share and turned"),
+        (
+            quick(view_options={"shares": 0.2}),
+            "masked-letters has no view option 'shares'; its options are turned",
+        ),
         (quick(view_options={"share": 0.0}), "share of the letters that are hidden lies above 0"),
-        (quick("next-letter", "recurrent", view_options={"share": 0.2}), "next-letter hides nothing"),
+        (quick("next-letter", "recurrent", view_options={"share": 0.2}), "next-letter has no view option 'share'"),
+        (quick(view_options={"turned": 7}), "turned is a share, 0 to 1, found 7"),
+        (quick("simclr", view_options={"foo": 1}), "simclr has no view option 'foo'"),
+        (quick(epochs=0), "epochs must be at least 1, found 0"),
+        (quick(batch_size=0), "batch_size must be at least 1, found 0"),
         (quick(embedding=KmerEmbedding(12)), "k-mers of k=12 letters over an alphabet of 4"),
         (quick(checkpoint="c.safetensors", random_state=None), "pass a random_state"),
     ]

@@ -236,3 +236,34 @@ def test_it_must_be_fitted_and_fitting_changes_no_setting(sequences):
     assert profile.get_params() == before
     fitted_again = profile.fit(sequences[:3]).fit(sequences)
     np.testing.assert_allclose(fitted_again.transform(sequences).toarray(), first.toarray())
+
+
+def test_settings_changed_after_fitting_change_nothing():
+    profile = KmerProfile(k=2).fit(["AACCAACC"])
+    before = profile.transform(["AACCAACC"])
+    np.testing.assert_array_equal(profile.set_params(k=3).transform(["AACCAACC"]), before)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["ACGT", "MKVLFEWQPI"], "sequence 1 is no DNA or RNA: it holds 'L'"),
+        (["ACGTACGTACGTACGTACGT1!"], "sequence 0 is no DNA or RNA: it holds '1'"),
+        (["ACGT", ";ACGTACGT"], "sequence 1 is no DNA or RNA: it holds ';'"),
+        (encode_sequences(["GATTACAGGCA"], alphabet="protein"), "found protein"),
+    ],
+)
+def test_one_row_that_is_no_dna_is_named(rows, message):
+    with pytest.raises(ValueError, match=message):
+        KmerProfile(k=2).fit(["ACGT"]).transform(rows)
+
+
+def test_a_vocabulary_has_to_be_fitted_as_well():
+    with pytest.raises(NotFittedError):
+        KmerProfile(k=2, vocabulary=["AC"]).transform(["ACGT"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("k", 2.0), ("k", True), ("mismatches", 0.5), ("min_sequences", 0.5)])
+def test_numbers_of_letters_and_rows_are_whole(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        KmerProfile(**{"k": 3, name: value}).fit(["ACGTACGT"])

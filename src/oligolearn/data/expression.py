@@ -19,6 +19,7 @@ from oligolearn.data.leakage import PATIENT
 from oligolearn.data.orientation import find_genes
 from oligolearn.data.parquet import read_parquet
 from oligolearn.data.samples import check_sample_ids, join_sheet, read_sample_sheet
+from oligolearn.data.sequence_kinds import FASTA, FASTQ, STOCKHOLM
 from oligolearn.data.table import Table, some, text_column
 from oligolearn.data.textfile import existing_file
 
@@ -135,7 +136,10 @@ def _format(path: Path) -> str:
     name = path.name.lower()
     known = [extension for extension in EXTENSIONS if name.endswith(extension)]
     if not known:
-        raise ValueError(f"{path.name}: unknown extension; expected one of {', '.join(EXTENSIONS)}")
+        raise ValueError(
+            f"{path.name}: unknown extension; expected one of {', '.join(EXTENSIONS)}, or for sequences one of "
+            f"{', '.join(FASTA + FASTQ + STOCKHOLM)}"
+        )
     kind = known[0].removeprefix(".").removesuffix(".gz")
     return "series matrix" if kind == "txt" and is_series_matrix(path) else kind
 

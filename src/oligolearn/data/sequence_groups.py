@@ -19,18 +19,27 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from oligolearn.data.alphabets import PADDING, PROTEIN
-from oligolearn.data.sequences import Sequences
+from oligolearn.data.sequence_stretches import linked_by_stretches
+from oligolearn.data.sequences import PaddingRule, Sequences
 from oligolearn.machine import available_processors
 
 TOOLS = ("auto", "mmseqs", "kmers")
 WORD_LENGTHS = {"dna": 11, "rna": 11, "protein": 5}
+_BY_CHANCE = 0.01  # pairs that share enough words in a row by chance, among all
+_ENOUGH_WORDS = 30  # that a pair just alike enough shares on average: with fewer, letters are compared
+_MOST_MISSED = 0.5  # of pairs just alike enough, above which it is better to say that words cannot tell
 _LARGEST_SKETCH = 2000  # words: those of a whole gene; of longer sequences a sample that is the same for all
 _ROWS_AT_ONCE = 1000
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # multiplicative hashing (Knuth, volume 3, 6.4)
 
 
 def leak_free_groups(
-    sequences: Sequences, *, column: str | None = None, identity: float | None = None, tool: str = "auto"
+    sequences: Sequences,
+    *,
+    column: str | None = None,
+    identity: float | None = None,
+    tool: str = "auto",
+    read: PaddingRule | None = None,
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Number the groups of sequences that a split must not part.
 
@@ -45,6 +54,8 @@ def leak_free_groups(
         copies alone, which always do (of DNA, also where one is the reverse complement of the other).
     tool
         As in `cluster_sequences`.
+    read
+        How a model cuts what is too long for it: sequences are copies, too, where the letters that it reads are.
 
     Returns
     -------
@@ -57,10 +68,16 @@ def leak_free_groups(
     ValueError
         If there is no such column, or the identity or the tool is none.
     """
+    as_read = copies(without_gaps(sequences if read is None else sequences.cut(read)))
     sequences = without_gaps(sequences)
-    links = [copies(sequences)]
-    n_copies = len(sequences) - len(np.unique(links[0]))
+    links = [copies(sequences), as_read]
+    n_copies, n_as_read = (len(sequences) - len(np.unique(link)) for link in links)
     notes = [f"{n_copies:,} of {len(sequences):,} sequences are copies of others; they stay together."] * (n_copies > 0)
+    if n_as_read > n_copies:
+        notes.append(
+            f"{n_as_read:,} of {len(sequences):,} sequences are like others in the letters that are read; they stay "
+            "together."
+        )
     if column is not None:
         values = sequences.label(column)
         codes = pd.factorize(values)[0].astype(np.int64)
@@ -68,13 +85,19 @@ def leak_free_groups(
         links.append(codes)
         notes.append(f"{values.nunique():,} values of {column!r} stay together.")
     if identity is not None:
-        links.append(cluster_sequences(sequences, identity=identity, tool=tool))
-        n_clusters, largest = len(np.unique(links[-1])), int(np.bincount(links[-1]).max())
-        by = "MMseqs2" if _program(tool) else "the words that they share"
+        clusters, missed = _clusters(sequences, identity, tool)
+        links.append(clusters)
+        n_clusters, largest = len(np.unique(clusters)), int(np.bincount(clusters).max())
+        by = "MMseqs2" if _program(tool) else "the words and stretches that they share"
         notes.append(
             f"Clusters at {identity:.0%} identity, by {by}, stay together: {n_clusters:,}, the largest of {largest:,} "
             "sequences."
         )
+        if missed >= 0.005:
+            notes.append(
+                f"Of pairs of short sequences that are alike to just {identity:.0%}, some {missed:.0%} have no word in "
+                "common and may be parted; a lower --identity or MMseqs2 parts fewer."
+            )
         if largest > len(sequences) / 2:
             notes.append(
                 "More than half of the sequences form one cluster: no split can keep it on one side and be even."
@@ -99,11 +122,8 @@ def copies(sequences: Sequences) -> NDArray[np.int64]:
 def cluster_sequences(sequences: Sequences, *, identity: float = 0.8, tool: str = "auto") -> NDArray[np.int64]:
     """Number clusters of sequences that resemble each other, ``(n_sequences,)``.
 
-    Two sequences that are clearly more alike than `identity` are in one cluster, and so are those linked over others,
-    at the price of clusters in which the farthest are less alike. Words say of a pair near `identity` only on average
-    how alike it is: of 101 letters of DNA with errors at random and an identity of .8, 60 % of the pairs that are
-    alike to .8 are parted, 17 % of those to .85, 1 % of those to .9. Ask for somewhat less than what has to stay
-    together.
+    Copies are in one cluster, and so are those that are linked over others, at the price of clusters in which the
+    farthest are less alike than `identity`.
 
     Parameters
     ----------
@@ -112,15 +132,28 @@ def cluster_sequences(sequences: Sequences, *, identity: float = 0.8, tool: str 
     identity
         Share of equal letters, above 0 and up to 1.
     tool
-        ``"mmseqs"`` for MMseqs2 (Steinegger and Söding 2017), which must be on the path; ``"kmers"`` for the words that
-        two sequences share: of the shorter one, a share `identity` to the power of the length of a word, 11 letters
-        (5 of protein), as errors at random would leave. ``"auto"`` takes MMseqs2 where it is installed.
+        ``"mmseqs"`` for MMseqs2 (Steinegger and Söding 2017), which must be on the path; ``"kmers"`` for what follows;
+        ``"auto"`` takes MMseqs2 where it is installed.
+
+    Notes
+    -----
+    ``"kmers"`` links two sequences by either of two rules. By the words that they share: of the shorter one, beyond
+    what is shared by chance, the other has a share `identity` to the power of the length of a word, 11 letters (5 of
+    protein), as errors at random would leave. That tolerates gaps and says well how alike long sequences are. Where a
+    pair just alike enough would share fewer than 30 words, letters are compared, without gaps: see
+    `oligolearn.data.sequence_stretches.linked_by_stretches`.
 
     Raises
     ------
     ValueError
-        If the identity is out of range, or the tool unknown, absent, or failing.
+        If the identity is out of range, or so low that words find less than half of the pairs; if the tool is unknown,
+        absent, or failing.
     """
+    return _clusters(sequences, identity, tool)[0]
+
+
+def _clusters(sequences: Sequences, identity: float, tool: str) -> tuple[NDArray[np.int64], float]:
+    """Clusters, and the share of the pairs just alike enough that is missed, as far as that is known."""
     if not 0 < identity <= 1:
         raise ValueError(f"identity must lie above 0 and up to 1, found {identity}")
     if tool not in TOOLS:
@@ -129,7 +162,9 @@ def cluster_sequences(sequences: Sequences, *, identity: float = 0.8, tool: str 
     if tool == "mmseqs" and program is None:
         raise ValueError("tool 'mmseqs' was asked for but no `mmseqs` is on the path; install MMseqs2 or take 'kmers'")
     sequences = without_gaps(sequences)
-    return _by_words(sequences, identity) if program is None else _by_mmseqs(sequences, identity, program)
+    if program is not None:
+        return _by_mmseqs(sequences, identity, program), 0.0
+    return _by_words(sequences, identity)
 
 
 def _program(tool: str) -> str | None:
@@ -164,8 +199,23 @@ def _numbered(groups: NDArray[np.integer]) -> NDArray[np.int64]:
     return pd.factorize(groups)[0].astype(np.int64)
 
 
-def _by_words(sequences: Sequences, identity: float) -> NDArray[np.int64]:
+def _by_words(sequences: Sequences, identity: float) -> tuple[NDArray[np.int64], float]:
+    """Number the clusters, and say which share of the pairs that are just alike enough is missed."""
     k = WORD_LENGTHS[sequences.alphabet.name]
+    links, missed = [copies(sequences), _by_shared_words(sequences, identity, k)], 0.0
+    short = (sequences.lengths - k + 1) * identity**k < _ENOUGH_WORDS
+    if short.any():
+        groups, missed = linked_by_stretches(sequences, short, identity)
+        links.append(groups)
+    if missed > _MOST_MISSED:
+        raise ValueError(
+            f"words cannot tell which of these {len(sequences):,} sequences are alike to {identity:g}: {missed:.0%} of "
+            "the pairs would be missed. Ask for a higher identity, or install MMseqs2."
+        )
+    return joined_groups(links), missed
+
+
+def _by_shared_words(sequences: Sequences, identity: float, k: int) -> NDArray[np.int64]:
     sketches = [_sketch(sequences, row, k) for row in range(len(sequences))]
     rows = np.repeat(np.arange(len(sketches)), [len(sketch.hashes) for sketch in sketches])
     numbers, of_word = np.unique(np.concatenate([sketch.hashes for sketch in sketches]), return_inverse=True)
@@ -173,23 +223,42 @@ def _by_words(sequences: Sequences, identity: float) -> NDArray[np.int64]:
     sizes = np.array([sketch.n_words for sketch in sketches], np.float64)
     kept = np.array([sketch.share for sketch in sketches])
     groups = np.arange(len(sketches))
-    for pairs in _similar_pairs(held, sizes, kept, identity**k):  # of many alike there are too many to be kept
+    for pairs in _similar_pairs(held, sizes, kept, identity**k, _chance(sequences, k)):  # too many to be kept at once
         graph = coo_array((np.ones(pairs.shape[1], np.int8), tuple(groups[pairs])), shape=(len(groups), len(groups)))
         groups = connected_components(graph, directed=False)[1][groups]
     return _numbered(groups)
 
 
+class _Chance(NamedTuple):
+    word: float  # that a word of one sequence is at a place of another, unrelated one
+    fewest: int  # words in a row that no two of all unrelated sequences share
+
+
+def _chance(sequences: Sequences, k: int) -> _Chance:
+    """What unrelated sequences share, by the shares of their letters, on either strand of DNA."""
+    alphabet = sequences.alphabet
+    counts = np.bincount(sequences.codes, minlength=len(alphabet.letters) + 1)[1 : len(alphabet.letters) + 1]
+    shares = counts / max(1, counts.sum())
+    equal = float(np.clip((shares**2).sum(), 1e-3, 0.999))
+    strands = 2 if alphabet.name == "dna" else 1
+    longest_run = np.log(max(1.0, strands * float(counts.sum()) ** 2 / _BY_CHANCE)) / -np.log(equal)
+    return _Chance(strands * equal**k, max(1, int(np.ceil(longest_run)) - k + 1))
+
+
 def _similar_pairs(
-    held: "csr_array", sizes: NDArray[np.float64], kept: NDArray[np.float64], share: float
+    held: "csr_array", sizes: NDArray[np.float64], kept: NDArray[np.float64], share: float, chance: _Chance
 ) -> Iterator[NDArray[np.int64]]:
     """Yield the rows that share enough words, ``(2, n_pairs)``, a block of rows at a time."""
     turned = held.T.tocsr()
     for start in range(0, held.shape[0], _ROWS_AT_ONCE):
         common = (held[start : start + _ROWS_AT_ONCE] @ turned).tocoo()
         first, second = common.row + start, common.col
+        smaller, seen = np.minimum(sizes[first], sizes[second]), np.minimum(kept[first], kept[second])
+        by_chance = smaller * np.minimum(1, chance.word * np.maximum(sizes[first], sizes[second]))
         # Of the words that both have, the sketches share those below the smaller of their bounds.
-        wanted = share * np.minimum(sizes[first], sizes[second]) * np.minimum(kept[first], kept[second])
-        enough = common.data >= np.maximum(1, wanted - 1e-6)
+        wanted = (by_chance + share * (smaller - by_chance)) * seen
+        above_chance = (by_chance * seen) + 5 * np.sqrt(by_chance * seen)
+        enough = common.data >= np.maximum(np.maximum(chance.fewest * seen, wanted - 1e-6), above_chance)
         yield np.stack([first[enough], second[enough]]).astype(np.int64)
 
 
@@ -207,10 +276,10 @@ def _sketch(sequences: Sequences, row: int, k: int) -> _Sketch:
     """
     alphabet = sequences.alphabet
     codes = sequences.of(row)
-    hashes = _word_hashes(codes, k, len(alphabet.letters))
+    numbers = _word_numbers(codes, k, len(alphabet.letters))
     if alphabet.name == "dna" and alphabet.complement is not None:
-        hashes = np.minimum(hashes, _word_hashes(alphabet.complement[codes[::-1]], k, len(alphabet.letters))[::-1])
-    hashes = np.unique(hashes[hashes > 0])
+        numbers = np.minimum(numbers, _word_numbers(alphabet.complement[codes[::-1]], k, len(alphabet.letters))[::-1])
+    hashes = np.unique(_mixed(numbers[numbers > 0]))
     if not len(hashes):
         return _Sketch(np.frombuffer(hashlib.blake2b(codes.tobytes(), digest_size=8).digest(), np.uint64), 1, 1.0)
     share = min(1.0, _LARGEST_SKETCH / len(hashes))
@@ -218,15 +287,19 @@ def _sketch(sequences: Sequences, row: int, k: int) -> _Sketch:
     return _Sketch(few if len(few) else hashes[:1], len(hashes), share)
 
 
-def _word_hashes(codes: NDArray[np.uint8], k: int, n_letters: int) -> NDArray[np.uint64]:
-    """Hash of each word of `k` letters, 0 where one of them is ambiguous."""
+def _word_numbers(codes: NDArray[np.uint8], k: int, n_letters: int) -> NDArray[np.uint64]:
+    """Number of each word of `k` letters, 0 where one of them is ambiguous."""
     if len(codes) < k:
         return np.zeros(0, np.uint64)
-    windows = np.lib.stride_tricks.sliding_window_view(codes, k)
-    powers = np.array([n_letters**i for i in range(k)], np.int64)
-    numbers = (windows.astype(np.int64) - 1) @ powers + 1
-    plain = ((windows > PADDING) & (windows <= n_letters)).all(axis=1)
-    return np.where(plain, np.maximum(_mixed(numbers.astype(np.uint64)), np.uint64(1)), np.uint64(0))
+    n_words = len(codes) - k + 1
+    numbers, plain = np.zeros(n_words, np.uint64), np.ones(n_words, bool)
+    for i in reversed(range(k)):
+        letters = codes[i : i + n_words]
+        numbers *= np.uint64(n_letters)
+        numbers += letters
+        plain &= (letters > PADDING) & (letters <= n_letters)
+    numbers[~plain] = 0
+    return numbers
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

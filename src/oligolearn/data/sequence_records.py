@@ -14,7 +14,7 @@ from oligolearn.data.sequence_kinds import FASTA, FASTQ, STOCKHOLM, TABLES, file
 from oligolearn.data.table import MISSING, some
 from oligolearn.data.textfile import TextFile, decode
 
-_KEY_VALUE = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]*)=\s*(.*?)\s*(?=[\s;|]+[A-Za-z_][\w.-]*=|[;|]|$)")
+_KEY_VALUE = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]*)=\s*(.*?)\s*(?=[\s;|,]+[A-Za-z_][\w.-]*=|[;|]|$)")
 _BRACKETED = re.compile(r"\[([A-Za-z_][\w.-]*)=\s*([^\]]*?)\s*\]")  # as NCBI writes
 _LONGEST_HEADER = 100_000
 _PLACE = re.compile(r"(?:^|::)(chr[0-9A-Za-z]+(?:_\w+)?)[:,]")
@@ -74,7 +74,7 @@ def read_records(path: Path, column: str) -> Records:
         if kind in STOCKHOLM:
             return _read_stockholm(text)
         headed = _read_fasta(text) if kind in FASTA else _read_fastq(text)
-    obs, notes = _describe(headed.headers)
+    obs, notes = describe_headers(headed.headers)
     return Records(headed.letters, headed.lengths, obs, notes)
 
 
@@ -129,10 +129,12 @@ def _read_fastq(text: TextFile) -> _Headed:
             raise ValueError(_no_header(text.path, number, line, "@", "FASTQ"))
         headers.append(_header(line, text.path, number))
         lengths.append(0)
+        n_lines = 0
         for _, letters in _until_plus(lines, text.path, headers[-1]):
             parts.append(letters.replace(b".", b"N"))  # as early sequencers wrote a base that they could not call
             lengths[-1] += len(letters)
-        _pass_qualities(lines, text.path, headers[-1], lengths[-1])
+            n_lines += 1
+        _pass_qualities(lines, text.path, headers[-1], lengths[-1], on_one_line=n_lines == 1)
     return _Headed(headers, b"".join(parts), np.array(lengths, np.int64))
 
 
@@ -146,8 +148,10 @@ def _until_plus(lines: Iterator[tuple[int, bytes]], path: Path, header: str) -> 
     )
 
 
-def _pass_qualities(lines: Iterator[tuple[int, bytes]], path: Path, header: str, n_letters: int) -> None:
-    """Read as many qualities as there are letters, and refuse what are none."""
+def _pass_qualities(
+    lines: Iterator[tuple[int, bytes]], path: Path, header: str, n_letters: int, *, on_one_line: bool
+) -> None:
+    """Read as many qualities as there are letters, on one line where those are, and refuse what are none."""
     n_read, number = 0, 0
     for number, line in lines:
         qualities = line.rstrip()
@@ -158,8 +162,12 @@ def _pass_qualities(lines: Iterator[tuple[int, bytes]], path: Path, header: str,
                 "(characters from '!' to '~'); the file is damaged: download it again"
             )
         n_read += len(qualities)
-        if n_read >= n_letters:
+        if n_read >= n_letters or on_one_line:
             break
+    if not number:
+        raise ValueError(
+            f"{path.name} is cut short: sequence {_id(header)!r} has no qualities after its '+'; download it again"
+        )
     if n_read != n_letters:
         raise ValueError(
             f"{path.name}, line {number}: sequence {_id(header)!r} has {n_letters:,} letters and {n_read:,} qualities; "
@@ -208,7 +216,10 @@ def _read_table(path: Path, column: str) -> Records:
     """Rows of a table; the column of sequences is not kept as text."""
     with TextFile(path) as text:
         header = decode(table_header(text), path, text.n_read)
-        separator = max(b"\t", b",", b";", key=lambda mark: header.count(mark.decode()))
+        marks = (b"\t", b",", b";")
+        separator = max(marks, key=lambda mark: header.count(mark.decode()))
+        if file_kind(path) == ".tsv" and "\t" in header:
+            separator = marks[0]
         names = [name.strip() for name in split_line(header, separator)]
         place = _sequence_column(names, column, path)
         cells: list[list[str]] = []
@@ -267,7 +278,7 @@ def _id(header: str) -> str:
     return header.split(None, 1)[0] if header else ""
 
 
-def _describe(headers: list[str]) -> tuple[pd.DataFrame, list[str]]:
+def describe_headers(headers: list[str]) -> tuple[pd.DataFrame, list[str]]:
     """Ids of headers, and columns of what they say."""
     ids = pd.Index([_id(header) for header in headers], dtype=object)
     columns: dict[str, Iterable[str | None]] = {}
@@ -288,10 +299,13 @@ def _pairs(header: str) -> dict[str, str]:
 
     >>> _pairs("s1 [gene=thrL] [protein=thr operon]"), _pairs("s1 label=a b; n=2")
     ({'gene': 'thrL', 'protein': 'thr operon'}, {'label': 'a b', 'n': '2'})
+    >>> _pairs("s1 label=a, split=train"), _pairs("s1 label=a;b,n=2")
+    ({'label': 'a', 'split': 'train'}, {'label': 'a', 'n': '2'})
     """
     if "=" not in header:
         return {}
-    return dict(_BRACKETED.findall(header) or _KEY_VALUE.findall(header))
+    found = _BRACKETED.findall(header) or _KEY_VALUE.findall(header)
+    return {key: value.rstrip(",") for key, value in found}
 
 
 def _bar_fields(rows: list[list[str]]) -> dict[str, list[str | None]]:

@@ -1,6 +1,7 @@
 """Sequences to k-mer profiles, as a scikit-learn transformer."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -111,7 +112,8 @@ class KmerProfile(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            A setting is out of range, there is nothing to count, or the sequences are RNA or proteins.
+            A setting is out of range, there is nothing to count, or a sequence is protein or has what is no letter of
+            DNA or RNA (U is read as T).
         """
         self._fit(X)
         return self
@@ -124,7 +126,7 @@ class KmerProfile(TransformerMixin, BaseEstimator):
         """Profiles, ``(n_sequences, n_words)``, of 32-bit floats."""
         check_is_fitted(self)
         sequences = checked_sequences(X)
-        return self._scaled(self._table(self._rows(sequences), len(sequences)))
+        return self._scaled(self._table(self._rows(sequences, self._counted), len(sequences)))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """The words of the columns."""
@@ -132,19 +134,20 @@ class KmerProfile(TransformerMixin, BaseEstimator):
         return self.vocabulary_.astype(object)
 
     def __sklearn_tags__(self) -> Any:
-        tags = sequence_tags(super().__sklearn_tags__())
-        tags.requires_fit = self.vocabulary is None or self.scaling == "tf-idf"
-        return tags
+        return sequence_tags(super().__sklearn_tags__())
 
     def _fit(self, X: Any) -> Any:
         """Fit, and give the unscaled profiles of the training sequences."""
         words = self._words()
+        if self.min_sequences < 1:
+            raise ValueError(f"min_sequences must be at least 1, found {self.min_sequences}")
         for name, allowed in (("kind", KINDS), ("scaling", SCALINGS), ("output", OUTPUTS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, found {getattr(self, name)!r}")
         sequences = checked_sequences(X)
-        rows = self._rows(sequences)
+        rows = self._rows(sequences, words)
         self._keys = self._find_vocabulary(words, rows)
+        self._counted = words
         table = self._table(rows, len(sequences))
         n_with = np.asarray((table > 0).sum(axis=0)).ravel()
         if self.vocabulary is None and self.min_sequences > 1:
@@ -173,17 +176,23 @@ class KmerProfile(TransformerMixin, BaseEstimator):
         return occurring(rows, words)
 
     def _words(self) -> Words:
+        for name in ("k", "mismatches", "informative", "min_sequences"):
+            value = getattr(self, name)
+            if not (value is None and name == "informative") and (
+                not isinstance(value, Integral) or isinstance(value, bool)
+            ):
+                raise ValueError(f"{name} must be a whole number, found {value!r}")
         return Words(self.k, self.canonical, self.mismatches, self.informative)
 
-    def _rows(self, sequences: list[str]) -> Any:
+    def _rows(self, sequences: list[str], words: Words) -> Any:
         from oligolearn.kmers.profiles import count_sequences
 
-        return count_sequences(sequences, self._words(), Workers(self.threads))
+        return count_sequences(sequences, words, Workers(self.threads))
 
     def _table(self, rows: Any, n_rows: int) -> Any:
         from oligolearn.kmers.profiles import table
 
-        words = self._words()
+        words = self._counted  # those of `fit`, also where settings have changed since
         counts = table(rows, n_rows, words, self._keys, Workers(self.threads))
         dense = self.output == "dense" or (self.output == "auto" and words.n_words <= MOST_DENSE)
         return counts.toarray() if dense else counts
@@ -209,6 +218,8 @@ def checked_sequences(X: Any) -> list[str]:
         They are not in one dimension, or there are none.
     """
     if isinstance(X, Sequences):
+        if X.alphabet.complement is None:
+            raise ValueError("k-mers are of A, C, G and T, found protein; give DNA or RNA")
         return X.texts()
     if isinstance(X, str | bytes):
         raise TypeError("expected a list of sequences, found one string: put it in a list")

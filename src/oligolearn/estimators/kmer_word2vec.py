@@ -167,7 +167,14 @@ class KmerWord2Vec(BaseEstimator):
         FileNotFoundError, ValueError
             If one cannot be read or is no DNA, a setting is out of its range, or no k-mer occurs often enough.
         """
-        return self._learn([Path(path) for path in paths], tell)
+        from oligolearn.kmers.files import refuse_again
+
+        files = [Path(path) for path in paths]
+        refuse_again(files)
+        pipe = next((path for path in files if path.exists() and not path.is_file() and not path.is_dir()), None)
+        if pipe is not None:
+            raise ValueError(f"{pipe} is no regular file: it is read anew in each epoch; write what it gives to a file")
+        return self._learn(files, tell)
 
     def _learn(self, source: Sequence[Any], tell: Tell | None) -> Self:
         settings = Word2VecSettings(

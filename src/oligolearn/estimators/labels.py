@@ -119,6 +119,9 @@ def encode_several_labels(y: Any) -> tuple[NDArray[Any], NDArray[np.float32], ND
             "y with a column for each label must hold 1, 0, or NaN where a label is not known, found "
             f"{given.to_numpy(object)[other][0]!r}"
         )
+    nothing = np.isnan(values).all(axis=0)
+    if nothing.any():
+        raise ValueError(f"of the label {names[nothing][0]!r} nothing is known, in no row; leave its column out")
     if not ((values == 0).any(axis=0) & (values == 1).any(axis=0)).any():
         raise ValueError("y has no label that some rows have (1) and others have not (0); at least one is needed")
     return names, values.astype(np.float32), ~np.isnan(values).all(axis=1)

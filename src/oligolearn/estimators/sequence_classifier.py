@@ -12,6 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from oligolearn.data.table import some
 from oligolearn.estimators.building import OnEpoch
 from oligolearn.estimators.labels import UNLABELLED, encode_labels, encode_several_labels, has_several_labels
 from oligolearn.estimators.sequence_embedding import EmbeddingChoice
@@ -250,6 +251,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         weights = np.ones(len(self.classes_))
         given = self.class_weight
         if isinstance(given, dict):
+            names = [str(name) for name in self.classes_]
+            unknown = [name for name in given if name not in self.classes_]
+            if unknown:
+                raise ValueError(f"class_weight has {unknown[0]!r}, which is no class of y: {some(names)}")
             given = {name: weight for name, weight in given.items() if name in self.classes_[there]}
         weights[there] = compute_class_weight(given, classes=self.classes_[there], y=self.classes_[codes])
         return torch.from_numpy(weights).float()

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -151,13 +152,15 @@ def prepare(
     n_out, loss, pool
         As in `Task`.
     """
+    if source is None and (model.frozen_layers != 0 or model.transfer_layers is not None):
+        raise ValueError("transfer_layers and frozen_layers are of a pretrained encoder; give one, or leave them out")
     task, owners = _task(model, source, rows, n_out, loss, pool)
     seed = int(check_random_state(model.random_state).randint(2**31))
     learning = _learning(model)
 
     def split(rows: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
         n_owners = len(np.unique(owners[rows]))
-        share = max(_CHOICE_FRACTION, min(0.5, 2 / n_owners))  # of few chromosomes or families, more rows
+        share = max(_CHOICE_FRACTION, 1 / max(2, n_owners // 2))  # of few chromosomes or families, more rows
         train, held_out = hold_out(task.target[rows], owners[rows], share, seed)
         return rows[train], rows[held_out]
 
@@ -170,6 +173,9 @@ def prepare(
         learning = _counting(learning, model.n_members)
         recipes = _start(model, source, task.sequences)
         choice = Choice([recipes[i % len(recipes)] for i in range(model.n_members)], ["pretrained"], {})
+    note = cut_note(task.sequences, choice.recipes) if model.max_length is None else None
+    if note:
+        warnings.warn(note, TruncationWarning, stacklevel=4)
     everyone = np.arange(len(task.target))
     parts = (everyone, everyone[:0])
     if model.early_stopping:
@@ -204,7 +210,7 @@ def _task(
         raise ValueError(f"X and y must have as many rows, found {len(sequences)} and {len(target)}")
     if model.n_members < 1:
         raise ValueError(f"n_members must be at least 1, found {model.n_members}")
-    owners = independent_groups(sequences, groups)[labelled]
+    owners = independent_groups(sequences, groups, padding_rule(model, sequences))[labelled]
     return Task(sequences.take(labelled), target[labelled], n_out, loss, pool), owners
 
 
@@ -246,10 +252,18 @@ def _start(model: SequenceModel, source: StartingEncoders, sequences: Sequences)
     recipes = source.recipes
     for one in recipes:
         _check_encoder(model, one)
-    if source.without_labels:
-        rule = padding_rule(model, sequences)
+    asked = padding_rule(model, sequences)
+    of_user = model.max_length is not None or (model.pad, model.truncate) != ("end", "end")
+    if source.without_labels or of_user:
         own = [one.fixed_length or one.alphabet.has_gap for one in recipes]
-        recipes = [one if keeps else replace(one, rule=rule) for one, keeps in zip(recipes, own, strict=True)]
+        if of_user and any(own):
+            read = next(one.rule for one, keeps in zip(recipes, own, strict=True) if keeps)
+            if asked != read:
+                raise ValueError(
+                    f"the pretrained encoder tells places apart, of {read.length:,} letters; leave max_length, pad and "
+                    "truncate out"
+                )
+        recipes = [one if keeps else replace(one, rule=asked) for one, keeps in zip(recipes, own, strict=True)]
     _check_kmers(recipes, sequences)
     return recipes
 
@@ -261,6 +275,9 @@ def _check_encoder(model: SequenceModel, recipe: Recipe) -> None:
     if model.both_strands != "auto" and bool(model.both_strands) != recipe.both_strands:
         reads = "both strands" if recipe.both_strands else "one strand"
         raise ValueError(f"the pretrained encoder reads {reads}; leave both_strands out")
+    other = [name for name, value in (model.encoder_options or {}).items() if recipe.options.get(name) != value]
+    if other:
+        raise ValueError(f"the pretrained encoder brings its own {', '.join(other)}; leave encoder_options out")
 
 
 def _check_kmers(recipes: Sequence[Recipe], sequences: Sequences) -> None:
@@ -272,6 +289,9 @@ def _check_kmers(recipes: Sequence[Recipe], sequences: Sequences) -> None:
 
 def padding_rule(model: Any, sequences: Sequences) -> PaddingRule:
     """Padding and truncation as the settings have them, with a length."""
+    length = model.max_length
+    if length is not None and (not isinstance(length, Integral) or length < 1):
+        raise ValueError(f"max_length must be a whole number of letters, 1 or more, found {length!r}")
     longest = min(int(sequences.lengths.max()), LONGEST)
     return PaddingRule(longest if model.max_length is None else model.max_length, model.pad, model.truncate)
 
@@ -333,8 +353,8 @@ def cut_note(sequences: Sequences, recipes: Sequence[Recipe]) -> str | None:
         return None
     n_cut = int((sequences.lengths > length).sum())
     return (
-        f"{n_cut:,} of {len(sequences):,} sequences are longer than the {length:,} letters that the model reads, which "
-        "it was trained on (max_length); the others were left out"
+        f"{n_cut:,} of {len(sequences):,} sequences are longer than the {length:,} letters that the model reads "
+        "(max_length); the others were left out"
     )
 
 

@@ -1,5 +1,6 @@
 """What users give as sequences, as codes; and rows that are held out without leaking."""
 
+import warnings
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -8,8 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from oligolearn.data import Alphabet, Sequences, encode_sequences, leak_free_groups
+from oligolearn.data import Alphabet, PaddingRule, Sequences, encode_sequences, leak_free_groups
 from oligolearn.data.sequence_groups import joined_groups
+from oligolearn.data.sequences import looks_like_nucleotides
 from oligolearn.estimators.labels import few_of_each_class
 
 
@@ -45,18 +47,25 @@ def in_alphabet(X: Any, alphabet: Alphabet) -> Sequences:
     Raises
     ------
     ValueError
-        If they were read as DNA or RNA and the model is one of protein, or the other way round; or as `as_sequences`.
+        If they were read as DNA or RNA and the model is one of protein, or the other way round, or texts look like it;
+        or as `as_sequences`.
     """
     if isinstance(X, Sequences) and (X.alphabet.complement is None) != (alphabet.complement is None):
         raise ValueError(
             f"the model reads {alphabet.name}, found sequences of {X.alphabet.name}; give it {alphabet.name}"
         )
-    return as_sequences(X, alphabet.name, aligned=alphabet.has_gap)
+    found = as_sequences(X, alphabet.name, aligned=alphabet.has_gap)
+    likely = looks_like_nucleotides(found) if alphabet.complement is None and not isinstance(X, Sequences) else None
+    if likely:
+        raise ValueError(f"X looks like {likely}, and the model reads {alphabet.name}; give it {alphabet.name}")
+    return found
 
 
-def independent_groups(sequences: Sequences, groups: ArrayLike | None) -> NDArray[np.int64]:
-    """Groups that a hold-out must not part: copies, and what the user says."""
-    copies, _ = leak_free_groups(sequences)
+def independent_groups(
+    sequences: Sequences, groups: ArrayLike | None, read: PaddingRule | None = None
+) -> NDArray[np.int64]:
+    """Groups that a hold-out must not part: copies, also as they are `read`, and what the user says."""
+    copies, _ = leak_free_groups(sequences, read=read)
     if groups is None:
         return copies
     given = np.asarray(groups)
@@ -72,7 +81,9 @@ def hold_out(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows that train and rows that are held out, by whole groups.
 
-    Classes are stratified, other numbers by fifths, several labels at once by the rarest that a row has.
+    Classes are stratified, other numbers by fifths, several labels at once by the rarest that a row has. Where groups
+    are large, the parts differ in size: the first is taken that is within a fifth of what was asked for and leaves some
+    rows of every class, or else the one that comes nearest; a warning says so where it is half or twice as large.
 
     Raises
     ------
@@ -81,12 +92,13 @@ def hold_out(
     """
     if not 0 < fraction <= 0.5:
         raise ValueError(f"validation_fraction must lie above 0 and up to 0.5, found {fraction}")
-    n_parts = round(1 / fraction)
-    if len(np.unique(groups)) < 2 * n_parts:
+    n_groups, needed = len(np.unique(groups)), 2 * round(1 / fraction) - 1
+    if n_groups < needed:
         raise ValueError(
-            f"holding out one row in {n_parts} needs at least {2 * n_parts} different sequences or groups, found "
-            f"{len(np.unique(groups))}; name an encoder (--encoder), and leave early stopping out"
+            f"holding out one row in {round(1 / fraction)} needs at least {needed} different sequences or groups, "
+            f"found {n_groups}; name an encoder (--encoder), and leave early stopping out"
         )
+    n_parts, n_held_out = _parts_of(fraction, n_groups)
     strata = target
     if target.ndim == 2:
         strata = rarest_label(target)
@@ -96,8 +108,42 @@ def hold_out(
         strata = np.zeros(len(target), dtype=int)
     with few_of_each_class():
         folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
-        train, held_out = next(folds.split(strata, strata, groups))
-    return train, held_out
+        parts = [test for _, test in folds.split(strata, strata, groups)]
+    held_out = np.sort(np.concatenate(_nearest(parts, n_held_out, strata, fraction)))
+    if not fraction / 2 <= len(held_out) / len(target) <= 2 * fraction:
+        warnings.warn(
+            f"groups are so large that {len(held_out) / len(target):.0%} of the rows are held out in place of "
+            f"{fraction:.0%}",
+            UserWarning,
+            stacklevel=2,
+        )
+    return np.setdiff1d(np.arange(len(target)), held_out), held_out
+
+
+def _parts_of(fraction: float, n_groups: int) -> tuple[int, int]:
+    """In how many parts to cut, and how many of them make a fraction, nearly.
+
+    >>> _parts_of(0.2, 100), _parts_of(0.15, 100), _parts_of(0.4, 100), _parts_of(0.5, 3)
+    ((5, 1), (7, 1), (5, 2), (2, 1))
+    """
+    for n_parts in range(2, min(20, n_groups) + 1):
+        n_held_out = max(1, round(fraction * n_parts))
+        if abs(n_held_out / n_parts - fraction) < 0.01:
+            return n_parts, n_held_out
+    return max(2, int(1 / fraction)), 1
+
+
+def _nearest(parts: list[NDArray[np.intp]], n: int, strata: NDArray[Any], fraction: float) -> list[NDArray[np.intp]]:
+    """`n` parts in a row that hold out what is asked for, see `hold_out`."""
+    n_rows, n_strata = len(strata), len(np.unique(strata))
+    choices = [[parts[(first + i) % len(parts)] for i in range(n)] for first in range(len(parts))]
+
+    def lacks(chosen: list[NDArray[np.intp]]) -> tuple[int, float]:
+        rows = np.concatenate(chosen)
+        off = abs(len(rows) / n_rows / fraction - 1)
+        return n_strata - len(np.unique(np.delete(strata, rows))), off if off > 0.2 else 0.0
+
+    return min(choices, key=lacks)
 
 
 def rarest_label(values: NDArray[np.floating]) -> NDArray[np.intp]:

@@ -1,5 +1,8 @@
 """Whole jobs on sequences read from a file: train, predict, embed."""
 
+import os
+import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import anndata as ad
@@ -17,7 +20,7 @@ from oligolearn.data import (
     parse_numbers,
     several_labels,
 )
-from oligolearn.data.fingerprints import fingerprint
+from oligolearn.data.fingerprints import fingerprint, sample_of_rows, share_seen
 from oligolearn.data.table import some
 from oligolearn.estimators.bundles import SavedModel
 from oligolearn.estimators.cohorts import LabelColumns
@@ -25,9 +28,12 @@ from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
 from oligolearn.estimators.labels import few_of_each_class
 from oligolearn.estimators.metrics import score_labels, score_predictions, score_values
 from oligolearn.estimators.sequence_classifier import SequenceClassifier
+from oligolearn.estimators.sequence_fitting import TruncationWarning, cut_note, padding_rule
 from oligolearn.estimators.sequence_input import rarest_label
 from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
 from oligolearn.estimators.sequence_regressor import SequenceRegressor
+from oligolearn.estimators.sequence_starting import SELF_SUPERVISED
+from oligolearn.saving import load_bundle
 
 
 class TrainedSequences(NamedTuple):
@@ -110,21 +116,55 @@ def train_on_sequences(
     if len(known) < len(y):
         notes = [*notes, f"{len(y) - len(known):,} sequences have no label and are left out."]
     used, y = sequences.take(known), y[known]
-    groups, found = leak_free_groups(used, column=columns.group, identity=identity)
-    metrics = _cross_validate(model, used, y, groups, n_folds, names)
-    model.fit(used, y, groups)
+    groups, found = leak_free_groups(used, column=columns.group, identity=identity, read=padding_rule(model, used))
+    rows = [used.of(row) for row in range(len(used))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)  # the notes say so once
+        metrics = _cross_validate(model, used, y, groups, n_folds, names)
+        model.fit(used, y, groups)
+    cut = cut_note(used, model.recipes_)
     if isinstance(model, SequenceClassifier):
         model.classes_ = np.array(names)
     facts = {
         "label": columns.label,
-        "training_data": {"n_samples": len(used), "fingerprint": fingerprint(used.codes)},
+        "training_data": {
+            "n_samples": len(used),
+            "fingerprint": fingerprint(used.codes, used.offsets),
+            "sample": sample_of_rows(rows),
+        },
         "metrics": metrics,
     }
     chosen = model.training_["encoder_chosen"]
     chosen = str(model.recipes_[0].encoder) if chosen == "given" else chosen
     losses = ", ".join(f"{name} {loss:.3f}" for name, loss in model.choice_.items())
     said = [f"Encoder: {chosen}" + (f" (loss on held-out sequences: {losses})." if losses else ".")]
-    return TrainedSequences(model, facts, [*notes, *found, *said])
+    if cut:
+        said.append(f"{cut}.")
+    seen = _seen_before(settings.get("pretrained"), rows)
+    if seen and "not cross-validated" not in metrics["note"]:
+        metrics["note"] = f"{metrics['note']}. {seen}"
+    return TrainedSequences(model, facts, [*notes, *found, *said, *([seen] if seen else [])])
+
+
+def _seen_before(pretrained: Any, rows: Sequence[NDArray[np.uint8]]) -> str:
+    """Say that the encoder to start from was trained on sequences that it is now tested on; else an empty text."""
+    if not isinstance(pretrained, str | os.PathLike):
+        return ""
+    description = load_bundle(pretrained).description
+    without_labels = description["kind"] == SELF_SUPERVISED
+    known = description["pretraining"] if without_labels else description.get("training_data", {})
+    share = share_seen(known["sample"], rows) if "sample" in known else 0.0  # bundles of before there was one
+    if not share:
+        return ""
+    if without_labels:
+        return (
+            f"The encoder was pretrained on {share:.0%} of these same sequences, without labels: the cross-validated "
+            "scores may be a little too good."
+        )
+    return (
+        f"The encoder was trained on {share:.0%} of these same sequences: if with this label, the cross-validated "
+        "scores are too good."
+    )
 
 
 def _target(sequences: Sequences, columns: LabelColumns, settings: dict[str, Any], separator: str | None) -> _Target:
@@ -175,10 +215,10 @@ def _cross_validate(
     n_parts = min(n_folds, smallest)
     predicted = np.zeros((len(y), len(names) or 1))
     folds = _folds(strata, groups, n_parts, is_classifier=is_classifier)
-    if not is_classifier and any(len(np.unique(y[train])) < 2 for train, _ in folds):
-        return {
-            "note": "not cross-validated: without those of one part, which groups hold together, all numbers are one"
-        }
+    learned = strata if is_classifier else y
+    if any(len(np.unique(learned[train])) < 2 for train, _ in folds):
+        all_one = "all are of one class" if is_classifier else "all numbers are one"
+        return {"note": f"not cross-validated: without those of one part, which groups hold together, {all_one}"}
     for train, test in folds:
         part = type(model)(**model.get_params(deep=False))
         part.fit(sequences.take(train), y[train], groups[train])
@@ -222,9 +262,11 @@ def predict_sequences(saved: SavedModel, sequences: Sequences) -> pd.DataFrame:
     """
     model = sequence_model(saved)
     index = pd.Index(sequences.ids, name="sample")
-    if isinstance(model, SequenceRegressor):
-        return pd.DataFrame({"prediction": model.predict(sequences)}, index=index)
-    probabilities = model.predict_proba(sequences)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)  # a note says so where they were read
+        if isinstance(model, SequenceRegressor):
+            return pd.DataFrame({"prediction": model.predict(sequences)}, index=index)
+        probabilities = model.predict_proba(sequences)
     table = pd.DataFrame(probabilities, index=index, columns=[f"probability_{name}" for name in model.classes_])
     table.insert(0, "prediction", _spoken_predictions(model, probabilities))
     return table

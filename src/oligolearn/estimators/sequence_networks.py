@@ -1,5 +1,6 @@
 """Networks over sequences: how they are built, trained and applied."""
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,13 @@ class Recipe:
             options["length"] = self.rule.length
         shares = torch.from_numpy(self.alphabet.shares)
         first = shares if self.embedding is None else self.embedding.layer(shares)
-        encoder = resolve("encoder", self.encoder, SEQUENCE_ENCODERS)(first, **options)
+        make = resolve("encoder", self.encoder, SEQUENCE_ENCODERS)
+        if isinstance(self.encoder, str):
+            known = [name for name in inspect.signature(make).parameters if name != "shares"]
+            unknown = [name for name in options if name not in known]
+            if unknown:
+                raise ValueError(f"{self.encoder} has no option {unknown[0]!r}; its options are {', '.join(known)}")
+        encoder = make(first, **options)
         if not self.both_strands:
             return encoder
         return BothStrands(encoder, torch.from_numpy(self.alphabet.complement))
@@ -180,7 +187,9 @@ class Learning:
 
     def schedule(self, n_rows: int) -> Schedule:
         """Steps for so many rows."""
-        size = self.batch_size or suited_batch_size(n_rows)
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, found {self.epochs}")
+        size = suited_batch_size(n_rows) if self.batch_size is None else int(self.batch_size)
         steps = max(self.epochs * n_batches(n_rows, size), self.min_steps)
         return Schedule(steps, size, self.learning_rate, self.weight_decay, patience=self.patience)
 

@@ -10,13 +10,13 @@ from typing import Any, Self, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from oligolearn.data import Sequences
-from oligolearn.data.fingerprints import fingerprint
+from oligolearn.data.fingerprints import fingerprint, sample_of_rows
 from oligolearn.data.sequence_pieces import cut_into_pieces
 from oligolearn.estimators.building import OnEpoch, describe_callable, resolve, resolve_device, seeded
 from oligolearn.estimators.rows import every_nth
@@ -48,7 +48,7 @@ _ENCODERS = {"next-letter": "recurrent"}  # of "auto": the one that reads from l
 _ENCODER = "motif-cnn"
 
 
-class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
+class SelfSupervisedSequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Encoder of DNA, RNA or protein sequences, pretrained without labels.
 
     Parameters
@@ -191,7 +191,13 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
             runtime=Runtime(self.precision, self._checkpoint(sequences, seed, draws, device)),
         )
         self.encoder_ = cast(Encoder, objective.encoder).eval()
-        return self._judge(objective, sequences, len(given), schedule)
+        self._judge(objective, sequences, len(given), schedule)
+        self.pretraining_["sample"] = sample_of_rows(given.of(row) for row in range(len(given)))
+        return self
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.encoder_.out_dim)
 
     @property
     def encoder_name(self) -> str | Callable[..., Encoder]:
@@ -210,9 +216,11 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
         return Recipe(encoder, options, sequences.alphabet, rule, self.both_strands, embedding, columns)
 
     def _schedule(self, n_rows: int) -> Schedule:
-        size = self.batch_size or suited_batch_size(n_rows)
+        if self.epochs is not None and self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, found {self.epochs}")
+        size = suited_batch_size(n_rows) if self.batch_size is None else int(self.batch_size)
         per_epoch = n_batches(n_rows, size)
-        epochs = self.epochs or min(_EPOCHS, max(1, _MOST_STEPS // per_epoch))
+        epochs = min(_EPOCHS, max(1, _MOST_STEPS // per_epoch)) if self.epochs is None else self.epochs
         return Schedule(max(epochs * per_epoch, self.min_steps), size, self.learning_rate, self.weight_decay)
 
     def _build(self, n_rows: int, schedule: Schedule, seed: int, device: torch.device) -> nn.Module:
@@ -233,7 +241,7 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
         self, objective: nn.Module, sequences: Sequences, draws: torch.Generator, device: torch.device
     ) -> Callable[[Tensor], tuple[Tensor, ...]]:
         """From row numbers to what the objective takes: hidden letters, letters, or two views."""
-        alphabet, options = self.recipe_.alphabet, dict(self.view_options or {})
+        alphabet, options = self.recipe_.alphabet, self._view_options(objective)
         unknown = int(alphabet.encode(np.frombuffer(b"X", np.uint8))[0])
         letters = {"n_letters": len(alphabet.letters), "unknown": unknown}
         other_strand = None
@@ -243,9 +251,7 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
             turned = options.pop("turned", 0.5 if other_strand else 0.0)
             views = partial(_letters_of, turn=(other_strand, turned), hide=None)
             if getattr(objective, "hides_letters", False):
-                views = partial(views, hide=partial(mask_letters, **{**letters, **_only("share", options)}))
-            elif options:
-                raise ValueError(f"{self.objective} hides nothing, so view_options {', '.join(options)} do nothing")
+                views = partial(views, hide=partial(mask_letters, **{**letters, **options}))
         else:
             view = SequenceView(**letters, other_strand=other_strand, **options)
             views = partial(_two_views, view=view, random=augmented(objective))
@@ -256,6 +262,25 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
             return tuple(one.to(device) for one in ((*drawn, rows) if numbered else drawn))
 
         return batch_of
+
+    def _view_options(self, objective: nn.Module) -> dict[str, Any]:
+        """Those of the user, if the objective has them and each is in its range."""
+        options = dict(self.view_options or {})
+        known = ["turned"]
+        if getattr(objective, "hides_letters", False):
+            known.append("share")
+        elif not getattr(objective, "reads_letters", False):
+            known += ["shortest", "most", "mutated"]
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            raise ValueError(f"{self.objective} has no view option {unknown[0]!r}; its options are {', '.join(known)}")
+        if not 0 <= options.get("turned", 0) <= 1:
+            raise ValueError(f"turned is a share, 0 to 1, found {options['turned']}")
+        if not 0 < options.get("share", 1) <= 1:
+            raise ValueError(f"share of the letters that are hidden lies above 0 and up to 1, found {options['share']}")
+        if options.get("turned") and self.recipe_.alphabet.name != "dna":
+            raise ValueError(f"turned is of the two strands of DNA; {self.recipe_.alphabet.name} has one")
+        return options
 
     def _watching(self, objective: nn.Module, sequences: Sequences) -> OnEpoch | None:
         watch = self.on_watch
@@ -297,7 +322,7 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
         }
         return Checkpoint(self.checkpoint, identity, generators=[draws], minutes=self.checkpoint_minutes)
 
-    def _judge(self, objective: nn.Module, sequences: Sequences, n_given: int, schedule: Schedule) -> Self:
+    def _judge(self, objective: nn.Module, sequences: Sequences, n_given: int, schedule: Schedule) -> None:
         """Say how good the embedding may be, and how it came about."""
         embedding = self._embedding(self.encoder_, sequences.take(every_nth(len(sequences), _N_DIAGNOSED)))
         losses = self.history_.losses
@@ -326,7 +351,6 @@ class SelfSupervisedSequenceEncoder(TransformerMixin, BaseEstimator):
         }
         for sentence in self.diagnosis_:
             warnings.warn(sentence, CollapseWarning, stacklevel=3)
-        return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Embed sequences, ``(n_sequences, out_dim)``; the same whatever the batch. Longer ones are cut off."""
@@ -372,13 +396,3 @@ def _two_views(
     codes: Tensor, *, view: SequenceView, random: tuple[bool, ...], generator: torch.Generator
 ) -> tuple[Tensor, ...]:
     return tuple(view(codes, generator=generator) if one else codes for one in random)
-
-
-def _only(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The one setting that there is."""
-    unknown = options.keys() - {name}
-    if unknown:
-        raise ValueError(f"unknown view_options {', '.join(sorted(unknown))}; masked-letters has {name} and turned")
-    if name in options and not 0 < options[name] <= 1:
-        raise ValueError(f"{name} of the letters that are hidden lies above 0 and up to 1, found {options[name]}")
-    return dict(options)

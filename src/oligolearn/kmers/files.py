@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.kmers import kernels
-from oligolearn.kmers.counting import Counter, Counts
+from oligolearn.kmers.counting import MEMORY, Counter, Counts
 from oligolearn.kmers.letters import kmers
 from oligolearn.kmers.profiles import Rows, count_rows, joined
 from oligolearn.kmers.streaming import Packed, Packer, pack_file
@@ -49,6 +49,8 @@ class KmerTable(NamedTuple):
     ----------
     names
         Of the rows.
+    headers
+        Name lines of the records; of files none.
     kmers
         Of the columns, in the order of the alphabet.
     counts
@@ -58,6 +60,7 @@ class KmerTable(NamedTuple):
     """
 
     names: list[str]
+    headers: list[str]
     kmers: NDArray[np.str_]
     counts: Any
     notes: list[str]
@@ -65,7 +68,7 @@ class KmerTable(NamedTuple):
 
 def count_apart(
     paths: Sequence[Path], words: Words, *, records: bool, min_count: int = 1, threads: int | None = None,
-    tell: Tell | None = None,
+    memory: int = MEMORY, tell: Tell | None = None,
 ) -> KmerTable:  # fmt: skip
     """Count the k-mers of each file, or of each record of all files.
 
@@ -74,11 +77,13 @@ def count_apart(
     Raises
     ------
     FileNotFoundError, ValueError
-        As `add_files`; or two rows have the same name.
+        As `add_files`; or two rows have the same name, or no k-mer occurs often enough.
     """
     from scipy.sparse import csr_matrix
 
-    workers, names, packers = Workers(threads), list[str](), []
+    if min_count < 1:
+        raise ValueError(f"min_count must be at least 1, found {min_count}")
+    workers, names, headers, packers = Workers(threads), list[str](), list[str](), []
     parts: list[Rows] = []
     if not records:
         _refuse_twice([path.name for path in paths])
@@ -87,8 +92,9 @@ def count_apart(
             found = [count_rows(block, words, workers) for block in blocks if block.n_windows]
             parts += [rows._replace(rows=rows.rows + len(names)) for rows in found]
             names += packer.names
+            headers += packer.headers
         else:
-            counter = Counter(words.k, canonical=words.canonical, threads=threads)
+            counter = Counter(words.k, canonical=words.canonical, threads=threads, memory=memory)
             counter.add(blocks)
             codes, counts = counter.all()
             parts.append(Rows(np.full(len(codes), len(names)), codes, counts.astype(np.int64)))
@@ -100,7 +106,9 @@ def count_apart(
     vocabulary, columns = np.unique(keys, return_inverse=True)
     table = csr_matrix((values, (rows, columns)), (len(names), len(vocabulary)))
     kept = np.asarray(table.sum(axis=0)).ravel() >= min_count
-    return KmerTable(names, kmers(vocabulary[kept], words.k), table[:, kept], notes)
+    if not kept.any():
+        raise ValueError(f"no k-mer occurs {min_count:,} times or more in all; lower min_count (--min-count)")
+    return KmerTable(names, headers, kmers(vocabulary[kept], words.k), table[:, kept], notes)
 
 
 def write_tsv(path: Path, pieces: Iterable[Counts], k: int, threads: int | None = None) -> int:
@@ -135,11 +143,19 @@ def write_npz(path: Path, counts: Counts, k: int, *, canonical: bool) -> None:
 
 
 def write_h5ad(path: Path, table: KmerTable) -> None:
-    """Write a table as AnnData: files or records are samples, k-mers are what elsewhere are genes."""
+    """Write a table as AnnData: files or records are samples, k-mers are what elsewhere are genes.
+
+    What the headers of records say, such as ``label=a``, is in its columns.
+    """
     import anndata as ad
     import pandas as pd
 
+    from oligolearn.data.sequence_records import describe_headers
+
     obs, var = pd.DataFrame(index=pd.Index(table.names)), pd.DataFrame(index=pd.Index(table.kmers))
+    if table.headers:
+        said = describe_headers(table.headers)[0]
+        obs = said.set_axis(obs.index).drop(columns="description", errors="ignore")
     with whole_file(path) as temporary:
         exact = np.float32 if table.counts.max() <= _LARGEST_EXACT else np.float64
         ad.AnnData(table.counts.astype(exact), obs, var).write_h5ad(temporary)
@@ -148,7 +164,7 @@ def write_h5ad(path: Path, table: KmerTable) -> None:
 def _read(
     paths: Sequence[Path], k: int, tell: Tell | None, *, named: bool = False
 ) -> Iterator[tuple[Path, Packer, Iterator[Packed]]]:
-    _refuse_again(paths)
+    refuse_again(paths)
     sizes = [path.stat().st_size if path.is_file() else 0 for path in paths]
     for number, path in enumerate(paths):
         before = sum(sizes[:number])
@@ -187,7 +203,8 @@ def _number(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' * (n != 1)}"
 
 
-def _refuse_again(paths: Sequence[Path]) -> None:
+def refuse_again(paths: Sequence[Path]) -> None:
+    """Refuse a file that is given twice."""
     resolved = [path.resolve() for path in paths]
     again = next((path for i, path in enumerate(paths) if resolved[i] in resolved[:i]), None)
     if again is not None:

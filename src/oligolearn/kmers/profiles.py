@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oligolearn.kmers import kernels
-from oligolearn.kmers.streaming import Packed, check_letters, pack_strings
+from oligolearn.kmers.streaming import Packed, check_strings, pack_strings
 from oligolearn.kmers.words import Words
 from oligolearn.kmers.workers import Workers, ranges
 
@@ -65,7 +65,7 @@ def count_sequences(sequences: Sequence[str], words: Words, workers: Workers) ->
     Raises
     ------
     ValueError
-        The sequences are RNA or proteins.
+        A sequence is protein, or has what is no letter of DNA or RNA (U is read as T).
     """
     found, start = [], 0
     while start < len(sequences):
@@ -73,8 +73,8 @@ def count_sequences(sequences: Sequence[str], words: Words, workers: Workers) ->
         while stop < len(sequences) and n_letters < _LETTERS_AT_ONCE:
             n_letters += len(sequences[stop])
             stop += 1
-        packer, packed = pack_strings(sequences[start:stop], words.k)
-        check_letters(packer, "what was given" if stop - start == len(sequences) else f"rows {start} to {stop - 1}")
+        check_strings(sequences[start:stop], start)
+        _, packed = pack_strings(sequences[start:stop], words.k)
         rows = count_rows(packed, words, workers)
         found.append(rows._replace(rows=rows.rows + start))
         start = stop

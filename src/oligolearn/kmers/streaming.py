@@ -95,9 +95,14 @@ class Packer:
         return {letter: count for count, letter in sorted(found, reverse=True)}
 
     @property
+    def headers(self) -> list[str]:
+        """Each name line without its mark, if `named`."""
+        return [line.decode("utf-8", "replace").strip() for line in self._name_lines]
+
+    @property
     def names(self) -> list[str]:
         """First word of each name line, if `named`; the number of a record that has none."""
-        words = [line.decode("utf-8", "replace").split() for line in self._name_lines]
+        words = [header.split() for header in self.headers]
         return [word[0] if word else str(number) for number, word in enumerate(words, 1)]
 
     def pack(self, text: NDArray[np.uint8], n: int) -> Packed:
@@ -135,6 +140,39 @@ def pack_strings(sequences: Sequence[str], k: int) -> tuple[Packer, Packed]:
         place = next(i for i, sequence in enumerate(sequences) if ">" in sequence)
         raise ValueError(f"sequence {place} holds '>': give one sequence a string, without its name")
     return packer, packed
+
+
+def check_strings(sequences: Sequence[str], first: int = 0) -> None:
+    """Refuse strings that are no DNA or RNA.
+
+    Parameters
+    ----------
+    first
+        Number of the first one.
+
+    Raises
+    ------
+    ValueError
+        One has a character that is no letter of nucleotides, nor one for what is not known; which, and where.
+    """
+    known = "ACGTU" + "".join(_AMBIGUOUS) + "\n\r\t "
+    allowed = np.zeros(256, bool)
+    allowed[np.frombuffer((known + known.lower()).encode(), np.uint8)] = True
+
+    def wrong(text: str) -> bytes:
+        letters = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
+        return letters[~allowed[letters]].tobytes()
+
+    if not wrong("".join(sequences)):
+        return
+    place = next(i for i, text in enumerate(sequences) if wrong(text))
+    found = wrong(sequences[place])[:1].decode()
+    if found == ">":
+        raise ValueError(f"sequence {first + place} holds '>': give one sequence a string, without its name")
+    raise ValueError(
+        f"sequence {first + place} is no DNA or RNA: it holds {found!r}; k-mers are of A, C, G and T, a protein "
+        "has none"
+    )
 
 
 def pack_file(
@@ -288,6 +326,6 @@ def _check_start(text: bytes, path: Path) -> bytes:
     if text[:1] not in (b">", b"@", b";"):  # a semicolon begins a comment of old FASTA
         raise ValueError(
             f"{path.name} is neither FASTA, which begins with '>', nor FASTQ, which begins with '@': found "
-            f"{text.decode('ascii', 'backslashreplace')!r}"
+            f"{text.decode('ascii', 'backslashreplace')!r}; write the sequences of a table or an alignment as FASTA"
         )
     return text[:1]

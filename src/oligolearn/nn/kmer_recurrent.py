@@ -107,6 +107,8 @@ class LocalMax(nn.Module):
 
     def __init__(self, window: int) -> None:
         super().__init__()
+        if window < 1:
+            raise ValueError(f"pool must be 1 or more places, found {window}")
         self.window = window
 
     def forward(self, track: Track) -> Track:

@@ -70,6 +70,9 @@ class Convolution(nn.Conv1d):
     """Convolution of a `Track` that keeps its length; beyond the ends it reads zeros, and gives none there."""
 
     def __init__(self, n_in: int, n_out: int, width: int, dilation: int = 1) -> None:
+        for what, number in (("filters", n_out), ("letters", width), ("places a dilation", dilation)):
+            if number < 1:
+                raise ValueError(f"a convolution needs 1 or more {what}, found {number}")
         super().__init__(n_in, n_out, width, dilation=dilation)
 
     def forward(self, track: Track) -> Track:  # type: ignore[override]

@@ -132,6 +132,10 @@ class LastStates(nn.Module):
 
 def readout(pool: SequencePool | LastStates, hidden: int, dropout: float) -> tuple[nn.Sequential, int]:
     """Last block of an encoder, and what it gives: pooling, then a hidden layer where `hidden` is not 0."""
+    if hidden < 0:
+        raise ValueError(f"hidden must be 0 for no layer, or its units, found {hidden}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must lie from 0 to below 1, found {dropout}")
     layers: list[nn.Module] = [pool]
     if hidden:
         layers += [nn.Dropout(dropout), nn.Linear(pool.out_dim, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from oligolearn.data import (
     Labels,
+    PaddingRule,
     Sequences,
     check_class_groups,
     check_class_sizes,
@@ -122,7 +123,8 @@ def plan_sequence_study(
     file = settings.get("file", "data in memory")
     text = _text(sequences, label)
     group, identity = settings.get("group"), settings.get("identity")
-    groups, grouping = leak_free_groups(sequences, column=group, identity=identity)
+    read = PaddingRule(settings.get("training", {}).get("max_length") or LONGEST)
+    groups, grouping = leak_free_groups(sequences, column=group, identity=identity, read=read)
     numbers = read_numbers(text, label, groups) if is_number(text) else None
     if numbers is not None and settings.get("min_class_size") is not None:
         raise ValueError(f"--min-class-size is for classes, but label {label!r} is a number; leave it out")
