@@ -203,3 +203,27 @@ def test_what_draws_the_logos_is_missed_before_any_work(folder, tmp_path, capsys
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "pip install 'oligolearn[motifs]'" in said
+
+
+def test_a_sheet_may_have_the_labels(folder, tmp_path, capsys):
+    table = pd.read_csv(folder / "t.tsv", sep="\t")
+    names = [f"s{i}" for i in range(len(table))]
+    (tmp_path / "t.fa").write_text("".join(f">{n}\n{text}\n" for n, text in zip(names, table.sequence, strict=True)))
+    pd.DataFrame({"id": names, "bound": table.bound}).to_csv(tmp_path / "sheet.csv", index=False)
+    asked = ["--samples", tmp_path / "sheet.csv", "--label", "bound", "--quiet", "--out", tmp_path / "o"]
+    assert run("motifs", folder / "motif-cnn", tmp_path / "t.fa", *asked) == 0
+    assert (tmp_path / "o" / "report.html").is_file()
+
+
+def test_without_motifs_letters_and_heads_are_shown(folder, tmp_path, capsys):
+    asked = ["--by", "attributions", "--sequences", "12", "--quiet", "--out", tmp_path / "o"]
+    assert run("motifs", folder / "transformer", folder / "t.tsv", "--label", "bound", *asked) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "No motif was found." in said
+    assert "No motif: " in said
+    report = (tmp_path / "o" / "report.html").read_text()
+    assert 'id="sequences"' in report
+    assert 'id="attention"' in report
+    assert 'id="logos"' not in report
+    assert "class yes: output" in report
+    assert len(pd.read_csv(tmp_path / "o" / "motifs.tsv", sep="\t")) == 0

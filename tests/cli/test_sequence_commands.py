@@ -1,13 +1,16 @@
 """inspect, train, predict and embed on files of sequences, as a user types them."""
 
 import json
+import shlex
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 
+from oligolearn import SequenceClassifier
 from oligolearn.cli import main
+from oligolearn.estimators import load_model, save_model
 
 STUDY = ["study", "{f}/t.tsv.gz", "--label", "bound", "--out", "{t}/s"]
 QUICK = ["--encoder", "motif-cnn", "--members", "1", "--epochs", "80", "--folds", "2", "--quiet", "--device", "cpu"]
@@ -90,7 +93,7 @@ def test_an_encoder_that_has_seen_the_sequences_is_told_of(first, folder, tmp_pa
     data, label = folder / "t.tsv.gz", ["--label", "bound"]
     assert run("train", data, *label, "--out", tmp_path / "m", *later, "--device", "cpu") == 0
     assert expected in capsys.readouterr().out
-    assert expected in json.loads((tmp_path / "m" / "model.json").read_text())["metrics"]["note"]
+    assert expected in json.loads((tmp_path / "m" / "model.json").read_text())["pretraining_note"]
 
 
 def test_a_part_without_one_class_is_no_reason_not_to_train(tmp_path, capsys):
@@ -264,3 +267,71 @@ def test_a_study_and_a_sweep_of_sequences_say_what_they_found(verb, folder, tmp_
     else:
         assert sorted(results.n_filters.unique()) == [2, 4, 64]
     assert f"Report: {tmp_path / 'report.html'}" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_what_explains_the_label_is_told_of(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    texts = ["".join(row) for row in rng.choice(list("ACGT"), (80, 30))]
+    table = pd.DataFrame({"id": [f"s{i}" for i in range(80)], "sequence": texts, "bound": np.arange(80) % 2})
+    table["plate"], table["start"] = np.where(table.bound == 1, "p1", "p2"), np.arange(80) // 2
+    table["chrom"] = [f"chr{i % 7}" for i in range(80)]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert run("inspect", tmp_path / "t.csv", "--label", "bound", "--group", "chrom") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "column `plate` explains the label" in said
+    assert "`start`" not in said
+    assert "Group chrom: 7 values, 0 sequences without one" in said
+    assert run("train", tmp_path / "t.csv", "--label", "bound", *QUICK, "--epochs", "1", "--out", tmp_path / "m") == 0
+    assert "column `plate` explains the label" in " ".join(capsys.readouterr().out.split())
+
+
+def test_shorter_sequences_are_told_of_where_places_count(folder, tmp_path, capsys):
+    X = pd.read_csv(folder / "t.tsv.gz", sep="\t").dropna()
+    placed = {"pooling": "positions", "n_filters": 4}
+    model = SequenceClassifier("motif-cnn", encoder_options=placed, n_members=1, epochs=1, min_steps=1, device="cpu")
+    save_model(model.fit(list(X.sequence), list(X.bound)), tmp_path / "m")
+    (tmp_path / "short.fa").write_text(">a\nACGTACGT\n")
+    assert run("predict", tmp_path / "m", tmp_path / "short.fa", "--out", tmp_path / "p.csv") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 1 sequences are shorter than the 30 letters that the model was trained on" in said
+    (tmp_path / "p.fa").write_text(">a\nMKVLEEPWMKVLEEPW\n")
+    assert run("predict", tmp_path / "m", tmp_path / "p.fa", "--out", tmp_path / "q.csv") == 2
+    assert "and the model reads dna; give it dna" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_a_tuning_found_is_what_the_printed_command_trains(folder, tmp_path, capsys):
+    options = ["--trials", "2", "--repeats", "1", "--epochs", "2", "--workers", "1", "--quiet", "--seed", "3"]
+    search = [
+        "--encoder",
+        "motif-cnn",
+        "--search",
+        "filters=6",
+        "--search",
+        "pooling=positions",
+        "--search",
+        "dropout=0",
+    ]
+    assert run("tune", folder / "t.tsv.gz", "--label", "bound", *options, *search, "--out", tmp_path / "t") == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("oligolearn train")]
+    words = shlex.split(line)[1:]
+    words[words.index("--out") + 1] = str(tmp_path / "m")
+    assert run(*words, "--folds", "0", "--device", "cpu", "--quiet") == 0
+    best = json.loads((tmp_path / "t" / "best.json").read_text())["training"]
+    trained = load_model(tmp_path / "m").model.recipes_[0]
+    assert trained.encoder == best["encoder"]
+    assert dict(trained.options) == best["encoder_options"]
+    capsys.readouterr()
+    assert run(*words, "--epochs", "3") == 2
+    assert "--settings has the settings of the network; leave out epochs" in capsys.readouterr().err
+    (tmp_path / "other.json").write_text("{}")
+    asked = ["--settings", tmp_path / "other.json", "--out", tmp_path / "o"]
+    assert run("train", folder / "t.tsv.gz", "--label", "bound", *asked) == 2
+    assert "holds no settings of a network over sequences" in capsys.readouterr().err
+
+
+def test_a_study_of_one_method_says_what_it_reaches(folder, tmp_path):
+    options = ["--label", "bound", "--fractions", "100%", "--repeats", "2", "--workers", "1", "--quiet"]
+    run("study", folder / "t.tsv.gz", *options, "--methods", "kmer-logistic", "--out", tmp_path)
+    said = (tmp_path / "report.html").read_text()
+    assert "too few results" not in said

@@ -29,13 +29,13 @@ def test_a_part_is_found_at_its_place_on_its_strand(database):
     assert max(one.q for one in found[:3]) < 1e-3
 
 
-def test_q_is_benjamini_and_hochbergs_over_all_pairs(database):
+def test_q_is_benjamini_and_hochbergs_over_the_targets_of_a_motif(database):
     rng = np.random.default_rng(1)
     motifs = [motif_of(f"f{i}", "ACGT", rng.multinomial(30, [0.7, 0.1, 0.1, 0.1], 8)) for i in range(5)]
     alike = similarities(motifs, database)
-    p = alike.p.ravel()
-    expected = [min(p[p >= one] * p.size / [np.sum(p <= other) for other in p[p >= one]]) for one in p]
-    np.testing.assert_allclose(alike.q.ravel(), np.minimum(expected, 1), rtol=1e-12)
+    for p, q in zip(alike.p, alike.q, strict=True):
+        expected = [min(p[p >= one] * p.size / [np.sum(p <= other) for other in p[p >= one]]) for one in p]
+        np.testing.assert_allclose(q, np.minimum(expected, 1), rtol=1e-12)
     matches = match_motifs(motifs, database)
     assert [one.p for one in matches] == alike.p.min(axis=1).tolist()
     assert [one.q for one in matches] == pytest.approx([q[p.argmin()] for p, q in zip(alike.p, alike.q, strict=True)])

@@ -207,8 +207,11 @@ def test_pretraining_sees_the_training_sequences_and_starts_the_network_from_wha
     settings |= {"methods": methods, "fractions": (0.3,), "repeats": 2, "group": "chromosome"}
     settings |= {"pretraining": {"epochs": 1, "min_steps": 3}}
     found = sequence_efficiency(draw(), "y", out=tmp_path / "out", progress=False, workers=1, **settings)
-    assert set(found.results.method) == set(methods)
-    assert len(found.results) == 2 * len(methods)
+    assert set(found.results.method) == {*methods, "recurrent"}, "what next-letter pretrains, without pretraining"
+    assert len(found.results) == 2 * (len(methods) + 1)
+    compared = {(row["method"], row["baseline"]) for row in found.summary["comparisons"]}
+    assert {("next-letter", "recurrent"), ("masked-letters", "scratch"), ("simclr", "scratch")} <= compared
+    assert ("next-letter", "scratch") not in compared, "these are other networks"
     report = (tmp_path / "out" / "report.html").read_text()
     assert "pretraining saw" in report
     assert "masked letters pretraining" in report

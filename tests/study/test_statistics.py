@@ -108,9 +108,9 @@ def test_one_repeat_has_a_mean_and_no_interval():
     assert row["metrics"]["accuracy"] == {"mean": 0.7, "sd": None, "low": None, "high": None}
 
 
-def test_without_variance_the_interval_is_the_mean():
+def test_without_variance_there_is_no_interval():
     row = learning_curves(runs({"a": [[0.7]] * 3}, [10]))[0]
-    assert row["metrics"]["accuracy"] == {"mean": 0.7, "sd": 0.0, "low": 0.7, "high": 0.7}
+    assert row["metrics"]["accuracy"] == {"mean": 0.7, "sd": 0.0, "low": None, "high": None}
 
 
 def test_a_run_twice_in_the_table_is_refused(results):

@@ -152,6 +152,12 @@ class SequenceOptions:
     freeze_embedding: FreezeEmbedding = False
     k: KmerLength = None
 
+    def of_network(self) -> dict[str, Any]:
+        """Options on the network that differ from what they are by themselves."""
+        names = ("encoder", "both_strands", "members", "max_length", "embedding", "freeze_embedding", "k")
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: getattr(self, name) for name in names if getattr(self, name) != defaults[name]}
+
     def settings(self) -> dict[str, Any]:
         """Settings of `SequenceClassifier` and `SequenceRegressor`."""
         from oligolearn.estimators.sequence_embedding import named_embedding

@@ -90,6 +90,8 @@ def _sequence_lines(summary: dict[str, Any]) -> Iterator[str]:
     yield f"Ambiguous letters: {ambiguous['share']:.3%}, in {ambiguous['n_sequences']:,} sequences"
     yield f"Copies: {summary['copies']['n_sequences']:,}, of {summary['copies']['n_groups']:,} different sequences"
     yield from _label(summary["label"])
+    if group := summary["group"]:
+        yield f"Group {group['column']}: {group['n_groups']:,} values, {group['n_without']:,} sequences without one"
     yield "Warnings:" if summary["warnings"] else "Warnings: none"
     yield from (f"  - {warning}" for warning in summary["warnings"])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oligolearn.cli.options import SEQUENCES, Model, OptionalLabel, Quiet, Seed, Separator
+from oligolearn.cli.options import SEQUENCES, Model, OptionalLabel, Quiet, Samples, Seed, Separator
 from oligolearn.cli.printing import print_notes
 from oligolearn.cli.reading import read_for
 
@@ -82,6 +82,7 @@ def motifs(
     label: OptionalLabel = None,
     one_label: OneLabel = None,
     separator: Separator = None,
+    samples: Samples = None,
     database: Database = None,
     by: ByOption = By.AUTO,
     attribution: AttributionOption = Attribution.INTEGRATED_GRADIENTS,
@@ -112,7 +113,7 @@ def motifs(
     if alphabet.has_gap:
         raise ValueError("the model reads alignments with gaps, and motifs have none; train one on unaligned sequences")
     known = [] if database is None else read_database(database, alphabet.letters)
-    read = read_for(saved, data)
+    read = read_for(saved, data, samples)
     filters = by is By.FILTERS or (by is By.AUTO and has_filters(network))
     usual = _BY_FILTERS if filters else _BY_ATTRIBUTIONS
     some, drawn = some_sequences(read, sequences if sequences is not None else usual, seed)
@@ -137,7 +138,8 @@ def motifs(
     summary = {**summarise(found, network, some, facts), "notes": notes}
     _write(out, found, table, summary)
     print_notes(notes)
-    _print(table)
+    if len(table):
+        _print(table)
     for sentence in conclude_motifs(summary):
         print(sentence)
     print(f"Motifs: {out / 'motifs.tsv'}, {out / 'motifs.meme'}; report: {out / 'report.html'}")
@@ -174,7 +176,8 @@ def _write(out: Path, found: "FoundMotifs", table: "pd.DataFrame", summary: "dic
     from oligolearn.writing import whole_folder
 
     with whole_folder(out) as folder:
-        (folder / "motifs.meme").write_text(meme_text([one.motif for one in found.motifs]), encoding="utf-8")
+        text = meme_text([one.motif for one in found.motifs]) if found.motifs else ""
+        (folder / "motifs.meme").write_text(text, encoding="utf-8")
         table.to_csv(folder / "motifs.tsv", sep="\t", lineterminator="\n")
         columns = ["first", "second", "n_sequences", "distance", "n_there", "expected", "p", "q", "p_class", "q_class"]
         columns += ["toward"]

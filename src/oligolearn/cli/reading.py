@@ -1,5 +1,6 @@
 """Expression files as verbs read them: into memory, or left on disk where they are large."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -66,8 +67,8 @@ def read_translation(gene_map: Path | None, probes: str) -> "Translation":
     return translation
 
 
-def read_for(saved: "SavedModel", data: Path) -> "Sequences":
-    """Read sequences in the alphabet that a model was trained on.
+def read_for(saved: "SavedModel", data: Path, samples: Path | None = None) -> "Sequences":
+    """Read sequences in the alphabet that a model was trained on; `samples` is a sheet that says more of them.
 
     Raises
     ------
@@ -77,17 +78,23 @@ def read_for(saved: "SavedModel", data: Path) -> "Sequences":
     from oligolearn.data import read_sequences
     from oligolearn.data.sequences import looks_like_nucleotides
     from oligolearn.estimators import SelfSupervisedSequenceEncoder
-    from oligolearn.estimators.sequence_fitting import cut_note
+    from oligolearn.estimators.sequence_fitting import cut_note, short_note, shortest_read
     from oligolearn.estimators.sequence_jobs import sequence_model
 
     model = saved.model
     recipes = [model.recipe_] if isinstance(model, SelfSupervisedSequenceEncoder) else sequence_model(saved).recipes_
     alphabet = recipes[0].alphabet
-    sequences = read_sequences(data, alphabet=alphabet.name, aligned=alphabet.has_gap)
+    try:
+        sequences = read_sequences(data, samples=samples, alphabet=alphabet.name, aligned=alphabet.has_gap)
+    except ValueError as error:
+        advice = re.sub(r": give alphabet '\w+' \(--alphabet \w+\)$", "", str(error))
+        if advice == str(error):
+            raise
+        raise ValueError(f"{advice}, and the model reads {alphabet.name}; give it {alphabet.name}") from None
     likely = looks_like_nucleotides(sequences) if alphabet.complement is None else None
     if likely:
         raise ValueError(
             f"{data.name} looks like {likely}, and the model reads {alphabet.name}; give it {alphabet.name}"
         )
-    note = cut_note(sequences, recipes)
-    return replace(sequences, notes=[*sequences.notes, f"{note}."]) if note else sequences
+    found = [cut_note(sequences, shortest_read(recipes)), short_note(sequences, recipes)]
+    return replace(sequences, notes=[*sequences.notes, *(f"{note}." for note in found if note)])

@@ -1,5 +1,6 @@
 """`oligolearn train`: a classifier from labelled samples, from scratch or on a pretrained encoder."""
 
+import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,10 @@ from oligolearn.cli.sequence_studies import OF_GENES, read_for_study
 Pretrained = Annotated[Path | None, typer.Option(help="Folder of a model whose encoder to start from.")]
 Transfer = Annotated[int | None, typer.Option(help="Number of pretrained blocks to take over. Default: all.")]
 Freeze = Annotated[int, typer.Option(help="Number of blocks, from the input on, that do not learn.")]
+Settings = Annotated[
+    Path | None,
+    typer.Option("--settings", help="Of sequences: settings that `tune` found, its best.json, in place of options."),
+]
 EarlyStopping = Annotated[
     bool, typer.Option("--early-stopping", help="Hold out labelled samples to decide when to stop.")
 ]
@@ -65,6 +70,7 @@ def train(
     learning_rate: LearningRate = None,
     early_stopping: EarlyStopping = False,
     self_train: SelfTrain = False,
+    settings_file: Settings = None,
     folds: Folds = 5,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -103,10 +109,13 @@ def train(
         refuse_options(cohort, OF_GENES, data, "sequences")
         check_bundle_target(out)
         settings = {"pretrained": pretrained, **network, **of_sequences.settings()}
+        if settings_file is not None:
+            asked_too = {**of_epochs(epochs), **chosen(batch_size=batch_size, learning_rate=learning_rate)}
+            settings |= _tuned(settings_file, {**asked_too, **of_sequences.of_network()})
         asked = {"identity": of_sequences.identity, "n_folds": folds, "separator": separator}
         _train_on_sequences(data, label, out, settings, cohort, of_sequences, {**asked, "quiet": quiet})
         return
-    refuse_named({"separator": (separator, None)}, data, "expression")
+    refuse_named({"separator": (separator, None), "settings": (settings_file, None)}, data, "expression")
     refuse_options(of_sequences, [field.name for field in fields(of_sequences)], data, "expression")
     if gene_map is not None and pretrained is None:
         raise ValueError("--gene-map is for the names of the genes of another model: it needs --pretrained")
@@ -117,6 +126,30 @@ def train(
     start = {"pretrained": pretrained, "translation": read_translation(gene_map, probes)}
     asked = {"self_train": self_train, "n_folds": folds}
     _train_on_expression(data, label, out, settings, cohort, {**start, **asked, "quiet": quiet})
+
+
+def _tuned(path: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a network over sequences that `tune` found.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is not there or holds none, or options say something else.
+    """
+    if given:
+        raise ValueError(f"--settings has the settings of the network; leave out {', '.join(given)}")
+    from oligolearn.estimators import SequenceClassifier
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; --settings is the best.json of a tuning")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))["training"]
+        SequenceClassifier(**settings)
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{path} holds no settings of a network over sequences; --settings is the best.json of a tuning"
+        ) from None
+    return dict(settings)
 
 
 def _train_on_expression(
@@ -180,10 +213,12 @@ def _train_on_sequences(
     of_sequences: SequenceOptions,
     asked: dict[str, Any],
 ) -> None:
+    from oligolearn.data.sequence_inspection import sequence_warnings
     from oligolearn.estimators import LabelColumns, save_model, train_on_sequences
 
     sequences = read_for_study(data, cohort, of_sequences)
     print_notes(sequences.notes)
+    print_notes([f"Warning: {warning}" for warning in sequence_warnings(sequences, label, cohort.group)])
     with epoch_bar("training", shown=not asked.pop("quiet")) as on_epoch:
         trained = train_on_sequences(
             sequences,

@@ -117,7 +117,8 @@ def _print(result: "Tuning", file: str, reading: list[str]) -> None:
     for sentence in _sentences(result):
         print(sentence)
     for verb, *words in best["commands"]:
-        print(shlex.join(["oligolearn", verb, file, *words, *reading]))
+        placed = [str(result.folder / word) if word == "best.json" else word for word in words]
+        print(shlex.join(["oligolearn", verb, file, *placed, *reading]))
     print(f"Settings: {result.folder / 'best.json'}; trials: {result.folder / 'trials.csv'}")
 
 

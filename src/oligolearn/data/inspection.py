@@ -230,7 +230,12 @@ def sample_warnings(adata: ad.AnnData, label: str, group: str | None) -> list[st
     """
     obs, classes = adata.obs, label_of(adata, label)
     warnings = _repetition(_duplicates(exact_duplicates(np.asarray(adata.X)), [], adata.obs_names, classes))
-    warnings += _patient_warnings(_patients(obs.drop(columns=[label]), classes), group)
+    return warnings + column_warnings(obs.drop(columns=[label]), classes, group)
+
+
+def column_warnings(obs: pd.DataFrame, classes: "pd.Series[str]", group: str | None) -> list[str]:
+    """Warn of shared patients and of columns that explain the label, which is none of `obs`."""
+    warnings = _patient_warnings(_patients(obs, classes), group)
     for one in associations(obs, classes):
         warnings.extend(_confounding(one))
     return warnings

@@ -191,7 +191,7 @@ def check_class_groups(labels: Labels, groups: NDArray[np.int64], group: str) ->
         if n_groups < _SMALLEST_SPLIT:
             raise ValueError(
                 f"class {name!r} has samples of {n_groups} {group!r} only, but training, validation and test need one "
-                "each; choose another --group, or leave the class out with a larger --min-class-size"
+                "each; choose another --group or --identity, or leave the class out with a larger --min-class-size"
             )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oligolearn.data.inspection import column_warnings
 from oligolearn.data.multi_label import several_labels
 from oligolearn.data.samples import is_number, parse_numbers
 from oligolearn.data.sequence_groups import copies
@@ -49,8 +50,12 @@ def inspect_sequences(
     numbers = copies(sequences)
     sizes = np.bincount(numbers)
     labels, warnings = (None, []) if label is None else _labels(sequences, label, separator, numbers)
+    groups = None
     if group is not None:
-        sequences.label(group)
+        values = sequences.label(group)
+        groups = {"column": group, "n_groups": int(values.nunique()), "n_without": int(values.isna().sum())}
+    if label is not None:
+        warnings += sequence_warnings(sequences, label, group)
     if (sizes > 1).any():
         warnings.append("Copies must stay on one side of a split: `train` and `leak_free_groups` see to it.")
     if lengths.max() > 2_000:
@@ -71,8 +76,19 @@ def inspect_sequences(
         },
         "copies": {"n_sequences": int((sizes - 1).sum()), "n_groups": int((sizes > 1).sum())},
         "label": labels,
+        "group": groups,
         "warnings": warnings,
     }
+
+
+def sequence_warnings(sequences: Sequences, label: str, group: str | None) -> list[str]:
+    """Warn of columns that explain a label of classes, and of what looks like patients; none of several labels."""
+    if label not in sequences.obs or is_number(sequences.label(label)):
+        return []
+    others = sequences.obs.drop(columns=[label, "description"], errors="ignore")
+    numbers = others.apply(pd.to_numeric, errors="coerce")
+    whole = [name for name in others if numbers[name].notna().equals(others[name].notna())]
+    return column_warnings(others.assign(**{str(name): numbers[name] for name in whole}), sequences.label(label), group)
 
 
 def _labels(

@@ -173,7 +173,7 @@ def prepare(
         learning = _counting(learning, model.n_members)
         recipes = _start(model, source, task.sequences)
         choice = Choice([recipes[i % len(recipes)] for i in range(model.n_members)], ["pretrained"], {})
-    note = cut_note(task.sequences, choice.recipes) if model.max_length is None else None
+    note = cut_note(task.sequences, shortest_read(choice.recipes)) if model.max_length is None else None
     if note:
         warnings.warn(note, TruncationWarning, stacklevel=4)
     everyone = np.arange(len(task.target))
@@ -346,9 +346,25 @@ class TruncationWarning(UserWarning):
     """Sequences were longer than what a model reads of them."""
 
 
-def cut_note(sequences: Sequences, recipes: Sequence[Recipe]) -> str | None:
+def shortest_read(recipes: Sequence[Recipe]) -> int | None:
+    """Letters that are read by the network that reads fewest; None for all."""
+    return min((one.rule.length for one in recipes if one.rule.length is not None), default=None)
+
+
+def short_note(sequences: Sequences, recipes: Sequence[Recipe]) -> str | None:
+    """Say how many sequences are shorter than those of a network that tells places apart; None for none."""
+    lengths = [one.rule.length for one in recipes if one.fixed_length and one.rule.length is not None]
+    n_short = int((sequences.lengths < min(lengths)).sum()) if lengths else 0
+    if not n_short:
+        return None
+    return (
+        f"{n_short:,} of {len(sequences):,} sequences are shorter than the {min(lengths):,} letters that the model was "
+        "trained on; it tells places apart, so what it predicts for them may mean nothing"
+    )
+
+
+def cut_note(sequences: Sequences, length: int | None) -> str | None:
     """Say how many sequences are longer than what is read of them; None where hardly a letter is left out."""
-    length = min((one.rule.length for one in recipes if one.rule.length is not None), default=None)
     if length is None or np.maximum(sequences.lengths - length, 0).sum() <= _HARDLY_ANY * sequences.lengths.sum():
         return None
     n_cut = int((sequences.lengths > length).sum())
@@ -362,7 +378,7 @@ def network_outputs(model: SequenceModel, X: Any) -> NDArray[np.float64]:
     """Outputs of every network, ``(n_members, n_sequences, n_out)``."""
     check_is_fitted(model, "module_")
     sequences = checked_sequences(X, model.recipes_)
-    note = cut_note(sequences, model.recipes_) if model.max_length is None else None
+    note = cut_note(sequences, shortest_read(model.recipes_)) if model.max_length is None else None
     if note:
         warnings.warn(note, TruncationWarning, stacklevel=3)
     networks = zip(model.module_, model.recipes_, strict=True)

@@ -28,7 +28,7 @@ from oligolearn.estimators.kmer_word2vec import KmerWord2Vec
 from oligolearn.estimators.labels import few_of_each_class
 from oligolearn.estimators.metrics import score_labels, score_predictions, score_values
 from oligolearn.estimators.sequence_classifier import SequenceClassifier
-from oligolearn.estimators.sequence_fitting import TruncationWarning, cut_note, padding_rule
+from oligolearn.estimators.sequence_fitting import TruncationWarning, cut_note, padding_rule, shortest_read
 from oligolearn.estimators.sequence_input import rarest_label
 from oligolearn.estimators.sequence_pretraining import SelfSupervisedSequenceEncoder
 from oligolearn.estimators.sequence_regressor import SequenceRegressor
@@ -122,7 +122,7 @@ def train_on_sequences(
         warnings.simplefilter("ignore", TruncationWarning)  # the notes say so once
         metrics = _cross_validate(model, used, y, groups, n_folds, names)
         model.fit(used, y, groups)
-    cut = cut_note(used, model.recipes_)
+    cut = cut_note(used, shortest_read(model.recipes_))
     if isinstance(model, SequenceClassifier):
         model.classes_ = np.array(names)
     facts = {
@@ -141,8 +141,8 @@ def train_on_sequences(
     if cut:
         said.append(f"{cut}.")
     seen = _seen_before(settings.get("pretrained"), rows)
-    if seen and "not cross-validated" not in metrics["note"]:
-        metrics["note"] = f"{metrics['note']}. {seen}"
+    if seen:
+        facts["pretraining_note"] = seen
     return TrainedSequences(model, facts, [*notes, *found, *said, *([seen] if seen else [])])
 
 
@@ -153,7 +153,12 @@ def _seen_before(pretrained: Any, rows: Sequence[NDArray[np.uint8]]) -> str:
     description = load_bundle(pretrained).description
     without_labels = description["kind"] == SELF_SUPERVISED
     known = description["pretraining"] if without_labels else description.get("training_data", {})
-    share = share_seen(known["sample"], rows) if "sample" in known else 0.0  # bundles of before there was one
+    if "sample" not in known:  # bundles of before there was one
+        return (
+            "It is not known which sequences the encoder was trained on: if on these, the cross-validated scores are "
+            "too good."
+        )
+    share = share_seen(known["sample"], rows)
     if not share:
         return ""
     if without_labels:

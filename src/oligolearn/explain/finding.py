@@ -31,7 +31,7 @@ from oligolearn.explain.filters import (
 from oligolearn.explain.matching import FEW_TARGETS, Match, match_motifs
 from oligolearn.explain.motif import Motif, Sites, said_at
 from oligolearn.explain.scanning import rows_with_hits, scan_motif, without_copies
-from oligolearn.explain.seqlets import MOST_SEQLETS, blanked, cluster_seqlets, find_seqlets
+from oligolearn.explain.seqlets import MOST_SEQLETS, NothingFoundError, blanked, cluster_seqlets, find_seqlets
 from oligolearn.explain.spacing import Spacing, spacings
 
 WAYS = ("auto", "filters", "attributions")
@@ -62,6 +62,10 @@ class FoundMotif(NamedTuple):
     enrichment: Enrichment
     match: Match | None
     copy_of: str
+
+
+_COLUMNS = ["motif", "consensus", "n_sites", "information", "effect", "effect_error", "auroc_drop", "toward", "share"]
+_COLUMNS += ["share_in_shuffles", "enrichment_q", "copy_of"]
 
 
 class FoundMotifs(NamedTuple):
@@ -138,7 +142,8 @@ def find_motifs(
     Raises
     ------
     ValueError
-        If a name is unknown, the sequences do not suit the model, or no motif has sites.
+        If a name is unknown, the sequences do not suit the model, or no filter has sites. Where attributions gather to
+        no motif there are none, and the notes say why.
     """
     if by not in WAYS:
         raise ValueError(f"unknown way {by!r}; choose one of {', '.join(WAYS)}")
@@ -155,7 +160,7 @@ def find_motifs(
         raw = _by_filters(model, sequences, target, rng)
     else:
         raw = _by_attributions(model, sequences, target, method, rng)
-    matches = match_motifs(raw.motifs, database) if database else [None] * len(raw.motifs)
+    matches = match_motifs(raw.motifs, database) if database and raw.motifs else [None] * len(raw.motifs)
     order = np.argsort([-one.loss for one in raw.effects], kind="stable")
     placed = [(raw.motifs[i], raw.sites[i]) for i in order]
     copies = without_copies(placed, sequences)
@@ -212,19 +217,24 @@ def _by_attributions(
     found = attribute(model, sequences, method=method)
     shuffled, how = shuffled_for_comparison(sequences, rng)
     in_shuffles = attribute(model, shuffled, method=method)
-    seqlets = find_seqlets(found, in_shuffles)
+    gap = "" if np.isnan(found.gap) else f" Sums of attributions are right to {max(found.gap, in_shuffles.gap):.1%}."
+    attributed = f"Attributions by {method} of {len(sequences):,} sequences and {how} of each.{gap}"
+    try:
+        seqlets = find_seqlets(found, in_shuffles)
+    except NothingFoundError as error:
+        return _Raw([], [], [], [], [attributed, f"No motif: {error}."])
     both = any(one.both_strands for one in of_label(model).recipes_)
     clusters = cluster_seqlets(seqlets, model.recipes_[0].alphabet, both_strands=both)
     if not clusters:
-        raise ValueError(
-            f"the {len(seqlets.codes):,} windows that attributions single out gather to no motif of 10 sites; give "
-            "more sequences"
+        none = (
+            f"No motif: the {len(seqlets.codes):,} windows that attributions single out gather to none of 10 sites. "
+            "More sequences (--sequences), or a model that has learned more, may show some."
         )
+        return _Raw([], [], [], [], [attributed, none])
     motifs = [one.motif for one in clusters]
     hits, by_chance = (rows_with_hits(motifs, one, both_strands=both) for one in (sequences, shuffled))
-    gap = "" if np.isnan(found.gap) else f" Sums of attributions are right to {max(found.gap, in_shuffles.gap):.1%}."
     notes = [
-        f"Attributions by {method} of {len(sequences):,} sequences and {how} of each.{gap}",
+        attributed,
         f"{len(seqlets.codes):,} windows of 7 letters are attributed more than {seqlets.threshold:.3g}, which one "
         f"shuffle in 20 reaches; {_compared(len(seqlets.codes))} gather to {len(clusters)} motifs of at least 10 "
         "sites.",
@@ -263,10 +273,17 @@ class _Blanking:
 
 
 def _largest_outputs(model: SequenceModel, sequences: Sequences) -> NDArray[np.intp]:
-    """Rows of the sequences that the model is surest of, or predicts most for; of two classes, of the last."""
+    """Rows of the sequences that the model is surest of, or predicts most for; of two classes, of the last.
+
+    Of more classes, each has a turn: the surest of those that are predicted so.
+    """
     if isinstance(model, SequenceClassifier):
         p = model.predict_proba(sequences)
-        score = p[:, 1] if p.shape[1] == 2 else p.max(axis=1)
+        if p.shape[1] > 2:
+            order = np.argsort(-p.max(axis=1), kind="stable")
+            turn = pd.Series(p.argmax(axis=1)[order]).groupby(p.argmax(axis=1)[order]).cumcount().to_numpy()
+            return order[np.argsort(turn, kind="stable")][:SHOWN_SEQUENCES]
+        score = p[:, 1]
     else:
         score = model.predict(sequences)
     return np.argsort(-score, kind="stable")[:SHOWN_SEQUENCES]
@@ -322,7 +339,7 @@ def motif_table(found: FoundMotifs, model: SequenceModel) -> pd.DataFrame:
             }
         rows.append(row)
     columns = ["match", "match_name", "match_p", "match_q", "match_offset", "match_strand"]
-    table = pd.DataFrame(rows).set_index("motif")
+    table = pd.DataFrame(rows, columns=None if rows else _COLUMNS).set_index("motif")
     return table.reindex(columns=[*(name for name in table.columns if name not in columns), *columns])
 
 

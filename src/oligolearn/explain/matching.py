@@ -28,7 +28,7 @@ class Match(NamedTuple):
     p
         Of an alignment as good as their best, at any offset and on either strand (Gupta 2007).
     q
-        After Benjamini and Hochberg's method over all pairs of motif and target that were compared.
+        After Benjamini and Hochberg's method over the targets that the motif was compared with, as TOMTOM has it.
     offset
         Place of the target, on the strand that was compared, at which the motif begins; below 0 where it begins before.
     overlap
@@ -157,5 +157,5 @@ def similarities(motifs: Sequence[Motif], database: Sequence[Motif]) -> Similari
             n_target_bins=bins,
             n_jobs=1,
         )
-    q = false_discovery_control(p.clip(0, 1).ravel(), method="bh").reshape(p.shape)
+    q = false_discovery_control(p.clip(0, 1), axis=1, method="bh")  # of each motif, as TOMTOM has it
     return Similarities(p, q, offsets.astype(np.int64), overlaps.astype(np.int64), strands > 0)

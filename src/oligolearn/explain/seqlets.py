@@ -18,6 +18,10 @@ MOST_SEQLETS = 1500  # seqlets that are compared with each other
 _ALIKE = 0.5  # smallest mean cosine within a cluster
 
 
+class NothingFoundError(ValueError):
+    """No window stands out from those of shuffled sequences."""
+
+
 class Seqlets(NamedTuple):
     """Windows of high attribution.
 
@@ -73,7 +77,7 @@ def find_seqlets(found: Attributions, in_shuffles: Attributions) -> Seqlets:
         inside = (near >= 0) & (near < left.shape[1])
         left[np.repeat(chosen, near.shape[1])[inside.ravel()], near[inside]] = 0
     if not rows:
-        raise ValueError(
+        raise NothingFoundError(
             f"no window of {CORE} letters is attributed more than the {threshold:.3g} that shuffled sequences reach; "
             "the model may have learned no motif"
         )

@@ -36,6 +36,7 @@ def summarise(
         "schema": SCHEMA,
         "by": found.by,
         "classes": names,
+        "letters": model.recipes_[0].alphabet.letters,
         "motifs": [_motif(one, model) for one in found.motifs],
         "spacings": [
             {
@@ -45,7 +46,7 @@ def summarise(
             }
             for one in found.spacings
         ],
-        "sequences": _sequences(found, sequences),
+        "sequences": _sequences(found, model, sequences),
         "attention": None if found.attention is None else _attention(found.attention, found, sequences),
         "notes": found.notes,
         **facts,
@@ -86,8 +87,13 @@ def _letters(motif: Motif) -> dict[str, Any]:
     }
 
 
-def _sequences(found: FoundMotifs, sequences: Sequences) -> list[dict[str, Any]]:
+def _sequences(found: FoundMotifs, model: SequenceModel, sequences: Sequences) -> list[dict[str, Any]]:
     ids = sequences.ids
+    explained = [""] * len(found.rows)
+    if isinstance(model, SequenceClassifier):
+        of_two = len(model.classes_) == 2  # of which the second is explained, whatever is predicted
+        p = model.predict_proba(sequences.take(found.rows))
+        explained = [str(model.classes_[1 if of_two else row.argmax()]) for row in p]
     shown = []
     for i, row in enumerate(found.rows):
         n = int((found.explained.codes[i] > 0).sum())
@@ -97,6 +103,7 @@ def _sequences(found: FoundMotifs, sequences: Sequences) -> list[dict[str, Any]]
                 "text": sequences.alphabet.decode(found.explained.codes[i, :n]),
                 "scores": found.explained.scores[i, :n].round(5).tolist(),
                 "output": float(found.explained.outputs[i]),
+                "class": explained[i],
             }
         )
     return shown

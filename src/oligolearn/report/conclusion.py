@@ -17,6 +17,7 @@ from oligolearn.report.reading import (
     ranking,
     recalls,
     title,
+    titles,
 )
 from oligolearn.report.wording import (
     count,
@@ -43,7 +44,7 @@ def findings(summary: Summary) -> list[str]:
     if nothing_learned(summary):
         return _nothing_learned(summary)
     compared = [comparisons(summary, method, baseline) for method, baseline in main_pairs(summary)]
-    sentences = _differences(summary, compared)
+    sentences = _differences(summary, compared) or _alone(summary)
     sentences += [*answers(summary), *_best(summary), *_weak_classes(summary), *_not_learned(summary)]
     for rows in compared:
         sentences += _lost_to_holm(summary, rows)
@@ -296,6 +297,20 @@ def _contradicted(summary: Summary, rows: list[Row]) -> list[str]:
         f"balanced accuracy, which counts every class alike, says the opposite of {title(summary, pair[0])} "
         f"{joined(items)}"
     ]
+
+
+def _alone(summary: Summary) -> list[str]:
+    """What the only method reaches with the fewest and the most labels."""
+    if len(titles(summary)) > 1:
+        return []
+    how, name = scale_of(summary), next(iter(titles(summary)))
+    points_ = [point for point in curve(summary, name, how.metric) if point.mean is not None]
+    parts = []
+    for point in dict.fromkeys(points_[:1] + points_[-1:]):
+        interval = f" (95% CI {how.interval(point.low, point.high)})" if point.low is not None else ""
+        parts.append(f"{how.write(point.mean)}{interval} with {labels(point.n_labels)}")
+    said = f"{_named(summary, name)} has a mean {how.name} of {joined(parts)}; it was compared with no other"
+    return [said] if parts else []
 
 
 def _best(summary: Summary) -> list[str]:

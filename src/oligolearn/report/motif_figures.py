@@ -31,7 +31,7 @@ _AMINO_ACIDS = {
 
 def motif_plates(summary: Summary) -> list[Plate]:
     """Figures of a search, in the order of its report."""
-    made = [_logos(summary)]
+    made = [_logos(summary)] if summary["motifs"] else []
     if summary["spacings"]:
         made.append(_spacings(summary))
     if summary["sequences"]:
@@ -171,15 +171,20 @@ def _sequences(summary: Summary) -> Plate:
         "sequences",
         "sequences",
         "Letters of single sequences",
-        "What each letter gives to the prediction, of the sequences with the largest one: upwards for it, downwards "
-        "against it. Of long sequences the part that matters most is shown.",
-        "; ".join(f"{one['id']}: output {decimal(one['output'], 2)}" for one in some) + ".",
+        "What each letter gives to the prediction, of the sequences that the model is surest of: upwards for the class "
+        "in the title, or for a larger number, downwards against it. Of long sequences the part that matters most is "
+        "shown.",
+        "; ".join(f"{_called(one)}: output {decimal(one['output'], 2)}" for one in some) + ".",
         partial(sequence_figure, some, letters=_alphabet(summary)),
     )
 
 
+def _called(one: dict[str, Any]) -> str:
+    return f"{one['id']}, class {one['class']}" if one.get("class") else str(one["id"])
+
+
 def _alphabet(summary: Summary) -> str:
-    letters: str = summary["motifs"][0]["letters"]
+    letters: str = summary["letters"] if "letters" in summary else summary["motifs"][0]["letters"]
     return letters
 
 
@@ -198,7 +203,7 @@ def sequence_figure(sequences: Sequence[dict[str, Any]], width: float, *, letter
         draw_letters(axes, heights, letters)
         axes.axhline(0, color=QUIET, linewidth=0.5)
         axes.set_xticks([0, len(text) - 1], [count(start + 1), count(start + len(text))])
-        axes.set_title(literal(one["id"], 60), fontsize=8.4, fontweight="normal", pad=2)
+        axes.set_title(literal(_called(one), 60), fontsize=8.4, fontweight="normal", pad=2)
     return figure
 
 

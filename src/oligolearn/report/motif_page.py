@@ -21,7 +21,7 @@ _GLOSSARY = {
     "Effect": "By how much the loss rises when the filter gives only its average, or when the letters of the motif's "
     "sites are made unknown. Without labels: by how much the predictions change.",
     "q": "Share of false alarms to be expected among all results with a q as small (Benjamini and Hochberg): of "
-    "matches over all pairs of motif and database, of enrichment over the motifs.",
+    "matches over the motifs of the database, of enrichment over the motifs that were found.",
     "Shuffles": "The same sequences with their letters in another order, every pair of neighbours as often as before "
     "(of short ones, each letter): what chance makes of their composition.",
 }
@@ -58,10 +58,8 @@ def write_motif_report(summary: Summary, path: str | os.PathLike[str]) -> Path:
     ValueError
         When it is not the summary of a search for motifs.
     """
-    if summary.get("kind") != "motifs" or not summary.get("motifs"):
-        raise ValueError(
-            "expected the summary of a search for motifs with at least one; studies have their own reports"
-        )
+    if summary.get("kind") != "motifs":
+        raise ValueError("expected the summary of a search for motifs; studies have their own reports")
     summary = printable(summary)
     path = Path(path)
     figures = drawn_by_section(motif_plates(summary), "", SECTIONS)
@@ -73,16 +71,21 @@ def write_motif_report(summary: Summary, path: str | os.PathLike[str]) -> Path:
 def conclude_motifs(summary: Summary) -> list[str]:
     """What a search found, in sentences, the most important first."""
     distinct = [one for one in summary["motifs"] if not one["copy_of"]]
-    matched = [one for one in distinct if one["match"] and one["match"]["q"] < SURE]
+    if not distinct:
+        return ["No motif was found."]
+    matched = _in_database(distinct)
     source = "filters" if summary["by"] == "filters" else "attributions"
     all_of_them = len(summary["motifs"])
     said = [f"{count(all_of_them)} motifs by {source}, {count(len(distinct))} of them distinct."]
     if matched:
         some = sorted(matched, key=lambda one: float(one["match"]["q"]))[:3]
         names = joined([f"{one['consensus']} ({match_words(one['match'])})" for one in some])
-        said.append(f"{count(len(matched))} distinct motifs match the database with q < {SURE}, the surest {names}.")
+        said.append(
+            f"{count(len(matched))} distinct motifs are enriched and match the database, both with q < {SURE}, the "
+            f"surest {names}."
+        )
     elif any(one["match"] for one in distinct):
-        said.append(f"No motif matches the database with q < {SURE}.")
+        said.append(f"No motif is enriched and matches the database with q < {SURE}.")
     best = distinct[0]
     lost = f"raises the loss by {decimal(best['effect'])}" if summary["has_labels"] else "changes predictions most"
     if summary["has_labels"] and best["effect"] <= 1.96 * (best.get("effect_error") or 0.0):
@@ -90,6 +93,12 @@ def conclude_motifs(summary: Summary) -> list[str]:
     else:
         said.append(f"{best['name']} ({best['consensus']}) matters most: taking it away {lost}.")
     return [*said, *(_pair(one) for one in summary["spacings"][:1] if one["q"] < SURE)]
+
+
+def _in_database(distinct: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Motifs that match a known one and are more than chance: noise looks like something among many known ones."""
+    enriched = [one for one in distinct if one["enrichment_q"] is None or one["enrichment_q"] < SURE]
+    return [one for one in enriched if one["match"] and one["match"]["q"] < SURE]
 
 
 def _pair(one: dict[str, Any]) -> str:
@@ -108,7 +117,7 @@ def _by_class(pair: dict[str, Any]) -> bool:
 def _words(summary: Summary) -> dict[str, Any]:
     found = conclude_motifs(summary)
     distinct = [one for one in summary["motifs"] if not one["copy_of"]]
-    known = sum(1 for one in distinct if one["match"] and one["match"]["q"] < SURE)
+    in_database = [(count(len(_in_database(distinct))), "in the database")] if summary["settings"]["database"] else []
     return {
         "title": summary.get("title") or "Motifs",
         "lead": found[1] if len(found) > 2 else found[0],
@@ -119,7 +128,7 @@ def _words(summary: Summary) -> dict[str, Any]:
             (count(summary["data"].get("n_sequences")), "sequences"),
             (count(len(summary["motifs"])), "motifs"),
             (count(len(distinct)), "distinct"),
-            (count(known), "in the database"),
+            *in_database,
         ],
         "glossary": _GLOSSARY | {"Attribution": _attribution(summary)},
     }
@@ -127,7 +136,7 @@ def _words(summary: Summary) -> dict[str, Any]:
 
 def _cautions(summary: Summary) -> list[str]:
     said = []
-    if all(one["enrichment_q"] >= SURE for one in shown_motifs(summary)):
+    if summary["motifs"] and all(one["enrichment_q"] >= SURE for one in shown_motifs(summary)):
         said.append("No motif is commoner in the sequences than in their shuffles: these may be no motifs at all.")
     if not summary["has_labels"]:
         said.append("No label was given, so the effect says how much predictions change, not whether they get worse.")
@@ -136,7 +145,7 @@ def _cautions(summary: Summary) -> list[str]:
 
 def _tables(summary: Summary) -> dict[str, Any]:
     return {
-        "motif_table": _motif_table(summary),
+        "motif_table": _motif_table(summary) if summary["motifs"] else None,
         "spacing_table": _spacing_table(summary),
         **tables.listings(summary),
     }
@@ -172,7 +181,7 @@ def _motif_table(summary: Summary) -> Table:
         "With at least one site.",
         "Fisher's exact test against shuffles of the same sequences.",
         "Of the database, by TOMTOM.",
-        "Over all pairs of motif and database.",
+        "Over the motifs of the database.",
     ]
     return Table("Motifs, the largest effect first", columns, rows, hints)
 

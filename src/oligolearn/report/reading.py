@@ -151,10 +151,16 @@ def nothing_learned(summary: Summary) -> bool:
 
 
 def main_pairs(summary: Summary) -> list[tuple[str, str]]:
-    """The comparisons the study is about: its methods against training from scratch first, then against the rest.
+    """The comparisons the study is about: its methods against themselves without pretraining first, then the rest.
 
     A study of baselines alone is about whatever it compared.
     """
     compared = pairs(summary)
     of_interest = [pair for pair in compared if pair[0] not in BASELINES] or compared
-    return sorted(of_interest, key=lambda pair: pair[1] != "scratch")
+    return sorted(of_interest, key=lambda pair: not against_itself(summary, pair))
+
+
+def against_itself(summary: Summary, pair: tuple[str, str]) -> bool:
+    """Whether a method is compared with the network from scratch, or with its own network where that is another."""
+    twins: dict[str, str] = summary.get("twins") or {}
+    return pair[1] == twins.get(pair[0], "scratch")

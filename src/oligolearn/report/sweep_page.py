@@ -47,7 +47,7 @@ def sweep_words(summary: Summary) -> dict[str, Any]:
             **{term: GLOSSARY[term] for term in _WORDS},
             "Holm": "Correction for making many comparisons: the chance of even one false alarm in the whole sweep "
             "stays below 5%.",
-            "Default": "What `oligolearn study` would train with on these data.",
+            "Default": "What `oligolearn study` would train with on these data, with the options that were given.",
             "Training, validation and test samples": "A method learns from the first; choices of settings are compared "
             "on the second; the third are kept for one test at the end, and this sweep has not touched them.",
             **{MEASURES[name].title: MEASURES[name].meaning for name in _COLUMNS},

@@ -8,6 +8,7 @@ from oligolearn.report.measures import measures_of, scale_of
 from oligolearn.report.needed import ANSWERED, about, interval, needed_rows, target_of
 from oligolearn.report.reading import (
     Summary,
+    against_itself,
     comparisons,
     curve,
     label_numbers,
@@ -84,7 +85,7 @@ def differences_at(summary: Summary, number: int) -> Table | None:
     how = scale_of(summary)
     rows = [
         [Cell(f"{title(summary, method)} − {title(summary, baseline)}"), *_difference(summary, row)]
-        for method, baseline in sorted(pairs(summary), key=lambda pair: pair[1] != "scratch")
+        for method, baseline in sorted(pairs(summary), key=lambda pair: not against_itself(summary, pair))
         for row in comparisons(summary, method, baseline)
         if row["n_labels"] == number
     ]

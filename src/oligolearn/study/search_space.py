@@ -302,6 +302,7 @@ def read_value(name: str, text: str, setting: Setting, *, option: str = "--searc
             raise ValueError(f"{option} {name}: {error}") from None
         return text
     if setting.choices:
+        text = next((choice for choice in setting.choices if choice.lower() == text.lower()), text)
         if text not in setting.choices:
             raise ValueError(f"{option} {name} must be one of {', '.join(setting.choices)}, found {text!r}")
         return text

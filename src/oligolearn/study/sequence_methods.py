@@ -228,6 +228,19 @@ def encoder_to_pretrain(objective: str, scratch: Mapping[str, Any]) -> dict[str,
     return {**scratch, "both_strands": scratch["both_strands"] is True}
 
 
+def untrained_twin(objective: str, scratch: Mapping[str, Any]) -> str:
+    """Method that trains the network which an objective pretrains, without pretraining it.
+
+    >>> scratch = {"encoder": "multi-scale-cnn", "encoder_options": None, "both_strands": False}
+    >>> untrained_twin("simclr", scratch), untrained_twin("masked-letters", scratch)
+    ('scratch', 'motif-cnn')
+    """
+    pretrained = encoder_to_pretrain(objective, scratch)
+    if pretrained["encoder"] == scratch["encoder"]:
+        return "scratch"
+    return str(SelfSupervisedSequenceEncoder(objective, **pretrained).encoder_name)
+
+
 def _chosen(model: Any) -> tuple[str, str]:
     """The encoder that a model took, and why."""
     if isinstance(model, DivergedError):
@@ -289,7 +302,7 @@ SEQUENCE_METHODS: dict[str, Method] = {
     ),
     "scratch": Method(
         "network from scratch",
-        "the network that suits the lengths of the sequences, trained on those with labels",
+        "the network that suits the lengths of the sequences, or was asked for, trained on those with labels",
         _fit_networks,
     ),
     "auto": Method(

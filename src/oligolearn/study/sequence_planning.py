@@ -21,7 +21,7 @@ from oligolearn.data import (
 from oligolearn.data.sequence_groups import copies
 from oligolearn.data.sequence_inspection import conflicting_copies
 from oligolearn.estimators import SelfSupervisedSequenceEncoder, SequenceClassifier, SequenceRegressor, versions
-from oligolearn.estimators.sequence_fitting import LONGEST
+from oligolearn.estimators.sequence_fitting import LONGEST, cut_note
 from oligolearn.study.design import Draw, Run, draw_repeat, plan_runs, spread_fractions
 from oligolearn.study.planning import DEFAULT_POINTS, describe_draws
 from oligolearn.study.sequence_design import SequenceDesign
@@ -29,7 +29,9 @@ from oligolearn.study.sequence_methods import (
     DEFAULT_NUMBER_METHODS,
     DEFAULT_SEQUENCE_METHODS,
     encoder_to_pretrain,
+    methods_for,
     suited_encoder,
+    untrained_twin,
     word_length,
 )
 from oligolearn.study.sequence_numbers import CLASSES, NUMBERS, Numbers, describe_numbers, read_numbers
@@ -137,6 +139,15 @@ def plan_sequence_study(
     runs = plan_runs(design, [len(draw.split.train) for draw in draws], len(labels.classes))
     asked = {"kind": SEQUENCES, **design.as_dict(), "data": _fingerprint(sequences, labels, kept, numbers)}
     notes = [*sequences.notes, *labels.notes, *grouping]
+    added = [name for name in design.methods if name not in settings.get("methods", design.methods)]
+    if added:
+        notes.append(
+            f"{' and '.join(added)} was added: the network that is pretrained, without pretraining, is what tells "
+            "whether that helps."
+        )
+    cut = cut_note(sequences, design.training["max_length"])
+    if cut:
+        notes.append(f"{cut}.")
     if numbers is not None:
         notes.append(f"{label!r} is a number: it is learned by regression.")
     described = _describe_classes(labels) if numbers is None else describe_numbers(numbers)
@@ -205,14 +216,19 @@ def _design(
     usual = DEFAULT_NUMBER_METHODS if target == NUMBERS else DEFAULT_SEQUENCE_METHODS
     training = {"n_members": 1, **settings.get("training", {})}
     length = training.setdefault("max_length", min(int(sequences.lengths.max()), LONGEST))
+    methods = tuple(settings.get("methods", usual))
+    encoder = {**suited_encoder(sequences, length), **settings.get("encoder", {})}
+    known = methods_for(target)
+    pretexts = [objective for name in methods if name in known and (objective := known[name].objective) is not None]
+    twins = dict.fromkeys(untrained_twin(objective, encoder) for objective in pretexts)
     design = SequenceDesign(
         label=label,
         target=target,
         fractions=tuple(map(float, fractions)),
         **{
             **chosen,
-            "methods": tuple(settings.get("methods", usual)),
-            "encoder": {**suited_encoder(sequences, length), **settings.get("encoder", {})},
+            "methods": (*methods, *(twin for twin in twins if twin not in methods)),
+            "encoder": encoder,
             "training": {"alphabet": sequences.alphabet.name, "aligned": sequences.alphabet.has_gap, **training},
             **hardware({"device": settings.get("device", "cpu"), "precision": settings.get("precision", "auto")}),
         },

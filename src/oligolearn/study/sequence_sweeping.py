@@ -170,10 +170,14 @@ def _different(choice: Mapping[str, Any]) -> dict[str, Value]:
 def _choices(varied: Mapping[str, Sequence[Value]], default: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every combination of the values, and the default settings where these are none of them."""
     usual = {name: shown_sequence_value(name, default) for name in varied}
+    # The network that suits the lengths has options of its own, which the same encoder by its name has not.
+    by_name = ENCODER not in varied or not default["encoder_options"]
     found = []
     for combination in product(*varied.values()):
         values = dict(zip(varied, combination, strict=True))
-        found.append({"name": choice_name(values), "method": _SCRATCH, "values": values, "default": values == usual})
+        found.append(
+            {"name": choice_name(values), "method": _SCRATCH, "values": values, "default": by_name and values == usual}
+        )
     if not any(choice["default"] for choice in found):
         found.insert(0, {"name": DEFAULT, "method": _SCRATCH, "values": usual, "default": True})
     return found

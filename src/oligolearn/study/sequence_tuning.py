@@ -30,12 +30,11 @@ from oligolearn.study.sequence_settings import (
 from oligolearn.study.store import Store
 from oligolearn.study.trial_training import Outcome
 from oligolearn.study.trials import check_storage, storage_name
-from oligolearn.study.tuning import AT_ONCE, Plan, Tuning, check_numbers, search_and_test
+from oligolearn.study.tuning import AT_ONCE, BEST, Plan, Tuning, check_numbers, search_and_test
 from oligolearn.training import DivergedError, threads
 from oligolearn.workers import Workers
 
 HeldOut = Literal["validation", "test"]
-_OPTIONS = ("learning_rate", "batch_size", "epochs", "max_length")
 _SCRATCH = "scratch"
 
 
@@ -178,7 +177,7 @@ def tune_sequences(
         shared=(),  # on a CPU nothing is gained by trials that could be replicas of each other
         settings=settings_for,
         shown=_shown,
-        told=lambda best: {"training": best, **_commands(study.design, best)},
+        told=lambda best: {"training": best, **_commands(study.design)},
     )
     return search_and_test(
         plan, store, asked, storage=storage, test=settings.get("test", True), workers=workers, progress=progress
@@ -191,19 +190,10 @@ def _shown(name: str, settings: Mapping[str, Any]) -> Value:
     return shown_sequence_value(name, settings) if has else "none"
 
 
-def _commands(design: SequenceDesign, best: Mapping[str, Any]) -> dict[str, Any]:
-    """Command that trains with the best settings on all sequences, without the file, and what only Python can say."""
+def _commands(design: SequenceDesign) -> dict[str, Any]:
+    """Command that trains with the best settings on all sequences, without the file."""
     words = ["train", "--label", design.label, *(["--group", design.group] if design.group else [])]
     words += ["--min-class-size", str(design.min_class_size)] if design.min_class_size is not None else []
     words += ["--identity", f"{design.identity:g}"] if design.identity is not None else []
-    words += ["--encoder", str(best["encoder"]), "--members", str(best["n_members"])]
-    words.append("--both-strands" if best["both_strands"] is True else "--one-strand")
-    for name in _OPTIONS:
-        if best.get(name) is not None:
-            words += ["--" + name.replace("_", "-"), f"{best[name]:.6g}"]
-    said = {*_OPTIONS, "encoder", "n_members", "both_strands", "alphabet", "aligned"}
-    rest = {name: value for name, value in best.items() if name not in said and value}
-    return {
-        "commands": [[*words, "--seed", str(design.seed), "--out", "model"]],
-        "python_only": {"training": rest} if rest else {},
-    }
+    words += ["--settings", BEST, "--seed", str(design.seed), "--out", "model"]
+    return {"commands": [words], "python_only": {}}

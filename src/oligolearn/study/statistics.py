@@ -28,6 +28,7 @@ RANGES = {  # the other metrics are shares
 
 _SPOKEN = {"balanced_accuracy": "balanced accuracy", "spearman": "Spearman's correlation"}
 _CONFIDENCE = 0.95
+_NORMAL_QUANTILE = 1.959964  # of that confidence, what resampled means have the tails of
 _ALPHA = 0.05
 _FEWEST_REPEATS_FOR_T = 5  # below, Student's t has so heavy tails that no effect survives Holm
 
@@ -63,8 +64,8 @@ def learning_curves(
     -------
     list of dict
         `method, fraction, n_labels, n_runs, metrics`; `metrics[name]` has `mean`, `sd` and the 95% interval of the
-        mean, `low` to `high`, Student's without the sizes. With one repeat only the mean is known; without variance the
-        interval is the mean. An interval ends where the metric does. It is for reading curves, `compare` is for
+        mean, `low` to `high`, Student's without the sizes. With one repeat, or scores that are all the same, only the
+        mean is known. An interval ends where the metric does. It is for reading curves, `compare` is for
         comparing methods.
     """
     table = checked(results)
@@ -92,8 +93,7 @@ def _mean_with_interval(values: Floats, bounds: tuple[float, float], overlap: fl
     if n == 1:
         return {"mean": mean, "sd": None, "low": None, "high": None}
     if constant(values):
-        value = float(values[0])
-        return {"mean": value, "sd": 0.0, "low": value, "high": value}
+        return {"mean": float(values[0]), "sd": 0.0, "low": None, "high": None}  # says nothing of other repeats
     sd = float(values.std(ddof=1))
     half = _t_quantile(n) * sd * math.sqrt(1 / n + overlap)
     return {"mean": mean, "sd": sd, "low": max(bounds[0], mean - half), "high": min(bounds[1], mean + half)}
@@ -295,8 +295,10 @@ def labels_saved(  # noqa: PLR0913  (a table, a pair, and how to draw)
 
 def _resampled_means(scores: Floats, drawn: npt.NDArray[np.int64], overlap: float) -> Floats:
     """Means of `scores`, ``(n_repeats, n_columns)``, over the repeats of each draw, spread for their overlap."""
-    mean = scores.mean(axis=0)
-    means: Floats = mean + math.sqrt(1 + len(scores) * overlap) * (scores[drawn].mean(axis=1) - mean)
+    n, mean = len(scores), scores.mean(axis=0)
+    # Resampled means of a few repeats vary too little, by the divisor of the variance and for want of Student's tails.
+    few = math.sqrt(n / (n - 1)) * _t_quantile(n) / _NORMAL_QUANTILE if n > 1 else 1.0
+    means: Floats = mean + few * math.sqrt(1 + n * overlap) * (scores[drawn].mean(axis=1) - mean)
     return means
 
 

@@ -20,6 +20,7 @@ BASELINES = ("scratch", "logistic", "kmer-logistic", "onehot-logistic", "kmer-ri
 COMPARED = ("accuracy", "balanced_accuracy")
 COMPARED_NUMBERS = ("spearman",)
 _BY_OPTIONS = " (--view-strength, --prototypes, --pretrain-epochs)"
+_BY_EPOCHS = " (--pretrain-epochs)"
 _MOST_PREDICTIONS = 400  # of a method in the figure of predicted and measured numbers
 
 
@@ -53,11 +54,13 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
             "the curves"
         )
     metrics = COMPARED_NUMBERS if of_numbers else COMPARED
-    pairs = _pairs(asked["methods"], results, known)
+    twins = _twins(asked, known)
+    pairs = _pairs(asked["methods"], results, known, twins)
     resampled = asked["split"] == "resampled"
     overlap = {"n_train": n_train, "n_test": n_test} if resampled else dict.fromkeys(("n_train", "n_test"))
     return {
         "schema": 1,
+        "twins": twins,
         "unfinished": unfinished(runs, about),
         "title": about["title"],
         "data": about["data"],
@@ -92,7 +95,11 @@ def summarize(store: Store, target: float | None = None) -> dict[str, Any]:
         "embeddings": store.embeddings(),
         "warnings": [
             *about["warnings"],
-            *diagnoses(runs, {name: one.title for name, one in known.items()}, _BY_OPTIONS),
+            *diagnoses(
+                runs,
+                {name: one.title for name, one in known.items()},
+                _BY_EPOCHS if asked.get("kind") == SEQUENCES else _BY_OPTIONS,
+            ),
         ],
         "failures": [
             {name: run[name] for name in ("method", "fraction", "repeat")} | {"reason": run["error"]}
@@ -195,16 +202,34 @@ def _choices(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return told
 
 
-def _pairs(methods: Sequence[str], results: pd.DataFrame, known: Mapping[str, Method]) -> list[tuple[str, str]]:
+def _twins(asked: Mapping[str, Any], known: Mapping[str, Method]) -> dict[str, str]:
+    """Of each method that pretrains another network than ``scratch``, the one that trains it without pretraining."""
+    if asked.get("kind") != SEQUENCES:
+        return {}
+    from oligolearn.study.sequence_methods import untrained_twin  # brings torch
+
+    pretexts = {name: known[name].objective for name in asked["methods"]}
+    twins = {name: untrained_twin(one, asked["encoder"]) for name, one in pretexts.items() if one is not None}
+    return {name: twin for name, twin in twins.items() if twin != "scratch"}
+
+
+def _pairs(
+    methods: Sequence[str], results: pd.DataFrame, known: Mapping[str, Method], twins: Mapping[str, str]
+) -> list[tuple[str, str]]:
     """Comparisons of interest.
 
-    Each pretrained network and each other contender with the baselines, each student with its teacher, the network with
-    logistic regression.
+    Each pretrained network with itself without, and with the other baselines; each other contender with these; each
+    student with its teacher, the network with logistic regression.
     """
     present = [name for name in methods if name in set(results["method"])]
     pretrained = [name for name in present if known[name].objective or known[name].contender]
     baselines = [name for name in BASELINES if name in present]
-    pairs = [(name, baseline) for name in pretrained for baseline in baselines]
+    pairs = [
+        (name, twins.get(name, "scratch") if baseline == "scratch" else baseline)
+        for name in pretrained
+        for baseline in dict.fromkeys(["scratch", *baselines])
+    ]
+    pairs = [pair for pair in pairs if pair[1] in present]
     taught = [(name, known[name].teacher or "") for name in present]
     pairs += [pair for pair in taught if pair[1] in present and pair not in pairs]
     if "scratch" in baselines:

@@ -43,6 +43,7 @@ from oligolearn.writing import write_text
 
 AT_ONCE = 8
 METRIC = "balanced accuracy"
+BEST = "best.json"  # file of the best settings
 _DEFAULT, _TEST = "default", "test"
 Settings = dict[str, dict[str, Any]]
 
@@ -250,7 +251,7 @@ def search_and_test(
         table = _table(trials.finished(), plan.space)
     store.clear_work()
     write_text(store.folder / "trials.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_json(store.folder / "best.json", best)
+    write_json(store.folder / BEST, best)
     return Tuning(table, best, store.folder)
 
 
