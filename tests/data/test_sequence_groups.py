@@ -142,3 +142,11 @@ def test_gaps_of_an_alignment_link_nothing():
     assert cluster_sequences(encode_sequences(texts), identity=0.4, tool="kmers").tolist() == list(range(6))
     shifted = encode_sequences(["MKVLLW--", "--MKVLLW", "MKVL-EE-"])
     assert leak_free_groups(shifted)[0].tolist() == [0, 0, 1]
+
+
+def test_what_takes_too_much_memory_is_refused(monkeypatch):
+    rng = np.random.default_rng(0)
+    sequences = encode_sequences([draw(rng, 60) for _ in range(50)])
+    monkeypatch.setattr("oligolearn.data.sequence_stretches.memory_of_machine", lambda: 1_000_000)
+    with pytest.raises(ValueError, match="to compare 50 sequences letter by letter takes some 0 GiB; install MMseqs2"):
+        cluster_sequences(sequences, identity=0.8, tool="kmers")

@@ -14,7 +14,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import binom
 
 from oligolearn.data.sequences import Sequences
+from oligolearn.machine import memory_of_machine
 
+_BYTES_PER_LETTER = 250  # of all sequences: measured, both strands of DNA
 _CELLS = 1e10  # letters to compare, at most: some 20 s
 _CELLS_AT_ONCE = 5_000_000
 _PAIRS_AT_ONCE = 500_000
@@ -47,7 +49,18 @@ def linked_by_stretches(sequences: Sequences, short: NDArray[np.bool_], identity
         ``(n_sequences,)``: those up to some length. Of a pair that is compared the shorter one is such.
     identity
         Share of equal letters, above 0 and up to 1.
+
+    Raises
+    ------
+    ValueError
+        If that takes more than half of the machine's memory.
     """
+    n_bytes = _BYTES_PER_LETTER * len(sequences.codes)
+    if n_bytes > memory_of_machine() / 2:
+        raise ValueError(
+            f"to compare {len(sequences):,} sequences letter by letter takes some {n_bytes / 2**30:.0f} GiB; install "
+            "MMseqs2, which --identity then takes"
+        )
     longest = int(sequences.lengths[short].max())
     strands = _lay_out(sequences, longest)
     lengths = sequences.lengths[short]
