@@ -434,7 +434,7 @@ def test_what_cannot_be_learned_from_is_refused_in_one_line():
         (SequenceClassifier(n_members=0), (X, y), "n_members must be at least 1"),
         (SequenceClassifier("motif-cnn", frozen_layers=1), (X, y), "are of a pretrained encoder; give one"),
         (SequenceClassifier("motif-cnn", class_weight={"Bound": 5.0}), (X, y), "class_weight has 'Bound', which is no"),
-        (SequenceClassifier("motif-cnn", epochs=0), (X, y), "epochs must be at least 1, found 0"),
+        (SequenceClassifier("motif-cnn", epochs=-1), (X, y), "epochs must be 0 .min_steps alone. or more, found -1"),
         (SequenceClassifier("motif-cnn", batch_size=0), (X, y), "batch_size must be at least 1, found 0"),
         (SequenceClassifier("motif-cnn", max_length=3.5), (X, y), "max_length must be a whole number"),
         (

@@ -187,8 +187,8 @@ class Learning:
 
     def schedule(self, n_rows: int) -> Schedule:
         """Steps for so many rows."""
-        if self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, found {self.epochs}")
+        if self.epochs < 0:
+            raise ValueError(f"epochs must be 0 (min_steps alone) or more, found {self.epochs}")
         size = suited_batch_size(n_rows) if self.batch_size is None else int(self.batch_size)
         steps = max(self.epochs * n_batches(n_rows, size), self.min_steps)
         return Schedule(steps, size, self.learning_rate, self.weight_decay, patience=self.patience)
