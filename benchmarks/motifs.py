@@ -42,7 +42,7 @@ def main() -> int:
         return 1 if chosen.check else 0
     print(describe_machine())
     database = read_meme(chosen.data / "jaspar2016_vertebrates.meme")
-    print(f"{len(database)} motifs of JASPAR; filters x motifs are the tests of q\n")
+    print(f"{len(database)} motifs of JASPAR; q is over them, for each filter\n")
     print(
         "factor  seconds  filter     consensus             sites  target             p        q        loss   nearest"
     )

@@ -304,9 +304,9 @@ def _alone(summary: Summary) -> list[str]:
     if len(titles(summary)) > 1:
         return []
     how, name = scale_of(summary), next(iter(titles(summary)))
-    points_ = [point for point in curve(summary, name, how.metric) if point.mean is not None]
+    reached = [point for point in curve(summary, name, how.metric) if point.mean is not None]
     parts = []
-    for point in dict.fromkeys(points_[:1] + points_[-1:]):
+    for point in dict.fromkeys(reached[:1] + reached[-1:]):
         interval = f" (95% CI {how.interval(point.low, point.high)})" if point.low is not None else ""
         parts.append(f"{how.write(point.mean)}{interval} with {labels(point.n_labels)}")
     said = f"{_named(summary, name)} has a mean {how.name} of {joined(parts)}; it was compared with no other"
