@@ -154,9 +154,7 @@ class SequenceOptions:
 
     def of_network(self) -> dict[str, Any]:
         """Options on the network that differ from what they are by themselves."""
-        names = ("encoder", "both_strands", "members", "max_length", "embedding", "freeze_embedding", "k")
-        defaults = {field.name: field.default for field in fields(self)}
-        return {name: getattr(self, name) for name in names if getattr(self, name) != defaults[name]}
+        return changed(self, "encoder", "both_strands", "members", "max_length", "embedding", "freeze_embedding", "k")
 
     def settings(self) -> dict[str, Any]:
         """Settings of `SequenceClassifier` and `SequenceRegressor`."""
@@ -216,8 +214,7 @@ class PretrainingSequences:
 
     def given(self, *names: str) -> dict[str, Any]:
         """Options that differ from what they are by themselves."""
-        defaults = {field.name: field.default for field in fields(self)}
-        return {name: getattr(self, name) for name in names if getattr(self, name) != defaults[name]}
+        return changed(self, *names)
 
     def lengths(self) -> tuple[int, int]:
         """Shortest and longest k-mers."""
@@ -225,6 +222,12 @@ class PretrainingSequences:
         if len(parts) > 2 or not all(part.strip().isdigit() for part in parts):
             raise ValueError(f"--k is a length such as 3, or the shortest and longest such as 3-8, found {self.k!r}")
         return int(parts[0]), int(parts[-1])
+
+
+def changed(options: Any, *names: str) -> dict[str, Any]:
+    """Options of a group that differ from what they are by themselves."""
+    defaults = {field.name: field.default for field in fields(options)}
+    return {name: getattr(options, name) for name in names if getattr(options, name) != defaults[name]}
 
 
 def refuse_options(given: Any, names: Iterable[str], data: Path, what: str) -> None:

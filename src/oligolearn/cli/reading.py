@@ -1,6 +1,5 @@
 """Expression files as verbs read them: into memory, or left on disk where they are large."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +75,7 @@ def read_for(saved: "SavedModel", data: Path, samples: Path | None = None) -> "S
         If the model is not one of sequences, or they are in another alphabet.
     """
     from oligolearn.data import read_sequences
-    from oligolearn.data.sequences import looks_like_nucleotides
+    from oligolearn.data.sequences import UnknownLetterError, looks_like_nucleotides
     from oligolearn.estimators import SelfSupervisedSequenceEncoder
     from oligolearn.estimators.sequence_fitting import cut_note, short_note, shortest_read
     from oligolearn.estimators.sequence_jobs import sequence_model
@@ -86,11 +85,10 @@ def read_for(saved: "SavedModel", data: Path, samples: Path | None = None) -> "S
     alphabet = recipes[0].alphabet
     try:
         sequences = read_sequences(data, samples=samples, alphabet=alphabet.name, aligned=alphabet.has_gap)
-    except ValueError as error:
-        advice = re.sub(r": give alphabet '\w+' \(--alphabet \w+\)$", "", str(error))
-        if advice == str(error):
+    except UnknownLetterError as error:
+        if not error.choice:
             raise
-        raise ValueError(f"{advice}, and the model reads {alphabet.name}; give it {alphabet.name}") from None
+        raise ValueError(f"{error.found}, and the model reads {alphabet.name}; give it {alphabet.name}") from None
     likely = looks_like_nucleotides(sequences) if alphabet.complement is None else None
     if likely:
         raise ValueError(

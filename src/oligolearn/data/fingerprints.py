@@ -28,7 +28,7 @@ def sample_of_rows(rows: Iterable[NDArray[Any]]) -> dict[str, Any]:
     Of many rows those with the smallest hashes are kept, which are the same whatever else there is.
     """
     hashes = np.unique(_hashes(rows))
-    return {"of_rows": [f"{one:016x}" for one in hashes[:_KEPT]], "all": len(hashes) <= _KEPT}
+    return {"of_rows": hashes[:_KEPT].astype(">u8").tobytes().hex(), "all": len(hashes) <= _KEPT}
 
 
 def share_seen(sample: Mapping[str, Any], rows: Iterable[NDArray[Any]]) -> float:
@@ -38,7 +38,7 @@ def share_seen(sample: Mapping[str, Any], rows: Iterable[NDArray[Any]]) -> float
     >>> share_seen(seen, [np.array([3]), np.array([4])])
     0.5
     """
-    kept = np.array([int(one, 16) for one in sample["of_rows"]], np.uint64)
+    kept = np.frombuffer(bytes.fromhex(sample["of_rows"]), ">u8").astype(np.uint64)
     hashes = _hashes(rows)
     told = hashes if sample["all"] else hashes[hashes <= kept.max()]
     return float(np.isin(told, kept).mean()) if len(told) else 0.0

@@ -19,7 +19,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from oligolearn.data.alphabets import PADDING, PROTEIN
-from oligolearn.data.sequence_stretches import linked_by_stretches
+from oligolearn.data.sequence_stretches import chance_that_letters_are_equal, linked_by_stretches
 from oligolearn.data.sequences import PaddingRule, Sequences
 from oligolearn.machine import available_processors
 
@@ -68,16 +68,12 @@ def leak_free_groups(
     ValueError
         If there is no such column, or the identity or the tool is none.
     """
-    as_read = copies(without_gaps(sequences if read is None else sequences.cut(read)))
+    cut = sequences if read is None else sequences.cut(read)
+    links = [copies(without_gaps(cut))]  # what is alike in all letters is alike in those that are read
+    n_copies = len(sequences) - len(np.unique(links[0]))
+    alike = "copies of others" if cut is sequences else "like others in the letters that are read"
+    notes = [f"{n_copies:,} of {len(sequences):,} sequences are {alike}; they stay together."] * (n_copies > 0)
     sequences = without_gaps(sequences)
-    links = [copies(sequences), as_read]
-    n_copies, n_as_read = (len(sequences) - len(np.unique(link)) for link in links)
-    notes = [f"{n_copies:,} of {len(sequences):,} sequences are copies of others; they stay together."] * (n_copies > 0)
-    if n_as_read > n_copies:
-        notes.append(
-            f"{n_as_read:,} of {len(sequences):,} sequences are like others in the letters that are read; they stay "
-            "together."
-        )
     if column is not None:
         values = sequences.label(column)
         codes = pd.factorize(values)[0].astype(np.int64)
@@ -237,11 +233,9 @@ class _Chance(NamedTuple):
 def _chance(sequences: Sequences, k: int) -> _Chance:
     """What unrelated sequences share, by the shares of their letters, on either strand of DNA."""
     alphabet = sequences.alphabet
-    counts = np.bincount(sequences.codes, minlength=len(alphabet.letters) + 1)[1 : len(alphabet.letters) + 1]
-    shares = counts / max(1, counts.sum())
-    equal = float(np.clip((shares**2).sum(), 1e-3, 0.999))
+    equal = chance_that_letters_are_equal(sequences.codes, len(alphabet.letters))
     strands = 2 if alphabet.name == "dna" else 1
-    longest_run = np.log(max(1.0, strands * float(counts.sum()) ** 2 / _BY_CHANCE)) / -np.log(equal)
+    longest_run = np.log(max(1.0, strands * float(len(sequences.codes)) ** 2 / _BY_CHANCE)) / -np.log(equal)
     return _Chance(strands * equal**k, max(1, int(np.ceil(longest_run)) - k + 1))
 
 

@@ -79,6 +79,13 @@ def linked_by_stretches(sequences: Sequences, short: NDArray[np.bool_], identity
     return Stretches(groups.astype(np.int64), _missed(lengths, k, identity))
 
 
+def chance_that_letters_are_equal(codes: NDArray[np.uint8], n_letters: int) -> float:
+    """That two known letters drawn from `codes` are equal, away from 0 and 1, whose logarithms are of no use."""
+    counts = np.bincount(codes, minlength=n_letters + 1)[1 : n_letters + 1]
+    shares = counts / max(1, int(counts.sum()))
+    return float(np.clip((shares**2).sum(), 1e-3, 0.999))
+
+
 class _Strands(NamedTuple):
     """Letters of all sequences and of the reverse complements of DNA, far enough from each other."""
 
@@ -111,8 +118,7 @@ def _lay_out(sequences: Sequences, longest: int) -> _Strands:
     for start, codes in zip(starts, texts, strict=True):
         letters[start : start + len(codes)] = np.where(codes <= len(alphabet.letters), codes, 0)
     strand = np.arange(len(texts))
-    shares = np.bincount(letters)[1:] / max(1, int(np.count_nonzero(letters)))
-    chance = float(np.clip((shares**2).sum(), 1e-3, 0.999))
+    chance = chance_that_letters_are_equal(letters, len(alphabet.letters))
     return _Strands(
         letters, starts, lengths, strand % len(sequences), strand >= len(sequences), len(alphabet.letters), chance
     )

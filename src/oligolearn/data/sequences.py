@@ -28,6 +28,22 @@ _LETTERS_AT_ONCE = 1 << 22
 _TELLING = 50  # letters, of which an alphabet can be told
 
 
+class UnknownLetterError(ValueError):
+    """A letter that the alphabet has not.
+
+    Attributes
+    ----------
+    found
+        Which, where, and what the whole looks like.
+    choice
+        The alphabet to choose in its place, where there is one; of no use where a model has chosen.
+    """
+
+    def __init__(self, found: str, choice: str = "") -> None:  # one is what a worker process passes on
+        super().__init__(found + choice)
+        self.found, self.choice = found, choice
+
+
 class PaddingRule(NamedTuple):
     """How sequences of different lengths become rows of one width.
 
@@ -301,7 +317,7 @@ def _encode(records: Records, name: str, alphabet: str, *, aligned: bool | None)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     unknown = codes >= len(chosen.symbols)
     if unknown.any():
-        raise ValueError(_unknown_letter(int(unknown.argmax()), letters, offsets, records.obs.index, chosen, name))
+        raise _unknown_letter(int(unknown.argmax()), letters, offsets, records.obs.index, chosen, name)
     cleaned = {str(column): text_column(records.obs[column]).set_axis(ids) for column in records.obs}
     return Sequences(codes, offsets, chosen, pd.DataFrame(cleaned, index=ids), is_alignment, notes)
 
@@ -390,18 +406,20 @@ def _stops_as_gaps(
 
 def _unknown_letter(
     at: int, letters: NDArray[np.uint8], offsets: NDArray[np.int64], ids: "pd.Index[str]", chosen: Alphabet, name: str
-) -> str:
+) -> "UnknownLetterError":
     """Say which letter of which sequence is none, and what the whole looks like."""
     row = int(np.searchsorted(offsets, at, side="right")) - 1
     letter = chr(letters[at]) if 32 < letters[at] < 127 else f"byte 0x{letters[at]:02x}"
     likely, why = detect_alphabet(count_letters(letters))
-    advice = "correct it, or write it as the letter for anything"
+    advice, choice = "correct it, or write it as the letter for anything", ""
     if likely.name != chosen.name:
-        advice = f"this looks like {_spoken(likely)} ({why}): give alphabet {likely.name!r} (--alphabet {likely.name})"
+        advice = f"this looks like {_spoken(likely)} ({why})"
+        choice = f": give alphabet {likely.name!r} (--alphabet {likely.name})"
     place = at - int(offsets[row]) + 1
-    return (
+    return UnknownLetterError(
         f"{name}: sequence {str(ids[row])!r} has {letter!r} at position {place}, which is no letter of "
-        f"{_spoken(chosen)} ({chosen.symbols.strip()}); {advice}"
+        f"{_spoken(chosen)} ({chosen.symbols.strip()}); {advice}",
+        choice,
     )
 
 

@@ -64,10 +64,6 @@ class FoundMotif(NamedTuple):
     copy_of: str
 
 
-_COLUMNS = ["motif", "consensus", "n_sites", "information", "effect", "effect_error", "auroc_drop", "toward", "share"]
-_COLUMNS += ["share_in_shuffles", "enrichment_q", "copy_of"]
-
-
 class FoundMotifs(NamedTuple):
     """What a search found.
 
@@ -338,9 +334,10 @@ def motif_table(found: FoundMotifs, model: SequenceModel) -> pd.DataFrame:
                 "match_strand": match.strand,
             }
         rows.append(row)
-    columns = ["match", "match_name", "match_p", "match_q", "match_offset", "match_strand"]
-    table = pd.DataFrame(rows, columns=None if rows else _COLUMNS).set_index("motif")
-    return table.reindex(columns=[*(name for name in table.columns if name not in columns), *columns])
+    columns = ["motif", "consensus", "n_sites", "information", "effect", "effect_error", "auroc_drop", "toward"]
+    columns += ["share", "share_in_shuffles", "enrichment_q", "copy_of"]
+    columns += ["match", "match_name", "match_p", "match_q", "match_offset", "match_strand"]
+    return pd.DataFrame(rows, columns=columns).set_index("motif")
 
 
 def toward_name(model: SequenceModel, number: int) -> str:
